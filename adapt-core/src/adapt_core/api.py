@@ -1,0 +1,144 @@
+"""Adapt from Python: run a configuration, use what a run left, and put a method on a model of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapt_core.interfaces import Model, Row, Task
+from adapt_core.plan import RunPlan
+from adapt_core.run_folder import RunFolder
+
+
+def run(
+    config: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Fine-tunes as a configuration says.
+
+    Args:
+        config: a YAML or JSON file, the folder of an earlier run (its ``config.yaml``), or the configuration itself.
+        overrides: ``"key=value"``, nested (``training.lr=1e-4``) or flat (``LR=1e-4``).
+        resume: continue the unfinished run in ``output_dir``.
+        overwrite: replace the run in ``output_dir``.
+
+    Returns:
+        The content of the run's ``result.json``.
+
+    Raises:
+        ConfigError: the configuration has mistakes; all of them are listed.
+        AdaptError: the run failed, with the reason; :class:`~adapt_core.errors.Interrupted` when it was stopped.
+    """
+    from adapt_core.plan import build_plan
+    from adapt_core.registry import resolve
+    from adapt_core.signals import sigterm_interrupts
+
+    if isinstance(config, str | Path) and Path(config).is_dir():
+        config, overrides = Path(config) / "config.yaml", [f"output_dir={config}", *overrides]
+    plan = build_plan(config, [*overrides, "training.resume=true"] if resume else overrides)
+    with RunFolder.create(
+        plan.output_dir, plan.canonical(), resume=plan.training.resume, overwrite=overwrite
+    ) as folder:
+        from adapt_core.pipeline import run_pipeline
+
+        launcher = resolve(plan.launcher.spec.target)(plan.launcher.options)
+        with sigterm_interrupts():
+            try:
+                result: dict[str, Any] = launcher.launch(run_pipeline, plan)
+            except BaseException:
+                folder.abandon()
+                raise
+    return result
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """What a finished run left, ready to use.
+
+    Attributes:
+        folder: where it lies.
+        plan: what it did.
+        task: its task.
+        model: the fine-tuned model in evaluation mode (``model.module``) with its processor.
+        info: the content of ``data.json``.
+    """
+
+    folder: RunFolder
+    plan: RunPlan
+    task: Task
+    model: Model
+    info: Mapping[str, Any]
+
+    def parse_inputs(self, inputs: Sequence[str], file: Path | None = None) -> Sequence[Row]:
+        """Rows out of strings, or out of a file with the columns of the training data."""
+        return self.task.parse_inputs(inputs, file, self.info)
+
+    def predict(self, rows: Sequence[Row] | Sequence[str]) -> Sequence[dict[str, Any]]:
+        """One prediction a row; a row may be a plain string where the task takes one."""
+        parsed = [self.parse_inputs([row])[0] if isinstance(row, str) else row for row in rows]
+        return self.task.predict(self.model, parsed, self.info)
+
+
+def load_run(path: str | Path) -> LoadedRun:
+    """Loads the model that a finished run saved.
+
+    Raises:
+        AdaptError: there is no finished run in the folder, or a plugin of it is not installed.
+    """
+    from adapt_core.loading import load_artifact
+    from adapt_core.quiet import quiet_libraries
+
+    folder = RunFolder.open(path)
+    with quiet_libraries():
+        plan, task, model, info = load_artifact(folder)
+    return LoadedRun(folder, plan, task, model, info)
+
+
+def evaluate_run(path: str | Path, data: str | None = None, split: str | None = None) -> dict[str, Any]:
+    """Evaluates what a finished run saved.
+
+    Args:
+        path: the run's folder.
+        data: other data with the same columns and labels; by default the run's own.
+        split: which split of it (``"test"``); by default the one that the run evaluated on.
+
+    Returns:
+        ``metrics`` by name, and ``rows``, their number.
+    """
+    from adapt_core.evaluation import evaluate_loaded
+
+    return evaluate_loaded(load_run(path), data, split)
+
+
+def apply_method(module: Any, method: str, *, train_head: bool | None = None, **options: Any) -> Any:
+    """Puts a method on a model for a training loop of one's own.
+
+    Args:
+        module: a ``torch.nn.Module``; may be changed in place.
+        method: name of an installed method, such as ``"lora"``.
+        train_head: whether a transformers model's head is trained beside an adapter; None where the method decides.
+        options: the method's own, as in a configuration.
+
+    Returns:
+        The module to train: exactly the parameters that the method trains require gradients.
+
+    Raises:
+        ConfigError: an option is unknown or has a wrong value.
+        AdaptError: no such method, or it finds nothing to train.
+    """
+    from adapt_core.architecture import hints_for
+    from adapt_core.kinds import Kind
+    from adapt_core.plan import validate_options
+    from adapt_core.quiet import quiet_libraries
+    from adapt_core.registry import Registry
+
+    registry = Registry.load()
+    entry = registry.get(Kind.METHOD, method)
+    validated = validate_options(registry.options(entry.spec), options, f"method {entry.spec.name}")
+    with quiet_libraries():
+        return registry.load_target(entry)(validated).apply(module, hints_for(module, train_head=train_head))

@@ -1,0 +1,78 @@
+"""The core's own plugins, offered through the same door as everybody's: its entry point ``core`` in group ``adapt``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from adapt_core.hookspecs import hookimpl
+from adapt_core.kinds import LauncherSpec, MethodSpec, SaverSpec
+
+
+@hookimpl
+def adapt_methods() -> Iterable[MethodSpec]:
+    """Full fine-tuning, the last layers, LoRA."""
+    yield MethodSpec(
+        name="full",
+        summary="Trains every parameter of the model.",
+        target="adapt_core.methods.full.method:Full",
+        switch="FULL_FINE_TUNING",
+        head="all",
+        saves="model",
+        learning_rate=5e-5,
+    )
+    yield MethodSpec(
+        name="last_layer",
+        summary="Trains the model's head, and its last blocks where asked to; all else stays as it is.",
+        target="adapt_core.methods.last_layer.method:LastLayer",
+        options="adapt_core.methods.last_layer.options:LastLayerOptions",
+        head="only",
+        saves="model",
+        learning_rate=1e-3,
+    )
+    yield MethodSpec(
+        name="lora",
+        summary="Low-rank matrices beside the frozen weights of chosen layers (Hu et al. 2021, arXiv:2106.09685).",
+        target="adapt_core.methods.lora.method:Lora",
+        options="adapt_core.methods.lora.options:LoraOptions",
+        head="beside",
+        saves="adapter",
+        learning_rate=5e-4,
+        module_types=("Linear", "Conv1D", "Conv2d", "Embedding"),
+    )
+
+
+@hookimpl
+def adapt_savers() -> Iterable[SaverSpec]:
+    """The formats of the export beside ``model/``."""
+    yield SaverSpec(
+        name="state_dict",
+        summary="The weights by name in one file of PyTorch's, loaded with weights_only=True.",
+        target="adapt_core.savers.state_dict:StateDict",
+    )
+    yield SaverSpec(
+        name="safetensors",
+        summary="The weights by name in one safetensors file, which holds no code.",
+        target="adapt_core.savers.safetensors:Safetensors",
+    )
+    yield SaverSpec(
+        name="save_pretrained",
+        summary="A folder that transformers' from_pretrained loads, adapters merged in.",
+        target="adapt_core.savers.save_pretrained:SavePretrained",
+        libraries=("transformers",),
+    )
+    yield SaverSpec(
+        name="full_torch_model",
+        summary="The whole module as a pickle; loading it runs code, so load only what you trust.",
+        target="adapt_core.savers.full_torch_model:FullTorchModel",
+        pickle=True,
+    )
+
+
+@hookimpl
+def adapt_launchers() -> Iterable[LauncherSpec]:
+    """One process, the one that runs the command."""
+    yield LauncherSpec(
+        name="local",
+        summary="Runs in the process of the command, on its one device.",
+        target="adapt_core.launchers.local:Local",
+    )

@@ -1,0 +1,94 @@
+"""Finds the plugins that a configuration names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from adapt_core.config import DEFAULT_LAUNCHER, DEFAULT_SAVER, NOTHING
+from adapt_core.errors import AdaptError, Problem
+from adapt_core.explain import option_models
+from adapt_core.flat import Nested, Table, as_boolean
+from adapt_core.kinds import Kind, MethodSpec, normalise
+from adapt_core.messages import shown
+from adapt_core.options import Options
+from adapt_core.registry import Entry, Registry
+
+_DEFAULTS = {Kind.SAVER: DEFAULT_SAVER, Kind.LAUNCHER: DEFAULT_LAUNCHER}
+MAY_BE_NOTHING = (Kind.QUANTIZER, Kind.SAVER)
+"""The kinds of which a configuration may say that it wants none."""
+
+
+@dataclass
+class Chosen:
+    """The plugins of a configuration.
+
+    Attributes:
+        entries: by kind; a kind that chooses none has no entry.
+        models: the option models that they bring, by section.
+        undecided: kinds whose plugin is missing, unknown or broken; what belongs to it cannot be judged.
+        problems: why.
+        table: the flat names, theirs included.
+    """
+
+    table: Table
+    entries: dict[Kind, Entry] = field(default_factory=dict)
+    models: dict[str, type[Options]] = field(default_factory=dict)
+    undecided: set[Kind] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def choose(nested: Nested, table: Table, registry: Registry) -> Chosen:
+    """Finds the plugins that a configuration names, and what they add to the table."""
+    chosen = Chosen(table)
+    for kind in Kind:
+        path = (kind.section, "name")
+        try:
+            name = _name(kind, nested, registry)
+            if name is None:
+                continue
+            entry = registry.get(kind, name)
+            models = option_models(entry, registry)
+            for section, model in models.items():
+                chosen.table = chosen.table.with_options(section, model)
+        except AdaptError as error:
+            chosen.undecided.add(kind)
+            message = f"{error.message}; {error.hint}" if error.hint else error.message
+            chosen.problems.append(nested.problem(path if nested.origin(path) else path[:1], message))
+        else:
+            chosen.entries[kind] = entry
+            chosen.models |= models
+    return chosen
+
+
+def _name(kind: Kind, nested: Nested, registry: Registry) -> str | None:
+    """The name of the plugin of a kind, None for none. Raises AdaptError when one is needed and none is named."""
+    section = nested.data.get(kind.section, {})
+    name = section.get("name")
+    if name is None and kind is Kind.METHOD and as_boolean(section.get("train_head")):
+        return _head_method(registry)
+    if name is None:
+        if kind in (Kind.TASK, Kind.METHOD):
+            raise AdaptError(_required(kind, registry))
+        return _DEFAULTS.get(kind)
+    if not isinstance(name, str):
+        raise AdaptError(f"expected the name of a {kind.value}, got {shown(name)}")
+    return None if kind in MAY_BE_NOTHING and normalise(name) == NOTHING else name
+
+
+def _head_method(registry: Registry) -> str:
+    """The method that trains the head and adds nothing."""
+    specs = [entry.spec for entry in registry.entries(Kind.METHOD)]
+    names = [spec.name for spec in specs if isinstance(spec, MethodSpec) and spec.head == "only"]
+    if len(set(names)) != 1:
+        found = " and ".join(names) or "none is installed"
+        raise AdaptError(f"no method is named; methods that train only the head: {found}; name one")
+    return names[0]
+
+
+def _required(kind: Kind, registry: Registry) -> str:
+    names = registry.names(kind)
+    if names:
+        return f"a {kind.value} is required; there are: {', '.join(names)}"
+    listed = [f"{one.name} (pip install {one.distribution})" for one in registry.catalogue() if one.kind is kind]
+    offers = f"; there are: {', '.join(listed)}" if listed else ""
+    return f"a {kind.value} is required, and none is installed{offers}"

@@ -1,0 +1,117 @@
+"""``adapt explain``: one plugin and its options."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adapt_core.cli.arguments import complete_names, json_option, kind_argument
+from adapt_core.cli.output import print_json, print_table
+from adapt_core.kinds import Kind, LauncherSpec, MethodSpec, PluginSpec, QuantizerSpec, SaverSpec, TaskSpec
+
+if TYPE_CHECKING:
+    from adapt_core.cli.option_info import OptionInfo
+
+HEADS = {
+    "beside": "trained beside the adapter where it is new or asked for (LAST_LAYER_TUNING)",
+    "only": "trained, and nothing new besides",
+    "all": "trained with every other parameter",
+}
+
+
+@click.command()
+@kind_argument(required=True)
+@click.argument("name", shell_complete=complete_names())
+@json_option
+def explain(kind: Kind, name: str, as_json: bool) -> None:
+    """Explain the plugin of this KIND and NAME: what it works with, and every option.
+
+    An option goes into its section of the configuration, or under its flat name at the top level.
+    """
+    from adapt_core.cli.option_info import describe
+    from adapt_core.config import MethodSection
+    from adapt_core.registry import Registry
+
+    registry = Registry.load()
+    entry = registry.get(kind, name)
+    spec = entry.spec
+    sections = {kind.section: describe(registry.options(spec))}
+    if isinstance(spec, MethodSpec) and spec.head == "beside":
+        sections["method"] += tuple(option for option in describe(MethodSection) if option.key == "train_head")
+    if isinstance(spec, TaskSpec):
+        sections["dataset"] = describe(registry.dataset_options(spec))
+    if as_json:
+        print_json(
+            {
+                "kind": kind.value,
+                "name": spec.name,
+                "summary": spec.summary,
+                "distribution": entry.distribution,
+                "version": entry.version,
+                "aliases": list(spec.aliases),
+                "switch": spec.switch,
+                "works_with": {field.name: getattr(spec, field.name) for field in _own_fields(spec)},
+                "options": {name: [asdict(option) for option in options] for name, options in sections.items()},
+            }
+        )
+        return
+    click.echo(f"{spec.name}: {kind.value} from {entry.distribution} {entry.version}\n{spec.summary}\n")
+    for label, text in _facts(spec):
+        click.echo(f"{label}: {text}")
+    for section, options in sections.items():
+        _print_options(section, options)
+
+
+def _print_options(section: str, options: tuple[OptionInfo, ...]) -> None:
+    if not options:
+        click.echo(f"\nThe section {section} takes no options from it.")
+        return
+    click.echo(f"\nOptions in the section {section}:")
+    print_table(
+        ("option", "type", "default", "flat name", "meaning"),
+        [(option.key, option.type, option.default_text, option.flat or "-", option.meaning) for option in options],
+    )
+
+
+def _own_fields(spec: PluginSpec) -> list[Any]:
+    """The fields that the spec's kind adds to what every plugin says of itself."""
+    common = {field.name for field in fields(PluginSpec)}
+    return [field for field in fields(spec) if field.name not in common]
+
+
+def _facts(spec: PluginSpec) -> list[tuple[str, str]]:
+    """What a spec says beside its summary, for people."""
+    facts = []
+    if spec.aliases:
+        facts.append(("Also named", ", ".join(spec.aliases)))
+    if spec.switch:
+        facts.append(("Also chosen by", f"{spec.switch}: true"))
+    match spec:
+        case TaskSpec():
+            facts += [("Engine", spec.engine), ("Model libraries", ", ".join(spec.libraries))]
+        case MethodSpec():
+            facts += [
+                ("Recommended learning rate", f"{spec.learning_rate:g}"),
+                ("Saves", "a whole model" if spec.saves == "model" else "an adapter over the unchanged base model"),
+                ("The model's head is", HEADS[spec.head]),
+                ("Engines", _any(spec.engines)),
+                ("Layer types", ", ".join(spec.module_types) or "any"),
+                ("Quantized bases", ", ".join(f"{bits} bits" for bits in spec.quantization) or "no"),
+            ]
+        case QuantizerSpec():
+            facts += [("Bits per weight", str(spec.bits)), ("Model libraries", ", ".join(spec.libraries))]
+        case SaverSpec():
+            facts += [("Model libraries", _any(spec.libraries)), ("Loading runs code (pickle)", _yes(spec.pickle))]
+        case LauncherSpec():
+            facts += [("Engines", _any(spec.engines))]
+    return facts
+
+
+def _any(names: tuple[str, ...] | None) -> str:
+    return "any" if names is None else ", ".join(names)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

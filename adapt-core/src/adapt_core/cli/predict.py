@@ -1,0 +1,104 @@
+"""``adapt predict``: predictions of the model that a finished run saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adapt_core.cli.arguments import FILE, json_option
+from adapt_core.cli.output import print_json, print_table, write_new
+from adapt_core.errors import UsageError
+
+if TYPE_CHECKING:
+    Predictions = Sequence[dict[str, Any]]
+
+
+@click.command()
+@click.argument("run", type=click.Path(file_okay=False))
+@click.argument("text", nargs=-1)
+@click.option("--input", "file", type=FILE, help="Predict for the rows of this file.")
+@click.option("--output", type=FILE, help="Write to this new file: .csv, .jsonl or .json.")
+@json_option
+def predict(run: str, text: tuple[str, ...], file: str | None, output: str | None, as_json: bool) -> None:
+    """Predict with the model that the finished run in the folder RUN saved, for each TEXT or the rows of a file."""
+    if bool(text) == bool(file):
+        raise UsageError(
+            "Give either texts or --input FILE.", 'adapt predict RUN "a text", adapt predict RUN --input F'
+        )
+    to_text = _format_of(output) if output else None
+    from adapt_core import api
+
+    loaded = api.load_run(run)
+    predictions = loaded.predict(loaded.parse_inputs(text, Path(file) if file else None))
+    if output and to_text:
+        write_new(to_text(predictions), output)
+    if as_json:
+        print_json(predictions)
+    elif not output:
+        rows = [flat_row(prediction, nested=False) for prediction in predictions]
+        print_table(columns_of(rows), [[cell(row.get(column)) for column in columns_of(rows)] for row in rows])
+
+
+def _format_of(output: str) -> Callable[[Predictions], str]:
+    """How to write a file of this name. Raises UsageError before any work is done for nothing."""
+    formats = {".csv": to_csv, ".jsonl": to_json_lines, ".json": to_json_list}
+    if Path(output).suffix not in formats:
+        raise UsageError(f"{output} is no name for predictions", f"End it in {', '.join(formats)}.")
+    if Path(output).exists():
+        raise UsageError(f"{output} exists and is not overwritten", "Name another file, or remove it first.")
+    return formats[Path(output).suffix]
+
+
+def to_csv(predictions: Predictions) -> str:
+    """One line a prediction; what is nested becomes columns of its own (``scores.positive``)."""
+    import csv
+    import io
+
+    rows = [flat_row(prediction, nested=True) for prediction in predictions]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns_of(rows), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def to_json_lines(predictions: Predictions) -> str:
+    """One JSON object a line."""
+    from adapt_core.files import to_json
+
+    return "".join(f"{to_json(prediction, indent=None)}\n" for prediction in predictions)
+
+
+def to_json_list(predictions: Predictions) -> str:
+    """One JSON list."""
+    from adapt_core.files import to_json
+
+    return to_json(predictions) + "\n"
+
+
+def flat_row(prediction: dict[str, Any], *, nested: bool) -> dict[str, Any]:
+    """A prediction without nesting: inner mappings become dotted keys, or are left out."""
+    row: dict[str, Any] = {}
+    for key, value in prediction.items():
+        if not isinstance(value, dict):
+            row[key] = value
+        elif nested:
+            row |= {f"{key}.{inner}": each for inner, each in value.items()}
+    return row
+
+
+def columns_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Every key of the rows, in the order in which they first come."""
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def cell(value: Any) -> str:
+    """A value in a table."""
+    from adapt_core.units import number_text
+
+    if isinstance(value, float):
+        return number_text(value)
+    return "" if value is None else str(value).replace("\n", " ")

@@ -1,0 +1,109 @@
+"""Refuses plugins that cannot work together, with the reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from adapt_core.config import ModelOptions
+from adapt_core.errors import Problem
+from adapt_core.flat import Nested, as_boolean
+from adapt_core.kinds import Kind, normalise
+from adapt_core.registry import Entry, Registry
+
+
+def library_of(model: ModelOptions | None, task: Any) -> str:
+    """The library that the model comes from: the one named, or the task's own."""
+    return normalise(model.library) if model and model.library else str(task.libraries[0])
+
+
+def impossible(
+    nested: Nested, chosen: Mapping[Kind, Entry], model: ModelOptions | None, registry: Registry
+) -> Iterator[Problem]:
+    """Every combination of the chosen plugins that cannot work. A kind that is not in ``chosen`` is left out."""
+    specs: dict[Kind, Any] = {kind: entry.spec for kind, entry in chosen.items()}
+    yield from _denied(nested, chosen)
+    if method := specs.get(Kind.METHOD):
+        yield from _head(nested, method)
+    if (quantizer := specs.get(Kind.QUANTIZER)) and method and quantizer.bits not in method.quantization:
+        able = [entry.spec.name for entry in registry.entries(Kind.METHOD) if quantizer.bits in _bits(entry.spec)]
+        hint = f"; methods that can: {', '.join(able)}" if able else ""
+        yield nested.problem(
+            ("quantization", "name"),
+            f"the method {method.name} cannot train on a base in {quantizer.bits} bits ({quantizer.name}){hint}",
+        )
+    if task := specs.get(Kind.TASK):
+        yield from _engines(nested, specs, task)
+        yield from _libraries(nested, specs, task, library_of(model, task))
+
+
+def missing_files(nested: Nested) -> Iterator[Problem]:
+    """Local models and data that are not there."""
+    for section in ("model", "dataset"):
+        path = nested.data.get(section, {}).get("path")
+        if isinstance(path, str) and path:
+            path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  # Path.absolute() keeps "..".
+            if not os.path.exists(path):  # noqa: PTH110  # Path.exists() raises for a name that is too long.
+                yield nested.problem((section, "path"), f"there is no such file or folder: {path}")
+
+
+def _denied(nested: Nested, chosen: Mapping[Kind, Entry]) -> Iterator[Problem]:
+    """A switch that is false, and the plugin that it stands for chosen in another way."""
+    for switch, origin in nested.denials:
+        entry = chosen.get(switch.kind)
+        if entry and entry.spec.name == switch.plugin:
+            by = nested.origin(switch.path)
+            yield origin.problem(f"false says not {switch.plugin}, which {by or 'the default'} chooses; keep one")
+
+
+def _head(nested: Nested, method: Any) -> Iterator[Problem]:
+    """Methods that decide themselves what becomes of the head, and are told otherwise."""
+    path = ("method", "train_head")
+    wanted = as_boolean(nested.data.get("method", {}).get("train_head"))
+    if wanted is False and method.head == "all":
+        yield nested.problem(
+            path, f"the method {method.name} trains every parameter, the head's too; it cannot be frozen"
+        )
+    elif wanted is False and method.head == "only":
+        yield nested.problem(
+            path, f"the method {method.name} trains the head; with the head frozen nothing would train"
+        )
+    elif wanted and method.head == "all":
+        by = nested.origin(("method", "name"))
+        chosen = f", which {by} chooses," if by else ""
+        yield nested.problem(
+            path,
+            f"this trains the head beside an adapter or alone, but the method {method.name}{chosen} trains every "
+            "parameter, the head's too; remove one",
+        )
+
+
+def _engines(nested: Nested, specs: Mapping[Kind, Any], task: Any) -> Iterator[Problem]:
+    for kind in (Kind.METHOD, Kind.LAUNCHER):
+        spec = specs.get(kind)
+        if spec and spec.engines is not None and task.engine not in spec.engines:
+            yield nested.problem(
+                (kind.section, "name"),
+                f"the {kind.value} {spec.name} does not work with the engine of the task {task.name} "
+                f"({task.engine}); it works with {', '.join(spec.engines) or 'none'}",
+            )
+
+
+def _libraries(nested: Nested, specs: Mapping[Kind, Any], task: Any, library: str) -> Iterator[Problem]:
+    if library not in task.libraries:
+        message = f"the task {task.name} takes models from {' or '.join(task.libraries)}, not from {library}"
+        yield nested.problem(("model", "library"), message)
+        return
+    for kind in (Kind.QUANTIZER, Kind.SAVER):
+        spec = specs.get(kind)
+        if spec and spec.libraries is not None and library not in spec.libraries:
+            yield nested.problem(
+                (kind.section, "name"),
+                f"the {kind.value} {spec.name} works with models from {' or '.join(spec.libraries)}, "
+                f"and this one is from {library}",
+            )
+
+
+def _bits(spec: Any) -> tuple[int, ...]:
+    return tuple(spec.quantization)

@@ -1,0 +1,178 @@
+"""The engine on Hugging Face's Trainer."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PrinterCallback, Trainer
+
+from adapt_core.engines.trainer.arguments import check_machine, check_optimizer, check_schedule, training_arguments
+from adapt_core.engines.trainer.callbacks import TIMES, Log, LossWindow, Stop
+from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.engines.trainer.sampler import EpochSampler
+from adapt_core.errors import AdaptError, Interrupted
+from adapt_core.interfaces import Evaluated, Model, Trained, World
+from adapt_core.plan import RunPlan
+from adapt_core.progress import progress_for
+from adapt_core.run_folder import RunFolder
+from adapt_core.signals import StopRequest, stop_on_signal
+
+
+class TrainerEngine:
+    """Trains and evaluates with ``transformers.Trainer``.
+
+    Its habits hold: names of optimizers, schedules and trackers, gradient accumulation, precision and devices are the
+    Trainer's own. Adapt adds the order of rows, whole checkpoints, the log and stopping.
+    """
+
+    def __init__(self, plan: RunPlan, folder: RunFolder, world: World) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.world = world
+        self._trainer: _Trainer | None = None
+
+    def check(self) -> None:
+        """Tries the precision, the optimizer, the schedule and the trackers on this machine."""
+        options = self.plan.training
+        check_machine(options)
+        check_schedule(options)
+        check_optimizer(self._arguments(), options.optimizer)
+
+    def train(self, model: Model, inputs: TrainerInputs, checkpoint: Path | None) -> Trained:
+        """Trains in place. See :meth:`adapt_core.interfaces.Engine.train`."""
+        options = self.plan.training
+        if options.gradient_checkpointing and not getattr(model.module, "supports_gradient_checkpointing", False):
+            raise AdaptError(
+                "training.gradient_checkpointing (GRADIENT_CHECKPOINTING): "
+                f"{type(model.module).__name__} cannot recompute its activations",
+                "Remove the key.",
+            )
+        trainer = self._prepared(model, inputs)
+        request = StopRequest()
+        trainer.add_callback(Stop(request))
+        begin = time.perf_counter()
+        with stop_on_signal(request):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        aside = trainer.evaluating.seconds + trainer.saving.seconds
+        seconds = time.perf_counter() - begin - aside
+        steps = trainer.state.global_step
+        if request.signal is not None:
+            raise Interrupted(
+                f"Stopped by {request.signal} after step {steps} of {trainer.state.max_steps}; its state is saved.",
+                f"Continue with: adapt run {self.folder.path} --resume",
+            )
+        share = (steps - trainer.first_step) / steps  # of the run's steps, those that this process took
+        rows = round(share * float(trainer.state.epoch or 0) * len(inputs.train))
+        return Trained(
+            steps=steps,
+            seconds=seconds,
+            evaluating=trainer.evaluating.seconds,
+            saving=trainer.saving.seconds,
+            samples=rows,
+            metrics={"train_loss": trainer.mean_loss},
+        )
+
+    def evaluate(self, model: Model, inputs: TrainerInputs) -> Evaluated:
+        """Metrics of the model as it is; not computed again if training ended with them."""
+        trainer = self._prepared(model, inputs)
+        if trainer.last_evaluation is None or trainer.last_evaluation[0] != trainer.state.global_step:
+            trainer.evaluate()
+        assert trainer.last_evaluation is not None
+        output = trainer.last_evaluation[1]
+        metrics = {
+            name.removeprefix("eval_"): float(value)
+            for name, value in output.metrics.items()
+            if name.startswith("eval_") and isinstance(value, int | float) and not name.endswith(TIMES)
+        }
+        return Evaluated(metrics=metrics, outputs=output)
+
+    def _arguments(self) -> Any:
+        checkpoints = Path(self.folder.checkpoints)
+        return training_arguments(self.plan.training, self.plan.seed, checkpoints, self.folder.path.name)
+
+    def _prepared(self, model: Model, inputs: TrainerInputs) -> _Trainer:
+        """The one trainer of this run."""
+        if self._trainer is None:
+            window = LossWindow()
+            self._trainer = _Trainer(
+                model=model.module,
+                args=self._arguments(),
+                train_dataset=inputs.train,
+                eval_dataset=inputs.evaluation,
+                data_collator=inputs.collate,
+                compute_metrics=inputs.metrics,
+                callbacks=[window, Log(self.folder, progress_for())],
+            )
+            self._trainer.remove_callback(PrinterCallback)
+            self._trainer.folder = self.folder
+            self._trainer.keep = self.plan.training.checkpoints
+            self._trainer.lengths = inputs.lengths if self.plan.training.group_by_length else None
+            self._trainer.model_accepts_loss_kwargs &= inputs.token_loss
+            window.trainer = self._trainer
+        return self._trainer
+
+
+class _Trainer(Trainer):
+    """The Trainer with Adapt's order of rows and checkpoints; it keeps its last evaluation and minds its time."""
+
+    folder: RunFolder
+    keep: int
+    lengths: Any = None
+    last_evaluation: tuple[int, Any] | None = None
+    first_step: int = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.evaluating, self.saving = _Clock(), _Clock()
+        super().__init__(*args, **kwargs)
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean training loss over all steps of the run, those before a resume included."""
+        return float(self._total_loss_scalar) / max(self.state.global_step, 1)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        group = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return EpochSampler(len(dataset), self.args.seed, self.lengths, group)
+
+    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
+        self.first_step = self.state.global_step
+        return super()._prepare_for_training(*args, **kwargs)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        step = self.state.global_step
+        with self.saving:
+            self.folder.checkpoints.mark_incomplete(step)
+            super()._save_checkpoint(model, trial)
+            # A pickle of the Trainer's arguments, which nothing reads.
+            (self.folder.checkpoints.at(step) / "training_args.bin").unlink(missing_ok=True)
+            if self.args.should_save:
+                self.folder.checkpoints.mark_complete(step)
+                self.folder.checkpoints.keep_newest(self.keep)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        with self.evaluating:
+            return super().evaluate(*args, **kwargs)
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        output = super().evaluation_loop(*args, **kwargs)
+        self.last_evaluation = (self.state.global_step, output)
+        return output
+
+
+class _Clock:
+    """Adds up the seconds spent within it, the GPU's pending work counted where it belongs: before."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __enter__(self) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self._begin = time.perf_counter()
+
+    def __exit__(self, *exception: object) -> None:
+        self.seconds += time.perf_counter() - self._begin

@@ -1,0 +1,116 @@
+"""Files that are whole or not there at all, in JSON and YAML that every reader understands."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from adapt_core.errors import AdaptError
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's types: tuples and sets are lists, paths are strings, arrays and their scalars are numbers.
+
+    A float that is not finite becomes None, since JSON has no such number. Raises TypeError for anything else.
+    """
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(plain(inner) for inner in value)
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):  # an array or a scalar of numpy or torch
+        return plain(value.tolist())
+    raise TypeError(f"a {type(value).__name__} cannot be written as JSON: {value!r}")
+
+
+def to_json(value: Any, indent: int | None = 2) -> str:
+    """The value as standard JSON."""
+    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replaces a JSON file in one step: a reader sees the old or the new one, never half of one."""
+    write_text(path, to_json(value) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file. Raises AdaptError when the file cannot be read as one."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise AdaptError(f"{path} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise AdaptError(f"{path} cannot be read: expected a JSON object, found {type(value).__name__}.")
+    return value
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The mappings in a JSON-lines file, none when it is not there.
+
+    A last line without its line break is left out: a kill has cut it short. Raises AdaptError for any other bad line.
+    """
+    if not path.is_file():
+        return []
+    return list(_parsed_lines(path))
+
+
+def _parsed_lines(path: Path) -> Iterator[dict[str, Any]]:
+    *whole, _ = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(whole, 1):
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise AdaptError(f"{path}:{number}: not a line of JSON: {error}") from error
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds a line to a file that this process alone writes."""
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(line + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a text file in one step, on the disk when this returns."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    sync(temporary)
+    temporary.replace(path)
+
+
+def sync(path: Path) -> None:
+    """Forces a written file to the disk, so that it also outlives a power failure."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+class _Dumper(yaml.SafeDumper):
+    """Also quotes the strings that YAML 1.2 reads as numbers though YAML 1.1 does not (``"1e-4"``, ``"0o17"``)."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+"),
+    list("-+.0123456789"),
+)
+
+
+def dump_yaml(value: Any) -> str:
+    """The value as YAML that means the same to readers of YAML 1.1 and of YAML 1.2, keys in their own order."""
+    return str(yaml.dump(plain(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110))

@@ -1,0 +1,299 @@
+"""What the implementation behind each kind of plugin must offer, and what the pipeline's stages hand on.
+
+The pipeline is ``data -> model -> method -> train -> evaluate -> save``; every stage takes the bundle before it and
+returns its own. Modules are typed ``Any`` so that this file never imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from adapt_core.options import Options
+    from adapt_core.plan import RunPlan
+    from adapt_core.run_folder import RunFolder
+
+Module = Any
+"""A ``torch.nn.Module``."""
+
+Row = Mapping[str, Any]
+"""One example as the task understands it, JSON-serialisable."""
+
+T = TypeVar("T")
+
+
+# ---- processes ------------------------------------------------------------------------------------------------
+
+
+class World:
+    """The processes of a run, as everything but the launcher and the engine sees them.
+
+    This one is a single process; launchers of several return a subclass.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes files and talks to the user."""
+        return self.rank == 0
+
+    def barrier(self) -> None:
+        """Returns once every process has called it."""
+
+    def gather(self, value: T) -> list[T]:
+        """Every process's value, in order of rank, on every process."""
+        return [value]
+
+
+# ---- bundles --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows that a task has loaded and checked.
+
+    Attributes:
+        train: the training rows, in the task's own container.
+        evaluation: the evaluation rows; None when there are none.
+        info: becomes ``data.json``: fingerprint, row counts, label counts, columns, and all that the task needs to
+            rebuild its model later. ``evaluation`` in it says in words where the evaluation rows are from.
+            JSON-serialisable.
+    """
+
+    train: Any
+    evaluation: Any
+    info: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model with what it needs beside its weights.
+
+    Attributes:
+        module: the ``torch.nn.Module``.
+        processor: its tokenizer or image processor; anything with ``save_pretrained(folder)``, or None.
+        hints: what a method should know of it.
+    """
+
+    module: Module
+    processor: Any
+    hints: Hints
+
+    def with_module(self, module: Module) -> Model:
+        """The same with another module."""
+        return replace(self, module=module)
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a method should know of a model.
+
+    Attributes:
+        head: dotted names of the modules that make up the head.
+        fresh: dotted names of the modules whose weights are newly initialised; they are always trained.
+        blocks: dotted names of the repeated blocks, first to last (the transformer layers), where there are any.
+        train_head: whether to train the head beside what the method adds; None where the method decides.
+        peft_task: PEFT's ``TaskType`` for the model, None where PEFT has none.
+    """
+
+    head: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
+    train_head: bool | None = None
+    peft_task: str | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training did.
+
+    Attributes:
+        steps: optimizer steps of the finished run, those before a resume included.
+        seconds: time in the training steps of this process, evaluation and checkpoints excluded.
+        evaluating: seconds of evaluation between them.
+        saving: seconds of writing checkpoints between them.
+        samples: rows that this process trained on in ``seconds``.
+        metrics: such as ``train_loss``.
+    """
+
+    steps: int
+    seconds: float
+    evaluating: float
+    saving: float
+    samples: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What evaluation found.
+
+    Attributes:
+        metrics: by name, without a prefix (``accuracy``).
+        outputs: the model's raw outputs over the evaluation rows, in the engine's own form, for
+            :meth:`Task.sections`.
+    """
+
+    metrics: Mapping[str, float]
+    outputs: Any
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the report that a task adds.
+
+    Attributes:
+        title: the heading.
+        kind: ``"table"`` (rows under columns) or ``"matrix"`` (square, rows and columns named alike; true by row).
+        columns: the headings, or the matrix's names.
+        rows: the cells.
+    """
+
+    title: str
+    kind: Literal["table", "matrix"]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+# ---- plugins --------------------------------------------------------------------------------------------------
+
+
+class Task(Protocol):
+    """A task. Made once a run, from the plan."""
+
+    def __init__(self, plan: RunPlan) -> None: ...
+
+    def load_data(self) -> Data:
+        """Loads and checks the data. Raises :class:`~adapt_core.errors.AdaptError` for data that cannot work."""
+
+    def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
+        """Rows to evaluate a finished run on, as :attr:`Data.evaluation`; there are no training rows.
+
+        Args:
+            source: other data than the run's own, None for that.
+            split: which split; None for the one that the run evaluated on.
+            info: the run's ``data.json``.
+        """
+
+    def load_model(
+        self, info: Mapping[str, Any], path: Path | None = None, load_kwargs: Mapping[str, Any] | None = None
+    ) -> Model:
+        """Loads the model.
+
+        Args:
+            info: :attr:`Data.info`, of this run or read back from ``data.json``.
+            path: a folder that a run saved a whole model in; None for the base model that the plan names.
+            load_kwargs: from the quantizer, for the library's loading function.
+        """
+
+    def engine_inputs(self, data: Data, model: Model) -> Any:
+        """What the task's engine takes: its own agreement with that engine."""
+
+    def preview(self, data: Data) -> Sequence[Section]:
+        """What the run trains on, shown before it starts: a few rows as the model will see them."""
+
+    def sections(self, evaluated: Evaluated, data: Data) -> Sequence[Section]:
+        """Parts of the report: sample predictions, a confusion matrix, …."""
+
+    def probe_rows(self, data: Data) -> Sequence[Row]:
+        """A few real rows on which a saved model is compared with the trained one."""
+
+    def outputs(self, model: Model, rows: Sequence[Row]) -> np.ndarray:
+        """The model's raw outputs for rows, in evaluation mode, float32, first axis the rows."""
+
+    def parse_inputs(self, inputs: Sequence[str], file: Path | None, info: Mapping[str, Any]) -> Sequence[Row]:
+        """Rows from the command line's arguments and a file, for prediction; ``info`` is the run's ``data.json``."""
+
+    def predict(self, model: Model, rows: Sequence[Row], info: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+        """One JSON-serialisable prediction a row."""
+
+    def card(self, info: Mapping[str, Any], saves: str) -> str:
+        """Python code that loads ``model/`` without Adapt, for its README."""
+
+
+class Method(Protocol):
+    """A method of fine-tuning. Made from its validated options."""
+
+    def __init__(self, options: Any) -> None: ...
+
+    def apply(self, module: Module, hints: Hints) -> Module:
+        """Returns the model with exactly its trainable parameters requiring gradients.
+
+        The given module may be changed in place. Raises :class:`~adapt_core.errors.AdaptError` when the method
+        finds nothing to train.
+        """
+
+    def save(self, module: Module, folder: Path) -> None:
+        """Writes what was trained in its ecosystem's own format."""
+
+    def load(self, module: Module, folder: Path, hints: Hints) -> Module:
+        """Puts what :meth:`save` wrote on a base model; only called where the spec saves ``"adapter"``."""
+
+    def merge(self, module: Module) -> Module:
+        """The model as an ordinary one of its library, the adapter folded into its weights. May work in place."""
+
+
+class Quantizer(Protocol):
+    """A quantizer: it acts before the weights exist, and after."""
+
+    def __init__(self, options: Any) -> None: ...
+
+    def load_kwargs(self) -> Mapping[str, Any]:
+        """Arguments for the library's loading function."""
+
+    def prepare(self, model: Model) -> Model:
+        """Makes a loaded quantized model ready for training."""
+
+
+class Saver(Protocol):
+    """An export format."""
+
+    def __init__(self, options: Any) -> None: ...
+
+    def save(self, model: Model, folder: Path) -> Path:
+        """Writes the merged model; returns the file or folder to use."""
+
+    def load(self, path: Path, task: Task, info: Mapping[str, Any]) -> Model:
+        """Loads what :meth:`save` returned, to check it. ``task`` and ``info`` give the architecture."""
+
+
+class Launcher(Protocol):
+    """Sets up the processes of a run."""
+
+    def __init__(self, options: Any) -> None: ...
+
+    def launch(self, function: Callable[[RunPlan, World], T], plan: RunPlan) -> T:
+        """Calls ``function(plan, world)`` in every process and returns the main one's result."""
+
+
+class Engine(Protocol):
+    """Takes the training steps. Named by the task's spec."""
+
+    def __init__(self, plan: RunPlan, folder: RunFolder, world: World) -> None: ...
+
+    def check(self) -> None:
+        """Raises :class:`~adapt_core.errors.AdaptError` for what this machine cannot do, before any work."""
+
+    def train(self, model: Model, inputs: Any, checkpoint: Path | None) -> Trained:
+        """Trains in place, from a checkpoint of an earlier attempt where one is given.
+
+        Raises :class:`~adapt_core.errors.Interrupted` when stopped from outside, after checkpointing.
+        """
+
+    def evaluate(self, model: Model, inputs: Any) -> Evaluated:
+        """Evaluates on the inputs' evaluation rows."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A plugin that a configuration chose, with its validated options."""
+
+    spec: Any
+    options: Options = field(repr=False)

@@ -1,0 +1,148 @@
+"""The kinds of plugin, and the frozen spec in which each kind describes itself.
+
+Every class is named as a ``"module:Class"`` string, so that listing plugins imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class Kind(StrEnum):
+    """What a plugin can be. The value is the word that the command line uses."""
+
+    TASK = "task"
+    METHOD = "method"
+    QUANTIZER = "quantizer"
+    SAVER = "saver"
+    LAUNCHER = "launcher"
+
+    @property
+    def section(self) -> str:
+        """The section of the configuration that chooses a plugin of this kind."""
+        return {Kind.QUANTIZER: "quantization", Kind.SAVER: "save", Kind.LAUNCHER: "launch"}.get(self, self.value)
+
+    @property
+    def hook(self) -> str:
+        """The hook through which plugins of this kind are offered."""
+        return f"adapt_{self.value}s"
+
+
+def normalise(name: str) -> str:
+    """Plugin names ignore case, and ``-`` and spaces are ``_``: ``LoRA`` is ``lora``."""
+    return re.sub(r"[\s-]+", "_", name.strip()).lower()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginSpec:
+    """What every plugin says of itself.
+
+    Attributes:
+        name: how a configuration names it; lower case, words joined by ``_``.
+        summary: one line for people.
+        target: ``"module:Class"`` of the implementation, resolved on use.
+        options: ``"module:Class"`` of its option model, an :class:`adapt_core.options.Options`. The module
+            must not import torch: it is loaded whenever a configuration is checked.
+        aliases: other names under which a configuration may name it.
+        switch: a flat boolean parameter that chooses this plugin when true (``FULL_FINE_TUNING``).
+    """
+
+    name: str
+    summary: str
+    target: str
+    options: str = "adapt_core.options:NoOptions"
+    aliases: tuple[str, ...] = ()
+    switch: str | None = None
+
+    def __post_init__(self) -> None:
+        if normalise(self.name) != self.name or not self.name:
+            raise ValueError(f"plugin name {self.name!r} must be lower case with words joined by '_'")
+        for attribute, value in vars(self).items():
+            if attribute in ("target", "options", "engine", "dataset") and not re.fullmatch(r"[\w.]+:[\w.]+", value):
+                raise ValueError(f"{attribute} of {self.name!r} must be 'module:Class', not {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSpec(PluginSpec):
+    """A task: its data, head, metrics and predictions.
+
+    Attributes:
+        engine: ``"module:Class"`` of what runs its training steps.
+        dataset: ``"module:Class"`` of the option model of the ``dataset`` section.
+        libraries: where its models come from; the first is the default of ``model.library``.
+    """
+
+    engine: str
+    dataset: str = "adapt_core.config:DatasetOptions"
+    libraries: tuple[str, ...] = ("transformers",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSpec(PluginSpec):
+    """A way of fine-tuning.
+
+    Attributes:
+        head: what it does with the model's head: ``"beside"`` (an adapter, which a fresh or asked-for head is
+            trained beside), ``"only"`` (the head and nothing else new) or ``"all"`` (every parameter).
+        saves: ``"adapter"`` (a file of its own over an unchanged base) or ``"model"`` (a whole model).
+        learning_rate: recommended peak learning rate, used by ``adapt init``.
+        engines: the engines that it works with as ``"module:Class"``; None means every engine.
+        module_types: the layer types that it can adapt, by class name; empty means any.
+        quantization: the widths in bits of quantized bases that it trains on.
+    """
+
+    head: Literal["beside", "only", "all"]
+    saves: Literal["adapter", "model"]
+    learning_rate: float
+    engines: tuple[str, ...] | None = None
+    module_types: tuple[str, ...] = ()
+    quantization: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizerSpec(PluginSpec):
+    """A way of loading a base model in fewer bits.
+
+    Attributes:
+        bits: bits per weight, matched with :attr:`MethodSpec.quantization`.
+        libraries: the model libraries whose models it can quantize.
+    """
+
+    bits: int
+    libraries: tuple[str, ...] = ("transformers",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaverSpec(PluginSpec):
+    """A format of the export beside ``model/``.
+
+    Attributes:
+        libraries: the model libraries whose models it can write; None means any.
+        pickle: whether loading the file runs pickle, which executes code.
+    """
+
+    libraries: tuple[str, ...] | None = None
+    pickle: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LauncherSpec(PluginSpec):
+    """A way of setting up the processes of a run.
+
+    Attributes:
+        engines: the engines that it works with as ``"module:Class"``; None means every engine.
+    """
+
+    engines: tuple[str, ...] | None = None
+
+
+SPEC_TYPES: dict[Kind, type[PluginSpec]] = {
+    Kind.TASK: TaskSpec,
+    Kind.METHOD: MethodSpec,
+    Kind.QUANTIZER: QuantizerSpec,
+    Kind.SAVER: SaverSpec,
+    Kind.LAUNCHER: LauncherSpec,
+}

@@ -1,0 +1,1 @@
+"""Ways of setting up the processes of a run."""

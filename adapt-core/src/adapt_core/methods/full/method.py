@@ -1,0 +1,22 @@
+"""Full fine-tuning."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from adapt_core.interfaces import Hints
+from adapt_core.methods.whole_model import WholeModel
+from adapt_core.options import NoOptions
+
+
+class Full(WholeModel):
+    """Trains every floating-point parameter of the model."""
+
+    def __init__(self, options: NoOptions) -> None:
+        self.options = options
+
+    def apply(self, module: nn.Module, hints: Hints) -> nn.Module:
+        """All parameters require gradients."""
+        for parameter in module.parameters():
+            parameter.requires_grad_(parameter.is_floating_point())
+        return module

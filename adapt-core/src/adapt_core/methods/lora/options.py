@@ -1,0 +1,56 @@
+"""Options of LoRA: the usual ones under their usual short names, PEFT's others under PEFT's."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from adapt_core.options import Options, option
+
+
+class LoraOptions(Options):
+    """LoRA: ``W x + alpha / r * B A dropout(x)``, with ``A`` of shape (r, in) and ``B`` of shape (out, r)."""
+
+    r: int = option(8, flat="r", gt=0, help="Rank of the update.")
+    alpha: float = option(16, flat="alpha", gt=0, help="Scaling: the update is multiplied by alpha / r.")
+    dropout: float = option(0.1, flat="dropout", ge=0, lt=1, help="Dropout on the update's input.")
+    target_modules: list[str] | str | None = option(
+        None,
+        flat="target_modules",
+        help="Layers that get an update, as in PEFT: names, or one regular expression; all linear layers by default.",
+    )
+    fan_in_fan_out: bool = option(
+        False, flat="fan_in_fan_out", help="Weights are stored (in, out), as in transformers' Conv1D."
+    )
+    init_lora_weights: bool | Literal["gaussian", "orthogonal"] = option(
+        True, flat="init_lora_weights", help="How the update starts; true and gaussian start at zero change."
+    )
+    use_rslora: bool = option(False, help="Scale by alpha / sqrt(r) instead (Kalajdzievski 2023, arXiv 2312.03732).")
+    bias: Literal["none", "all", "lora_only"] = option("none", help="Which of the model's biases are trained too.")
+    lora_bias: bool = option(False, help="Give the update's second matrix a bias.")
+    exclude_modules: list[str] | str | None = option(
+        None, help="Layers that get no update though target_modules names them."
+    )
+    modules_to_save: list[str] = option([], help="Further modules that are trained whole and saved with the adapter.")
+    layers_to_transform: list[int] | int | None = option(
+        None, help="Only these blocks get an update, counted from 0; needs target_modules as names."
+    )
+    layers_pattern: list[str] | str | None = option(
+        None, help="Name of the list of blocks, if it is not one that PEFT knows."
+    )
+    rank_pattern: dict[str, int] = option({}, help="Another r for layers whose name matches the key.")
+    alpha_pattern: dict[str, float] = option({}, help="Another alpha for layers whose name matches the key.")
+    target_parameters: list[str] | None = option(
+        None, help="Parameters, not layers, that get an update (experts stored as one tensor)."
+    )
+    trainable_token_indices: list[int] | dict[str, list[int]] | None = option(
+        None, help="Rows of the embedding that are trained too."
+    )
+
+    @field_validator("init_lora_weights", mode="before")
+    @classmethod
+    def _boolean_in_words(cls, value: Any) -> Any:
+        """``"True"`` is a boolean here too, though the field also takes words."""
+        words = {"true": True, "false": False}
+        return words.get(value.lower(), value) if isinstance(value, str) else value

@@ -1,0 +1,100 @@
+"""The arrows of a run: ``data -> model -> method -> train -> evaluate -> save``, in every process alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapt_core.environment import describe_environment, peak_memory_bytes
+from adapt_core.files import read_json, write_json
+from adapt_core.interfaces import Data, Evaluated, Trained, World
+from adapt_core.plan import RunPlan
+from adapt_core.progress import progress_for
+from adapt_core.quiet import quiet_libraries
+from adapt_core.registry import resolve
+from adapt_core.resources import count_parameters, require_same_data, require_space_for, seed_everything
+from adapt_core.run_folder import RunFolder
+from adapt_core.saving import save
+from adapt_core.timing import Stopwatch
+
+
+@quiet_libraries()
+def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
+    """Runs a plan in a folder that has been claimed for it; returns the content of ``result.json``.
+
+    Raises:
+        AdaptError: the run failed, with the reason; :class:`~adapt_core.errors.Interrupted` when it was stopped.
+    """
+    folder = RunFolder(plan.output_dir)
+    progress = progress_for(quiet=not world.is_main)
+    watch = Stopwatch(progress)
+    seed_everything(plan.seed)
+    engine = resolve(plan.task.spec.engine)(plan, folder, world)
+    engine.check()
+    task = resolve(plan.task.spec.target)(plan)
+    method = resolve(plan.method.spec.target)(plan.method.options)
+    quantizer = resolve(plan.quantizer.spec.target)(plan.quantizer.options) if plan.quantizer else None
+
+    with watch("load", "Loading the data"):
+        data = task.load_data()
+        require_same_data(folder, data)
+    with watch("load", "Loading the model"):
+        model = task.load_model(data.info, load_kwargs=quantizer.load_kwargs() if quantizer else None)
+    with watch("prepare", "Applying the method"):
+        model = quantizer.prepare(model) if quantizer else model
+        model = model.with_module(method.apply(model.module, model.hints))
+        inputs = task.engine_inputs(data, model)
+        parameters = count_parameters(model.module)
+        require_space_for(plan, folder, model.module)
+    if world.is_main:
+        write_json(folder.environment, describe_environment())
+        write_json(folder.data, data.info)
+        progress.show(task.preview(data), parameters)
+
+    trained, evaluated, saved = None, None, None
+    if plan.training.do_train:
+        checkpoint = folder.checkpoints.newest() if plan.training.resume else None
+        trained = engine.train(model, inputs, checkpoint)
+        watch.add(train=trained.seconds, evaluate=trained.evaluating, save=trained.saving)
+    if plan.training.do_eval:
+        with watch("evaluate", "Evaluating"):
+            evaluated = engine.evaluate(model, inputs)
+    if trained is not None and world.is_main:
+        with watch("save", "Saving"):
+            saved = save(plan, folder, task, method, model, data, watch)
+    world.barrier()
+    result = _result(trained, evaluated, data)
+    result |= {"parameters": parameters, "timing_s": watch.seconds, "peak_memory_bytes": peak_memory_bytes()}
+    result |= saved or {"artifact": None, "export": None}
+    if world.is_main:
+        _finish(folder, result, task.sections(evaluated, data) if evaluated else ())
+    return result
+
+
+def _result(trained: Trained | None, evaluated: Evaluated | None, data: Data) -> dict[str, Any]:
+    """What the stages found, as ``result.json`` says it."""
+    metrics = {**(trained.metrics if trained else {}), **(evaluated.metrics if evaluated else {})}
+    throughput = None
+    if trained is not None and trained.seconds > 0:
+        throughput = {"rows_per_second": trained.samples / trained.seconds}
+    return {
+        "status": "completed",
+        "metrics": metrics,
+        "steps": trained.steps if trained else 0,
+        "throughput": throughput,
+    }
+
+
+def _finish(folder: RunFolder, result: dict[str, Any], sections: Any) -> None:
+    """Writes the report, and last of all the result, which makes the run a finished one."""
+    from adapt_core.report import write_report
+
+    write_report(
+        folder.report,
+        config=folder.read_config(),
+        environment=read_json(folder.environment),
+        data=read_json(folder.data),
+        metrics=folder.read_metrics(),
+        result=result,
+        sections=sections,
+    )
+    write_json(folder.result, result)

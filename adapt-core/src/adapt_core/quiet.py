@@ -1,0 +1,30 @@
+"""Keeps the libraries' own notices from drowning what a user should read."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Silences transformers' load reports and progress bars, and deprecations that one library meets in another.
+
+    Errors still pass. What a report says that a user must know (a fresh head, say) Adapt says in its own words.
+    """
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|torch|accelerate)\b")
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.utils\.data\b")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,313 @@
+"""Which plugins are installed, found through entry points and loaded one at a time.
+
+Loading imports only the modules that the entry points name. Option models and implementations are resolved when they
+are asked for, so that listing plugins imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from adapt_core import hookspecs
+from adapt_core.catalogue import Listing, read_catalogue
+from adapt_core.errors import AdaptError, UsageError
+from adapt_core.kinds import SPEC_TYPES, Kind, PluginSpec, TaskSpec, normalise
+from adapt_core.names import closest, nearest
+
+if TYPE_CHECKING:
+    from adapt_core.options import Options
+
+HOOKS: dict[str, Kind] = {kind.hook: kind for kind in Kind}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A plugin that an installed distribution offers.
+
+    Attributes:
+        kind: what it is.
+        spec: what it says of itself.
+        distribution: the name of the distribution that offers it.
+        version: of the distribution.
+        error: why it cannot be used, None where nothing is known against it.
+    """
+
+    kind: Kind
+    spec: PluginSpec
+    distribution: str
+    version: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An entry point that could not be loaded, or whose hooks fail.
+
+    Attributes:
+        name: the entry point's name.
+        distribution, version: where it comes from.
+        reason: what went wrong.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the plugin {self.name!r} of {self.distribution} {self.version} is broken: {self.reason}"
+
+
+class Registry:
+    """The installed plugins.
+
+    Args:
+        entries: every plugin offered.
+        broken: the entry points that failed.
+    """
+
+    def __init__(self, entries: Iterable[Entry], broken: Iterable[Broken] = ()) -> None:
+        ordered = sorted(entries, key=lambda entry: (list(Kind).index(entry.kind), entry.spec.name, entry.distribution))
+        self._by_name: dict[tuple[Kind, str], list[Entry]] = {}
+        for entry in ordered:
+            for key in {normalise(name) for name in (entry.spec.name, *entry.spec.aliases)}:
+                self._by_name.setdefault((entry.kind, key), []).append(entry)
+        self._entries = tuple(self._marked(entry) for entry in ordered)
+        self.broken = tuple(broken)
+
+    @classmethod
+    def load(cls) -> Registry:
+        """Reads the entry points of group ``adapt``. A plugin that fails is kept as broken and hurts no other."""
+        entries: list[Entry] = []
+        broken: list[Broken] = []
+        for point, distribution, version in _entry_points():
+            try:
+                entries += [Entry(kind, spec, distribution, version) for kind, spec in _offers(point)]
+            # Broad: a plugin is somebody else's code and may raise anything, down to sys.exit(), when imported or
+            # called. It is reported as broken, with its reason.
+            except (Exception, SystemExit) as error:  # noqa: BLE001
+                broken.append(Broken(point.name, distribution, version, _reason(error)))
+        return cls(entries, broken)
+
+    def entries(self, kind: Kind | None = None) -> tuple[Entry, ...]:
+        """Every plugin, or those of one kind, by kind and name. Two with one name both say so in ``error``."""
+        return tuple(entry for entry in self._entries if kind in (None, entry.kind))
+
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        """The names of one kind, sorted, each once."""
+        return tuple(dict.fromkeys(entry.spec.name for entry in self.entries(kind)))
+
+    def get(self, kind: Kind, name: str) -> Entry:
+        """The plugin that a configuration names, by name or alias, whatever its case.
+
+        Raises:
+            UsageError: nothing installed has the name, or more than one distribution does, or it may come from a
+                plugin that is broken.
+        """
+        found = self._by_name.get((kind, normalise(name)), [])
+        if not found:
+            raise self._unknown(kind, name)
+        if len(found) > 1:
+            raise UsageError(f"the {kind.value} {name!r} cannot be used: {_clash(found)}", "Uninstall one of them.")
+        return found[0]
+
+    def options(self, spec: PluginSpec) -> type[Options]:
+        """The option model of a plugin's own section. Raises AdaptError when it cannot be loaded."""
+        return _option_model(spec.options)
+
+    def dataset_options(self, spec: TaskSpec) -> type[Options]:
+        """The option model of the ``dataset`` section under a task. Raises AdaptError when it cannot be loaded."""
+        return _option_model(spec.dataset)
+
+    def load_target(self, plugin: Entry | PluginSpec) -> Any:
+        """The implementation class. Imports what it needs. Raises AdaptError when it cannot be loaded."""
+        return resolve((plugin.spec if isinstance(plugin, Entry) else plugin).target)
+
+    def examined(self, kind: Kind | None = None) -> tuple[Entry, ...]:
+        """:meth:`entries`, each with its option models loaded and its implementation looked for, not imported.
+
+        What is missing is in ``error``.
+        """
+        return tuple(entry if entry.error else replace(entry, error=_fault(entry.spec)) for entry in self.entries(kind))
+
+    def catalogue(self) -> tuple[Listing, ...]:
+        """Every first-party plugin, whether or not its distribution is installed."""
+        return self._catalogue
+
+    @cached_property
+    def _catalogue(self) -> tuple[Listing, ...]:
+        return read_catalogue()
+
+    def _marked(self, entry: Entry) -> Entry:
+        """The entry, with an error if another has its name too."""
+        rivals = self._by_name[entry.kind, entry.spec.name]
+        return replace(entry, error=_clash(rivals)) if len(rivals) > 1 else entry
+
+    def _unknown(self, kind: Kind, name: str) -> UsageError:
+        """Why nothing has the name, and what to do."""
+        key = normalise(name)
+        listing = next((one for one in self.catalogue() if one.kind is kind and key in one.keys), None)
+        for broken in self.broken:
+            if normalise(broken.name) == key or (listing and broken.distribution == listing.distribution):
+                return UsageError(f"the {kind.value} {name!r} cannot be used: {broken}")
+        if listing:
+            return _not_installed(f"the {kind.value} {name!r}", listing.distribution)
+        known = self.names(kind)
+        where = "is installed" if known else "is installed, nor is any other"
+        message = f"no {kind.value} named {name!r} {where}{nearest(name, known)}"
+        if self.broken and not closest(name, known):
+            return UsageError(message, "\n".join(f"It may come from another: {broken}." for broken in self.broken))
+        return UsageError(message)
+
+
+def resolve(reference: str) -> Any:
+    """The object that a ``"module:Class"`` string names.
+
+    Raises:
+        AdaptError: the module cannot be imported, or has no such attribute; with the reason.
+    """
+    module_name, _, attributes = reference.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+    # Broad: importing an implementation runs native libraries' start-up code, which raises OSError, RuntimeError
+    # and others when an installation is damaged. The reason is passed on.
+    except Exception as error:
+        raise AdaptError(f"cannot load {reference}: {_reason(error)}") from error
+    for attribute in attributes.split("."):
+        try:
+            found = getattr(found, attribute)
+        except AttributeError as error:
+            raise AdaptError(f"cannot load {reference}: {error}") from error
+    return found
+
+
+def _entry_points() -> Iterator[tuple[importlib.metadata.EntryPoint, str, str]]:
+    """The entry points of group ``adapt`` with name and version of their distribution, by distribution and name.
+
+    ``importlib.metadata.entry_points`` parses those of every distribution, which takes longer than all else here.
+    """
+    found: dict[str, list[tuple[importlib.metadata.EntryPoint, str, str]]] = {}
+    for distribution in importlib.metadata.distributions():
+        if f"[{hookspecs.GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
+            continue
+        metadata = distribution.metadata
+        name, version = metadata["Name"] or "unknown", metadata["Version"] or ""
+        points = distribution.entry_points.select(group=hookspecs.GROUP)
+        # Where a distribution is installed twice, the first on the path is the one that is imported.
+        found.setdefault(normalise(name), [(point, name, version) for point in sorted(points)])
+    for name in sorted(found):
+        yield from found[name]
+
+
+def _offers(point: importlib.metadata.EntryPoint) -> Iterator[tuple[Kind, PluginSpec]]:
+    """What the hooks of one entry point return. It has a plugin manager to itself, so that nothing else can fail.
+
+    Raises:
+        AdaptError: a hook is mistyped, unmarked or returns something else than specs.
+    """
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
+    plugin = point.load()
+    manager.register(plugin)
+    hooks = [caller.name for caller in manager.get_hookcallers(plugin) or ()]
+    for name in hooks:
+        if name not in HOOKS:
+            raise AdaptError(f"it implements the hook {name!r}, which does not exist{nearest(name, HOOKS)}")
+    for name, kind in HOOKS.items():
+        if name in hooks:
+            yield from ((kind, spec) for spec in _specs(name, kind, getattr(manager.hook, name)()))
+        elif callable(getattr(plugin, name, None)):
+            raise AdaptError(f"its {name} is not marked with @hookimpl (from adapt_core.hookspecs)")
+    if not hooks:
+        raise AdaptError(f"it implements none of the hooks {', '.join(HOOKS)}")
+
+
+def _specs(hook: str, kind: Kind, results: list[Any]) -> Iterator[PluginSpec]:
+    """The specs in a hook's results. Raises AdaptError for anything else."""
+    expected = SPEC_TYPES[kind]
+    for result in results:
+        if isinstance(result, PluginSpec) or not isinstance(result, Iterable):
+            raise AdaptError(f"its {hook} must yield or return a list of {expected.__name__}, not a {_type(result)}")
+        for spec in result:
+            if not isinstance(spec, expected):
+                raise AdaptError(f"its {hook} must offer {expected.__name__} objects, not a {_type(spec)}")
+            yield spec
+
+
+def _clash(rivals: list[Entry]) -> str:
+    """The error of plugins that answer to the same name."""
+    return "it is offered by " + " and by ".join(sorted(f"{rival.distribution} {rival.version}" for rival in rivals))
+
+
+def _option_model(reference: str) -> type[Options]:
+    from adapt_core.options import Options  # Imports pydantic, which listing plugins does not need.
+
+    model = resolve(reference)
+    if not (isinstance(model, type) and issubclass(model, Options)):
+        raise AdaptError(f"{reference} must be a subclass of adapt_core.options.Options, not {model!r}")
+    return model
+
+
+def _fault(spec: PluginSpec) -> str | None:
+    """Why a plugin would fail on use, as far as can be told without importing its implementation."""
+    try:
+        _option_model(spec.options)
+        if isinstance(spec, TaskSpec):
+            _option_model(spec.dataset)
+    except AdaptError as error:
+        return error.message
+    targets = [spec.target, spec.engine] if isinstance(spec, TaskSpec) else [spec.target]
+    for target in targets:
+        module = target.partition(":")[0]
+        if not _exists(module):
+            return f"cannot load {target}: there is no module {module}"
+    return None
+
+
+def _exists(module: str) -> bool:
+    """Whether a module can be found. Unlike ``importlib.util.find_spec``, imports no package on the way."""
+    path: Any = None
+    parts = module.split(".")
+    for depth in range(1, len(parts) + 1):
+        name = ".".join(parts[:depth])
+        spec = getattr(sys.modules.get(name), "__spec__", None)
+        finders = (finder.find_spec(name, path) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+        spec = spec or next((found for found in finders if found), None)
+        if spec is None:
+            return False
+        path = spec.submodule_search_locations
+        if path is None and depth < len(parts):
+            return False
+    return True
+
+
+def _not_installed(what: str, distribution: str) -> UsageError:
+    """The error for a first-party plugin that no installed distribution offers."""
+    try:
+        version = importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return UsageError(
+            f"{what} is provided by {distribution}, which is not installed", f"pip install {distribution}"
+        )
+    return UsageError(
+        f"{what} is not in the installed {distribution} {version}", f"pip install --upgrade {distribution}"
+    )
+
+
+def _type(value: object) -> str:
+    return type(value).__name__
+
+
+def _reason(error: BaseException) -> str:
+    """An exception in one line. Adapt's own speak for themselves."""
+    if isinstance(error, AdaptError):
+        return error.message
+    return f"{_type(error)}: {error}".replace("\n", " ").rstrip(": ")

@@ -1,0 +1,77 @@
+"""What a run needs before it may start: the same random numbers, the same data, and room on the disk."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from adapt_core.disk import require_space
+from adapt_core.errors import AdaptError
+from adapt_core.files import read_json
+from adapt_core.interfaces import Data
+from adapt_core.plan import RunPlan
+from adapt_core.run_folder import RunFolder
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python's, NumPy's and torch's generators, those of all devices included."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def count_parameters(module: nn.Module) -> dict[str, int]:
+    """Elements of the model's parameters: ``total`` and ``trainable``.
+
+    A 4-bit weight counts as many as it stands for. Raises AdaptError when nothing is trainable.
+    """
+    counts = [(_elements(parameter), parameter.requires_grad) for parameter in module.parameters()]
+    trainable = sum(count for count, trains in counts if trains)
+    if not trainable:
+        raise AdaptError("Nothing in the model would be trained.", "Choose another method, or other target modules.")
+    return {"total": sum(count for count, _ in counts), "trainable": trainable}
+
+
+def require_same_data(folder: RunFolder, data: Data) -> None:
+    """Raises AdaptError when a resumed run would go on with other data than it began with."""
+    if not folder.data.exists():
+        return
+    before = read_json(folder.data).get("fingerprint")
+    if before != data.info["fingerprint"]:
+        raise AdaptError(
+            f"The data has changed since the run in {folder.path} began: its fingerprint was {before}, "
+            f"now it is {data.info['fingerprint']}",
+            "Restore the data, or start anew with --overwrite.",
+        )
+
+
+def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module) -> None:
+    """Raises AdaptError when the disk has no room for what the run will write."""
+    sizes = [
+        (parameter.numel() * parameter.element_size(), parameter.requires_grad) for parameter in module.parameters()
+    ]
+    total = sum(size for size, _ in sizes)
+    trainable = sum(size for size, trains in sizes if trains)
+    saved = trainable if plan.method.spec.saves == "adapter" else total
+    options = plan.training
+    kept = options.checkpoints + 1  # the newest is written before the oldest goes
+    if options.interval == "epoch":
+        kept = min(kept, math.ceil(options.epochs))
+    needs = []
+    if options.do_train:
+        needs.append((f"{kept} checkpoints", kept * (saved + 2 * trainable)))  # Adam keeps two numbers a parameter
+        needs.append(("model/", saved))
+        if plan.saver is not None:
+            needs.append(("export/", total))
+    require_space(folder.path, needs)
+
+
+def _elements(parameter: Any) -> int:
+    """Elements of a parameter; bitsandbytes packs two 4-bit ones into a byte and keeps the shape aside."""
+    state = getattr(parameter, "quant_state", None)
+    return math.prod(state.shape) if state is not None else parameter.numel()

@@ -1,0 +1,273 @@
+"""The folder of a run: where everything lies, who may write it, and which of its checkpoints are whole.
+
+A run folder holds ``config.yaml``, ``environment.json``, ``data.json``, ``metrics.jsonl``, ``checkpoints/``,
+``model/``, ``export/``, ``report.html``, ``result.json`` and ``run.lock``, and nothing else at its top level. That is
+why a folder can be replaced safely: one that holds anything else is never deleted.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import filelock
+import yaml
+
+from adapt_core.checkpoints import Checkpoints
+from adapt_core.errors import UsageError
+from adapt_core.files import append_line, dump_yaml, plain, read_json, read_json_lines, to_json, write_text
+
+HEADER = "# The configuration of this run as Adapt resolved it: every default is written out.\n"
+
+HARMLESS = (
+    "output_dir",  # the folder may have been moved or renamed; it is given anew
+    "save",  # the export is made after training, from the same weights
+    "training.resume",  # says how to start, not what to do
+    "training.num_workers",  # randomness in the data path is a function of (seed, epoch, sample index)
+    "training.eval_batch_size",  # metrics are over all rows; lowering it is how to get past "out of memory"
+    "training.logging_steps",  # only how often a line is written
+    "training.checkpoints",  # only how many are kept
+    "training.trackers",  # only who is told
+)
+"""Keys, and sections, that may change between a run and its resumption. Everything else changes the result."""
+
+
+class RunFolder:
+    """The folder of one run.
+
+    ``RunFolder(path)`` only names the places in it. :meth:`create` claims a folder for a run, :meth:`open` opens that
+    of a finished one. As a context manager it gives the claim back at the end.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.environment = self.path / "environment.json"
+        self.data = self.path / "data.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.checkpoints = Checkpoints(self.path / "checkpoints")
+        self.model = self.path / "model"
+        self.export = self.path / "export"
+        self.report = self.path / "report.html"
+        self.result = self.path / "result.json"
+        self.lock_file = self.path / "run.lock"
+        self._lock: filelock.BaseFileLock | None = None
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    # ---- claiming -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, path: str | Path, canonical: Mapping[str, Any], *, resume: bool, overwrite: bool) -> RunFolder:
+        """Claims a folder for a run, and writes its ``config.yaml``.
+
+        The claim is a lock that the operating system gives back when the process ends, however it ends.
+
+        Args:
+            path: the folder; made, with its parents, when it is not there.
+            canonical: the resolved configuration.
+            resume: continue the unfinished run that the folder holds.
+            overwrite: delete the run that the folder holds, and start anew.
+
+        Raises:
+            UsageError: the folder holds something that this run must not touch, or another process is writing it, or
+                there is nothing to resume, or the configuration to resume with would change the result. Nothing has
+                been written then.
+        """
+        if resume and overwrite:
+            raise UsageError("Resuming and overwriting exclude each other.", "Give only one of the two.")
+        folder = cls(path)
+        folder._require_ours(resume=resume, overwrite=overwrite)
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            folder._claim()
+        except OSError as error:
+            message = f"The run folder {folder.path} cannot be written: {error}"
+            raise UsageError(message, "Choose another output_dir.") from error
+        try:
+            # Again, now that nobody else can write: another run may have been there a moment ago.
+            folder._require_ours(resume=resume, overwrite=overwrite)
+            if resume:
+                folder._require_same(canonical)
+                folder.rewrite_metrics(folder.read_metrics())  # drops a last line that a kill has cut short
+            elif overwrite:
+                folder._clear()
+            write_text(folder.config, HEADER + dump_yaml(canonical))
+        except BaseException:
+            folder.release()
+            raise
+        return folder
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """The folder of a finished run. Raises UsageError, saying what is missing, when it is not one."""
+        folder = cls(path)
+        if not folder.config.is_file():
+            reason = "it has no config.yaml" if folder.path.is_dir() else "no such folder"
+            raise UsageError(f"There is no run in {folder.path}: {reason}.", "Give the output_dir of a run.")
+        needed = (folder.config, folder.environment, folder.data, folder.result, folder.model)
+        missing = [place.name for place in needed if not place.exists()]
+        if not folder.finished:
+            lacks = f"; it has no {', no '.join(missing)}" if missing else ""
+            raise UsageError(
+                f"The run in {folder.path} has not finished ({folder.status}){lacks}.",
+                f"Continue it: adapt run {folder.config} --resume",
+            )
+        if missing:
+            raise UsageError(f"The run in {folder.path} is damaged: it has no {', no '.join(missing)}.")
+        return folder
+
+    def release(self) -> None:
+        """Gives the claim back. Does nothing when there is none."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def abandon(self) -> None:
+        """Clears the folder of a run that has failed before it had anything to lose: no step taken, nothing saved.
+
+        Then the mended configuration can run in it at once. A run that has trained keeps everything.
+        """
+        if not self.read_metrics() and not self.model.exists() and self.checkpoints.newest() is None:
+            self._clear()
+            self.release()
+            self.lock_file.unlink(missing_ok=True)
+            self.path.rmdir()
+
+    # ---- reading and writing --------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> str:
+        """What ``result.json`` says of the run; ``"unfinished"`` when there is none yet."""
+        if not self.result.is_file():
+            return "unfinished"
+        return str(read_json(self.result).get("status", "unfinished"))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return self.status == "completed"
+
+    def read_config(self) -> dict[str, Any]:
+        """The run's configuration, in canonical form."""
+        value = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        return value if isinstance(value, dict) else {}
+
+    def append_metrics(self, values: Mapping[str, Any]) -> None:
+        """Adds one line to ``metrics.jsonl``. Values that are no finite number are written as null."""
+        append_line(self.metrics, to_json(values, indent=None))
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The lines of ``metrics.jsonl``, without a last one that a kill has cut short."""
+        return read_json_lines(self.metrics)
+
+    def rewrite_metrics(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Replaces ``metrics.jsonl``: a resumed run goes back to what its checkpoint knew."""
+        write_text(self.metrics, "".join(to_json(line, indent=None) + "\n" for line in lines))
+
+    # ---- what the folder holds ------------------------------------------------------------------------------------
+
+    def _names(self) -> frozenset[str]:
+        """The names of everything that a run makes at the top level of its folder."""
+        places = (self.config, self.environment, self.data, self.metrics, self.checkpoints.path, self.model)
+        return frozenset(place.name for place in (*places, self.export, self.report, self.result, self.lock_file))
+
+    def _contents(self) -> list[str]:
+        """Names at the top level, without those that mean nothing: the lock, and temporary files of a killed write."""
+        if not self.path.is_dir():
+            return []
+        names = sorted(child.name for child in self.path.iterdir())
+        ours = self._names()
+        temporary = {f".{name}.tmp" for name in ours}
+        return [name for name in names if name != self.lock_file.name and name not in temporary]
+
+    def _is_run(self) -> bool:
+        """Whether Adapt made this. A copied configuration alone is not enough: something has to have run."""
+        if not self.config.is_file():
+            return False
+        made = self.config.read_text(encoding="utf-8", errors="replace").startswith(HEADER)
+        return made and any(place.exists() for place in (self.lock_file, self.environment, self.result))
+
+    def _require_ours(self, *, resume: bool, overwrite: bool) -> None:
+        """Raises UsageError unless a run may start here. Reads only."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"The run folder {self.path} is a file.", "Choose another output_dir.")
+        contents = self._contents()
+        if resume:
+            if not self._is_run():
+                message = f"There is nothing to resume in {self.path}: it holds no run."
+                raise UsageError(message, "Start it without --resume.")
+            if self.finished:
+                raise UsageError(
+                    f"There is nothing to resume in {self.path}: its run has finished.",
+                    "Use it (adapt eval, adapt predict), choose another output_dir, or start anew with --overwrite.",
+                )
+        elif contents and not self._is_run():
+            shown = ", ".join(contents[:5]) + (", …" if len(contents) > 5 else "")
+            raise UsageError(
+                f"The run folder {self.path} is not empty, and what it holds is not a run of Adapt: {shown}",
+                "Choose another output_dir." + (" --overwrite replaces nothing but a run." if overwrite else ""),
+            )
+        elif contents and not overwrite:
+            raise UsageError(
+                f"The run folder {self.path} already holds a run ({self.status}).",
+                "Choose another output_dir, continue that run with --resume, or replace it with --overwrite.",
+            )
+        elif foreign := [name for name in contents if name not in self._names()]:
+            raise UsageError(
+                f"The run folder {self.path} also holds what no run has made: {', '.join(foreign)}",
+                "--overwrite would delete it: move it away, or choose another output_dir.",
+            )
+
+    def _require_same(self, canonical: Mapping[str, Any]) -> None:
+        """Raises UsageError if the stored configuration and the new one differ in a key that changes the result."""
+        old = dict(_leaves(self.read_config()))
+        new = dict(_leaves(plain(canonical)))
+        changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+        harmful = [key for key in changed if not any(key == name or key.startswith(f"{name}.") for name in HARMLESS)]
+        if harmful:
+            lines = [f"  {key}: {old.get(key)!r} in the run, {new.get(key)!r} now" for key in harmful]
+            raise UsageError(
+                "\n".join([f"The run in {self.path} cannot be resumed with another configuration:", *lines]),
+                f"Resume with its own (adapt run {self.config} --resume), or choose another output_dir.",
+            )
+
+    def _claim(self) -> None:
+        # Not thread-local: a run may be released by another thread than the one that claimed it.
+        lock = filelock.FileLock(self.lock_file, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            message = f"Another process is writing the run in {self.path}."
+            raise UsageError(message, "Wait for it to end, or choose another output_dir.") from error
+        self._lock = lock
+
+    def _clear(self) -> None:
+        # The configuration goes last: until then the folder can still be recognised, and overwritten once more.
+        children = [child for child in self.path.iterdir() if child not in (self.config, self.lock_file)]
+        for child in [*children, self.config]:
+            if child.is_dir() and not child.is_symlink():
+                shutil.rmtree(child)
+            else:
+                child.unlink(missing_ok=True)
+
+
+def _leaves(value: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """The dotted keys of a nested mapping with their values; an empty mapping is a value."""
+    for key, inner in value.items():
+        if isinstance(inner, dict) and inner:
+            yield from _leaves(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", inner

@@ -1,0 +1,1 @@
+"""Export formats beside a run's ``model/`` folder."""

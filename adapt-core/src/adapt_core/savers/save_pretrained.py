@@ -1,0 +1,29 @@
+"""A folder as transformers' ``save_pretrained`` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from adapt_core.interfaces import Model, Task
+from adapt_core.options import NoOptions
+
+
+class SavePretrained:
+    """Writes a folder that the library's ``from_pretrained`` loads, with the processor beside the weights."""
+
+    def __init__(self, options: NoOptions) -> None:
+        self.options = options
+
+    def save(self, model: Model, folder: Path) -> Path:
+        """Returns the folder."""
+        path = folder / "save_pretrained"
+        model.module.save_pretrained(path)
+        if model.processor is not None:
+            model.processor.save_pretrained(path)
+        return path
+
+    def load(self, path: Path, task: Task, info: Mapping[str, Any]) -> Model:
+        """The folder, loaded as a whole model."""
+        return task.load_model(info, path=path)

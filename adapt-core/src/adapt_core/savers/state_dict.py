@@ -1,0 +1,31 @@
+"""The model's state dictionary, as ``torch.save`` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from adapt_core.interfaces import Model, Task
+from adapt_core.options import NoOptions
+
+
+class StateDict:
+    """Writes ``state_dict.pt``: tensors by name, read back with ``torch.load(…, weights_only=True)``."""
+
+    def __init__(self, options: NoOptions) -> None:
+        self.options = options
+
+    def save(self, model: Model, folder: Path) -> Path:
+        """Returns the file."""
+        path = folder / "state_dict.pt"
+        torch.save(model.module.state_dict(), path)
+        return path
+
+    def load(self, path: Path, task: Task, info: Mapping[str, Any]) -> Model:
+        """The base architecture with exactly the saved tensors."""
+        model = task.load_model(info)
+        model.module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
+        return model

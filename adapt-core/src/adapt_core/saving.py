@@ -1,0 +1,93 @@
+"""Saves what a run trained, and makes sure that what lies on the disk is what was trained."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapt_core.errors import AdaptError
+from adapt_core.files import read_json, write_json, write_text
+from adapt_core.interfaces import Data, Method, Model, Task
+from adapt_core.plan import RunPlan
+from adapt_core.registry import resolve
+from adapt_core.run_folder import RunFolder
+from adapt_core.timing import Stopwatch
+
+TOLERANCE = {"torch.float32": 1e-4, "torch.float16": 1e-2, "torch.bfloat16": 5e-2}
+"""Largest difference of outputs after reloading, as a share of the largest output, by the dtype of the weights.
+
+An adapter or a whole model reloads exactly; merging rounds once a weight.
+"""
+
+
+def save(
+    plan: RunPlan, folder: RunFolder, task: Task, method: Method, model: Model, data: Data, watch: Stopwatch
+) -> dict[str, Any]:
+    """Writes ``model/`` and the export, loads both again in a new process, and compares outputs on real rows.
+
+    Returns:
+        ``artifact`` and ``export`` (paths within the run folder; the latter may be None) and ``reload_difference``,
+        the largest absolute difference of outputs of each.
+
+    Raises:
+        AdaptError: something saved gives other outputs than the trained model, with the numbers.
+    """
+    rows = task.probe_rows(data)
+    expected = task.outputs(model, rows)
+    method.save(model.module, folder.model)
+    if model.processor is not None:
+        model.processor.save_pretrained(folder.model)
+    write_text(folder.model / "README.md", task.card(data.info, plan.method.spec.saves))
+    export = None
+    if plan.saver is not None:
+        folder.export.mkdir(exist_ok=True)
+        saver = resolve(plan.saver.spec.target)(plan.saver.options)
+        export = saver.save(model.with_module(method.merge(model.module)), folder.export)
+    with watch("verify", "Loading what was saved in a new process"):
+        differences = _differences(folder, rows, expected, export)
+    scale = max(float(np.abs(expected).max()), 1.0)
+    dtype = next((str(each.dtype) for each in model.module.parameters() if each.is_floating_point()), "torch.float32")
+    for name, difference in differences.items():
+        if difference is None or difference > TOLERANCE.get(dtype, 1e-4) * scale:
+            shown = "are not finite" if difference is None else f"differ by up to {difference:.3g}"
+            raise AdaptError(
+                f"What was saved in {folder.path / name} is not what was trained: its outputs {shown}, "
+                f"where the largest output is {scale:.3g}",
+                f"The trained weights are in {folder.checkpoints.path}. Please report this with the configuration.",
+            )
+    return {
+        "artifact": folder.model.name,
+        "export": export and str(export.relative_to(folder.path)),
+        "reload_difference": differences,
+    }
+
+
+def _differences(folder: RunFolder, rows: Any, expected: np.ndarray, export: Path | None) -> dict[str, float | None]:
+    """Largest absolute difference of outputs by what was loaded, from a process that knows only the run folder.
+
+    None where outputs are not finite.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        write_json(scratch / "rows.json", {"rows": list(rows), "export": str(export) if export else None})
+        np.save(scratch / "expected.npy", expected, allow_pickle=False)
+        command = [sys.executable, "-m", "adapt_core.verify", str(folder.path), str(scratch)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise AdaptError(
+                f"What was saved in {folder.path} cannot be loaded again:\n{done.stderr.strip()[-4000:]}",
+                f"The trained weights are in {folder.checkpoints.path}. Please report this with the configuration.",
+            )
+        return dict(read_json(scratch / "differences.json"))
+
+
+def read_rows(scratch: Path) -> tuple[list[Any], str | None]:
+    """What :func:`_differences` wrote for the new process: the rows, and where the export is."""
+    content = json.loads((scratch / "rows.json").read_text(encoding="utf-8"))
+    return content["rows"], content["export"]

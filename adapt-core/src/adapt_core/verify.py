@@ -1,0 +1,40 @@
+"""``python -m adapt_core.verify RUN SCRATCH``: loads what a run saved and compares its outputs with the trained model's.
+
+A process of its own, so that nothing of the training is in memory. See :mod:`adapt_core.saving`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapt_core.files import write_json
+from adapt_core.loading import load_artifact
+from adapt_core.quiet import quiet_libraries
+from adapt_core.registry import resolve
+from adapt_core.run_folder import RunFolder
+from adapt_core.saving import read_rows
+
+
+@quiet_libraries()
+def main(run: str, scratch: str) -> None:
+    """Writes ``differences.json`` into the scratch folder: the largest absolute difference by what was loaded."""
+    folder = RunFolder(run)
+    rows, export = read_rows(Path(scratch))
+    expected = np.load(Path(scratch) / "expected.npy", allow_pickle=False)
+    plan, task, model, info = load_artifact(folder)
+    found: dict[str, Any] = {folder.model.name: task.outputs(model, rows)}
+    if export is not None:
+        saver = resolve(plan.saver.spec.target)(plan.saver.options)
+        found[folder.export.name] = task.outputs(saver.load(Path(export), task, info), rows)
+    write_json(
+        Path(scratch) / "differences.json",
+        {name: float(np.abs(outputs - expected).max()) for name, outputs in found.items()},
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

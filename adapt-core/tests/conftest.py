@@ -1,0 +1,71 @@
+"""A third party's task and a tiny model to run the whole pipeline with, without any package but the core."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_distributions import install
+
+TOY = Path(__file__).parent / "toy"
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Installs the toy task, in this process and those it starts, and gives a configuration for it.
+
+    256 training rows of 4 to 12 token ids, label 1 where ids above 50 are in the majority; a BERT of 2 layers, 16 wide,
+    with dropout.
+    """
+    from transformers import BertConfig, BertForSequenceClassification, set_seed
+
+    site = tmp_path_factory.mktemp("toy-site")
+    modules = {name: (TOY / f"{name}.py").read_text() for name in ("toy_plugin", "toy_task")}
+    install(site, "toy-task", "1.0", modules, {"toy": "toy_plugin"})
+    sys.path.insert(0, str(site))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+
+    folder = tmp_path_factory.mktemp("toy")
+    draw = random.Random(0)
+    rows = []
+    for _ in range(320):
+        ids = [draw.randrange(3, 100) for _ in range(draw.randrange(4, 13))]
+        rows.append({"ids": ids, "label": int(sum(each > 50 for each in ids) * 2 > len(ids))})
+    (folder / "data.json").write_text(json.dumps({"train": rows[:256], "validation": rows[256:]}))
+    set_seed(0)
+    settings = BertConfig(
+        vocab_size=100,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+    )
+    BertForSequenceClassification(settings).bert.save_pretrained(folder / "model")
+    return {
+        "task": "toy",
+        "model": {"path": str(folder / "model")},
+        "dataset": {"path": str(folder / "data.json")},
+        "method": "lora",
+        "training": {"epochs": 1, "num_workers": 0, "lr": 1e-3},
+        "save": "none",
+    }
+
+
+@pytest.fixture
+def toy_config(toy: dict[str, Any], tmp_path: Path) -> Any:
+    """Makes a configuration of the toy task out of changes: ``toy_config(training={"lr": 1})``."""
+
+    def make(**changes: Any) -> dict[str, Any]:
+        config = {**toy, "output_dir": str(tmp_path / "run")}
+        for key, value in changes.items():
+            merges = isinstance(value, dict) and isinstance(config.get(key), dict)
+            config[key] = {**config[key], **value} if merges else value
+        return config
+
+    return make

@@ -1,0 +1,79 @@
+"""The toy task: rows are ``{"ids": [...], "label": 0 or 1}`` in a JSON file; the model is a tiny BERT."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from adapt_core.architecture import hints_for
+from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.interfaces import Data, Model, Section
+
+
+def collate(rows):
+    width = max(len(row["ids"]) for row in rows)
+    return {
+        "input_ids": torch.tensor([row["ids"] + [0] * (width - len(row["ids"])) for row in rows]),
+        "attention_mask": torch.tensor([[1] * len(row["ids"]) + [0] * (width - len(row["ids"])) for row in rows]),
+        "labels": torch.tensor([row["label"] for row in rows]),
+    }
+
+
+def accuracy(output):
+    return {"accuracy": float((output.predictions.argmax(-1) == output.label_ids).mean())}
+
+
+class Toy:
+    def __init__(self, plan):
+        self.plan = plan
+
+    def load_data(self):
+        content = json.loads(Path(self.plan.dataset.path).read_text())
+        mark = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        info = {"fingerprint": mark, "rows": {"train": len(content["train"])}, "evaluation": "split validation"}
+        return Data(content["train"], content["validation"], info)
+
+    def load_split(self, source, split, info):
+        return Data(None, self.load_data().evaluation, {**info, "evaluation": "split validation"})
+
+    def load_model(self, info, path=None, load_kwargs=None):
+        module, loaded = AutoModelForSequenceClassification.from_pretrained(
+            path or self.plan.model.path, num_labels=2, output_loading_info=True, **(load_kwargs or {})
+        )
+        return Model(module, None, hints_for(module, loaded["missing_keys"], self.plan.train_head))
+
+    def engine_inputs(self, data, model):
+        lengths = [len(row["ids"]) for row in data.train or ()]
+        return TrainerInputs(data.train, data.evaluation, collate, accuracy, lengths)
+
+    def preview(self, data):
+        return [Section("Rows", "table", ["label"], [[row["label"]] for row in data.train[:2]])]
+
+    def sections(self, evaluated, data):
+        return [Section("Samples", "table", ["label"], [[row["label"]] for row in data.evaluation[:2]])]
+
+    def probe_rows(self, data):
+        return data.evaluation[:4]
+
+    def outputs(self, model, rows):
+        batch = collate(rows)
+        batch.pop("labels")
+        device = next(model.module.parameters()).device
+        training = model.module.training
+        model.module.eval()
+        with torch.inference_mode():
+            logits = model.module(**{name: value.to(device) for name, value in batch.items()}).logits
+        model.module.train(training)
+        return logits.float().cpu().numpy()
+
+    def parse_inputs(self, inputs, file, info):
+        return [{"ids": json.loads(text), "label": 0} for text in inputs]
+
+    def predict(self, model, rows, info):
+        return [{"label": int(each)} for each in np.argmax(self.outputs(model, rows), axis=-1)]
+
+    def card(self, info, saves):
+        return "# A toy\n"

@@ -1,0 +1,5 @@
+"""Language tasks for Adapt."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,171 @@
+"""The ``dataset`` section of the language tasks. Imports nothing heavy: it is loaded to check a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from string import Formatter
+
+from pydantic import field_validator, model_validator
+
+from adapt_core.config import DatasetOptions
+from adapt_core.names import nearest
+from adapt_core.options import option
+
+FORMAT_STRING = "format_string (FORMAT_STRING)"
+FORMAT_NAMES = "format_names (FORMAT_NAMES)"
+
+LabelNames = str | list[str] | dict[int, str] | dict[str, str]
+"""Names of labels: a file's path, a list by number, or a mapping from the label in the data."""
+
+
+class TextDataOptions(DatasetOptions):
+    """What every language task may say of its data, beside where it is."""
+
+    train_split: str | None = option(
+        None, min_length=1, help="Name of the training split; by default train, found by its usual names."
+    )
+    validation_split: str | None = option(
+        None,
+        min_length=1,
+        help="Name of the split to evaluate on; by default validation, val, dev or eval, or a part of train.",
+    )
+    test_split: str | None = option(
+        None, min_length=1, help="Name of the test split, which no training run evaluates on; by default test."
+    )
+    format_string: str | None = option(
+        None,
+        flat="FORMAT_STRING",
+        min_length=1,
+        help="A Python format string that makes the text from the columns in format_names; empty cells give nothing.",
+    )
+    format_names: list[str] | None = option(
+        None, flat="FORMAT_NAMES", min_length=1, help="The columns that format_string uses, in the order of its {}."
+    )
+
+    @model_validator(mode="after")
+    def _splits_differ(self) -> TextDataOptions:
+        repeated = first_repeated((self.train_split, self.validation_split, self.test_split))
+        if repeated is not None:
+            raise ValueError(f"train_split, validation_split and test_split must differ; {repeated!r} is given twice")
+        return self
+
+    @model_validator(mode="after")
+    def _format_fits_names(self) -> TextDataOptions:
+        if self.format_string is not None and self.format_names is not None:
+            _check_format(self.format_string, self.format_names)
+        elif self.format_string is not None:
+            raise ValueError(f"{FORMAT_STRING} needs {FORMAT_NAMES} beside it")
+        elif self.format_names is not None:
+            raise ValueError(f"{FORMAT_NAMES} needs {FORMAT_STRING} beside it")
+        return self
+
+
+class TextClassificationData(TextDataOptions):
+    """The data of text classification: a text or a pair of texts, and its label, in each row."""
+
+    text_column: str | None = option(
+        None, min_length=1, help="Column of the text; by default found by its usual names (text, sentence, review, …)."
+    )
+    text_pair_column: str | None = option(
+        None,
+        min_length=1,
+        help="Column of the second text of a pair; by default found beside its partner (premise and hypothesis, …).",
+    )
+    label_column: str | None = option(
+        None, min_length=1, help="Column of the label; by default found by its usual names (label, class, target, …)."
+    )
+    label_names: LabelNames | None = option(
+        None,
+        help="Names of the labels: a list (label 0 is its first name), a mapping from the label in the data to its "
+        "name, or a .json file of either or a .txt file of one name a line.",
+    )
+
+    @field_validator("label_names")
+    @classmethod
+    def _names_differ(cls, value: LabelNames | None) -> LabelNames | None:
+        if value is not None and not isinstance(value, str):
+            check_label_names(list(value.values()) if isinstance(value, dict) else value)
+        return value
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> TextClassificationData:
+        if self.format_string is not None and (self.text_column or self.text_pair_column):
+            raise ValueError(f"{FORMAT_STRING} makes the text; remove it, or text_column and text_pair_column")
+        if self.text_pair_column is not None and self.text_column is None:
+            raise ValueError("text_pair_column needs text_column, the first text of the pair")
+        repeated = first_repeated((self.text_column, self.text_pair_column, self.label_column))
+        if repeated is not None:
+            raise ValueError(f"text_column, text_pair_column and label_column must differ; {repeated!r} is given twice")
+        if self.label_column is not None and self.label_column in (self.format_names or ()):
+            raise ValueError(f"{FORMAT_NAMES} has {self.label_column!r}, the column of the label")
+        return self
+
+
+def check_label_names(names: Sequence[str]) -> None:
+    """Raises ValueError for names that cannot tell labels apart."""
+    if len(names) < 2:
+        raise ValueError(f"at least two label names are needed; there is {len(names)}")
+    repeated = first_repeated(names)
+    if repeated is not None:
+        raise ValueError(f"every label needs its own name; {repeated!r} is given twice")
+    if not all(name.strip() for name in names):
+        raise ValueError("a label name is empty")
+
+
+def first_repeated(values: Iterable[str | None]) -> str | None:
+    """The first value that has stood before; None is no value."""
+    seen: set[str] = set()
+    for value in values:
+        if value is not None and value in seen:
+            return value
+        if value is not None:
+            seen.add(value)
+    return None
+
+
+def _check_format(format_string: str, names: Sequence[str]) -> None:
+    """Raises ValueError unless the placeholders are plain ones and use exactly the names.
+
+    Attributes and indices of a value are refused, since ``{a.__class__}`` reaches into the running program.
+    """
+    repeated = first_repeated(names)
+    if repeated is not None:
+        raise ValueError(f"{FORMAT_NAMES} has {repeated!r} twice")
+    try:
+        parts = list(Formatter().parse(format_string))
+    except ValueError as error:
+        raise ValueError(
+            f"{FORMAT_STRING} cannot be read: {error}; a brace in the text is written {{{{ or }}}}"
+        ) from error
+    used: set[str] = set()
+    positions: list[int] = []
+    numbered: set[bool] = set()
+    for _, field, spec, conversion in parts:
+        if field is None:  # text without a placeholder
+            continue
+        if "{" in (spec or ""):
+            raise ValueError(f"{FORMAT_STRING} has a placeholder inside another, {{{field}:{spec}}}")
+        if conversion not in (None, "s", "r", "a"):
+            raise ValueError(f"{FORMAT_STRING} has the conversion !{conversion}; there are !s, !r and !a")
+        if "." in field or "[" in field:
+            raise ValueError(
+                f"{FORMAT_STRING} may not take a part of a value, as {{{field}}} does; a column with such a name is "
+                "written {} and named by its place in " + FORMAT_NAMES
+            )
+        if field == "" or (field.isascii() and field.isdecimal()):
+            numbered.add(field != "")
+            positions.append(int(field) if field else len(positions))
+        elif field in names:
+            used.add(field)
+        else:
+            raise ValueError(
+                f"{FORMAT_STRING} uses {{{field}}}, which {FORMAT_NAMES} does not have{nearest(field, names)}"
+            )
+    if len(numbered) == 2:
+        raise ValueError(f"{FORMAT_STRING} mixes {{}} and numbered placeholders; use one of them")
+    if positions and max(positions) >= len(names):
+        raise ValueError(f"{FORMAT_STRING} uses {max(positions) + 1} values and {FORMAT_NAMES} has {len(names)}")
+    used.update(names[position] for position in positions)
+    unused = [name for name in names if name not in used]
+    if unused:
+        raise ValueError(f"{FORMAT_NAMES} has {unused[0]!r}, which {FORMAT_STRING} does not use")

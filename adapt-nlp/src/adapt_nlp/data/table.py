@@ -1,0 +1,78 @@
+"""The rows of one split as they were read, with what it takes to say where a row stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+SHOWN = 5
+"""So many rows are named in a message; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows by column.
+
+    Attributes:
+        source: the file or the data set and split that it was read from, for messages.
+        columns: the values by column name, in the order of the file; every column has ``size`` values, and a
+            missing value is None.
+        size: the number of rows.
+        lines: for files of lines, the 1-based line at which each row begins; None counts rows, from 1.
+        class_names: the names behind a column of integers, by column, where the data itself records them
+            (``datasets.ClassLabel``).
+    """
+
+    source: str
+    columns: Mapping[str, Sequence[Any]]
+    size: int
+    lines: Sequence[int] | None = None
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def place(self, rows: Sequence[int]) -> str:
+        """Where rows (0-based) stand: ``"line 7"``, ``"rows 1, 2, 3, 4, 5 and 20 more"``."""
+        word = "row" if self.lines is None else "line"
+        numbers = [row + 1 if self.lines is None else self.lines[row] for row in rows[:SHOWN]]
+        return f"{word}{'s' if len(rows) > 1 else ''} {listed(numbers, len(rows))}"
+
+
+class LazyColumns(Mapping[str, Sequence[Any]]):
+    """Columns that become Python values only when they are asked for.
+
+    Args:
+        names: the columns there are.
+        load: gives the values of one.
+    """
+
+    def __init__(self, names: Sequence[str], load: Callable[[str], Sequence[Any]]) -> None:
+        self._names = tuple(names)
+        self._load = load
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._load(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def listed(values: Sequence[Any], total: int | None = None) -> str:
+    """``"1, 2, 3 and 20 more"``: the first values, and how many of ``total`` are left out."""
+    total = len(values) if total is None else total
+    shown = ", ".join(str(value) for value in values[:SHOWN])
+    left = total - min(len(values), SHOWN)
+    return f"{shown} and {left} more" if left > 0 else shown
+
+
+def short(value: Any) -> str:
+    """A value as Python writes it, cut to the length of a message."""
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -1,0 +1,127 @@
+"""Loading tokenizers and models of transformers, with plain errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from adapt_core.architecture import hints_for
+from adapt_core.config import ModelOptions
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Model
+
+LONGEST = 512
+"""Tokens of a text where neither the configuration nor the model sets a limit."""
+
+
+def load_tokenizer(options: ModelOptions, path: Path | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer that belongs to a model. Raises AdaptError when it cannot be loaded."""
+    source = model_source(options, path)
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise _unloadable("tokenizer", options, source, error) from error
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise AdaptError(
+                f"The tokenizer of {source} has neither a padding nor an end token, so batches cannot be made"
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(
+    auto_class: Any,
+    options: ModelOptions,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    path: Path | None = None,
+    train_head: bool | None = None,
+    config: Mapping[str, Any],
+    load_kwargs: Mapping[str, Any] | None = None,
+) -> Model:
+    """A model of transformers with its hints: which of its modules are the head, and which are fresh.
+
+    Args:
+        auto_class: the ``AutoModelFor…`` of the task.
+        options: the ``model`` section.
+        tokenizer: becomes the model's processor; its padding token is set in the model.
+        path: a saved whole model to load instead of the one in ``options``.
+        train_head: passed on in the hints.
+        config: values to set in the model's configuration.
+        load_kwargs: further arguments of ``from_pretrained``.
+
+    Raises:
+        AdaptError: the model cannot be loaded, or the checkpoint has no weights for most of it.
+    """
+    source = model_source(options, path)
+    try:
+        settings = AutoConfig.from_pretrained(source, **config)
+        if settings.pad_token_id is None:
+            settings.pad_token_id = tokenizer.pad_token_id
+        module, loaded = auto_class.from_pretrained(
+            source, config=settings, ignore_mismatched_sizes=True, output_loading_info=True, **(load_kwargs or {})
+        )
+    except (OSError, ValueError) as error:
+        raise _unloadable("model", options, source, error) from error
+    reshaped = {entry[0] for entry in loaded["mismatched_keys"]}
+    model = Model(module, tokenizer, hints_for(module, {*loaded["missing_keys"], *reshaped}, train_head))
+    _require_pretrained(module, model, reshaped, source)
+    return model
+
+
+def longest(asked: int | None, tokenizer: PreTrainedTokenizerBase, module: PreTrainedModel | None) -> int:
+    """How many tokens of a text the model is given.
+
+    Raises:
+        AdaptError: the configuration asks for more than the model has positions for.
+    """
+    positions = getattr(getattr(module, "config", None), "max_position_embeddings", None)
+    if asked is None:
+        return min(limit for limit in (LONGEST, tokenizer.model_max_length, positions) if limit)
+    if positions and asked > positions:
+        raise AdaptError(
+            f"task.max_length: {asked} tokens, but {type(module).__name__} has {positions} positions",
+            f"Give {positions} or less.",
+        )
+    return asked
+
+
+def model_source(options: ModelOptions, path: Path | None = None) -> str:
+    """What ``from_pretrained`` takes; local folders absolute, so that an adapter finds its base from anywhere."""
+    if path is not None:
+        return str(path)
+    return str(Path(options.path).expanduser().resolve()) if options.path else options.source
+
+
+def _require_pretrained(module: PreTrainedModel, model: Model, reshaped: set[str], source: str) -> None:
+    fresh = {id(each) for name in model.hints.fresh for each in module.get_submodule(name).parameters()}
+    counts = {True: 0, False: 0}
+    for parameter in module.parameters():
+        counts[id(parameter) in fresh] += parameter.numel()
+    if counts[True] > counts[False]:
+        raise AdaptError(
+            f"{source} holds no weights for most of {type(module).__name__}: {counts[True]:,} of "
+            f"{sum(counts.values()):,} parameters would start at random",
+            "Is it the right checkpoint, and for the right architecture?",
+        )
+    outside = [key for key in reshaped if not key.startswith(tuple(f"{name}." for name in model.hints.head) or "\0")]
+    if outside:
+        raise AdaptError(
+            f"The weights in {source} do not fit its own config.json: {', '.join(sorted(outside)[:5])} "
+            "have another shape",
+            "Repair the folder, or load another model.",
+        )
+
+
+def _unloadable(what: str, options: ModelOptions, source: str, error: Exception) -> AdaptError:
+    """An error of ``from_pretrained`` in words; the library's own first line is the reason."""
+    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    if options.path:
+        hint = "A model folder holds config.json, the weights (model.safetensors) and the tokenizer's files."
+    else:
+        hint = "Check the name and the connection to the hub; a local folder goes into model.path (LOCAL_MODEL_PATH)."
+    return AdaptError(f"The {what} of {source} cannot be loaded: {reason}", hint)

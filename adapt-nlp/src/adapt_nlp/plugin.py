@@ -1,0 +1,22 @@
+"""What adapt-nlp offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from adapt_core.hookspecs import hookimpl
+from adapt_core.kinds import TaskSpec
+
+
+@hookimpl
+def adapt_tasks() -> Iterable[TaskSpec]:
+    """The language tasks."""
+    yield TaskSpec(
+        name="text_classification",
+        summary="Puts a text, or a pair of texts, into one of several classes.",
+        target="adapt_nlp.text_classification.task:TextClassification",
+        options="adapt_nlp.text_classification.options:TextClassificationOptions",
+        dataset="adapt_nlp.data.options:TextClassificationData",
+        engine="adapt_core.engines.trainer.engine:TrainerEngine",
+        aliases=("sequence_classification",),
+    )

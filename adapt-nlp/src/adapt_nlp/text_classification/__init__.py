@@ -1,0 +1,1 @@
+"""Text classification: one label for a text or a pair of texts."""

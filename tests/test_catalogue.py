@@ -1,0 +1,28 @@
+"""The catalogue of first-party plugins, held to the plugins themselves."""
+
+from __future__ import annotations
+
+import write_catalogue
+
+from adapt_core.catalogue import read_catalogue
+from adapt_core.kinds import Kind
+from adapt_core.registry import Registry
+
+
+def test_the_catalogue_is_up_to_date() -> None:
+    text = write_catalogue.CATALOGUE.read_text(encoding="utf-8")
+    assert text == write_catalogue.catalogue(Registry.load()), "python tests/write_catalogue.py --write"
+
+
+def test_the_catalogue_lists_the_plugins_of_every_package_that_has_some() -> None:
+    listed = {(one.distribution, one.kind, one.name) for one in read_catalogue()}
+    assert ("adapt-core", Kind.METHOD, "lora") in listed
+    assert ("adapt-nlp", Kind.TASK, "text_classification") in listed
+
+
+def test_the_catalogue_knows_flat_names() -> None:
+    (task,) = [one for one in read_catalogue() if one.name == "text_classification"]
+    assert {"FORMAT_STRING", "FORMAT_NAMES"} <= task.flat_names
+    assert "DATASET" not in task.flat_names
+    (full,) = [one for one in read_catalogue() if one.name == "full"]
+    assert full.flat_names == {"FULL_FINE_TUNING"}

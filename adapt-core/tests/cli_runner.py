@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from adapt_core.cli import main
+from adapt_core.cli.app import command_line
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,5 @@ def adapt(*args: str) -> Done:
     """Runs ``adapt`` with these arguments."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main(list(args))
-        except SystemExit as end:
-            code = end.code
-    assert isinstance(code, int)
+        code = command_line(args)
     return Done(code, out.getvalue(), err.getvalue())

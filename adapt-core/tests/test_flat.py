@@ -102,7 +102,8 @@ def test_flat_and_nested_forms_give_the_same(table: Table) -> None:
     flat = nested(table, "TASK: read\nmethod: low_rank\nr: 4\nLR: 1e-3\nMODEL_PATH: x\nSEED: 3\nSAVE_METHOD: none\n")
     deep = nested(
         table,
-        "task: {name: read}\nmethod: {name: low_rank, r: 4}\ntraining: {lr: 1e-3}\nmodel: {name: x}\nseed: 3\nsave: none",
+        "task: {name: read}\nmethod: {name: low_rank, r: 4}\ntraining: {lr: 1e-3}\nmodel: {name: x}\n"
+        "seed: 3\nsave: none",
     )
     assert (
         flat.data
@@ -265,7 +266,7 @@ class ClaimsSwitch(Options):
 
 @pytest.mark.parametrize("model", [Claims, ClaimsSection, ClaimsSwitch])
 def test_a_flat_name_that_is_taken_is_refused(table: Table, model: type[Options]) -> None:
-    with pytest.raises(AdaptError, match="method.mine stands for .* already"):
+    with pytest.raises(AdaptError, match=r"method\.mine stands for .* already"):
         table.with_options("method", model)
 
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
-from adapt_core.files import dump_yaml
 from adapt_core.interfaces import Section
 from adapt_core.report import write_report
 from adapt_core.report.curves import Chart, Point, Series, charts
 from adapt_core.report.facts import facts_of
 from adapt_core.report.matrix import matrix_of
 from adapt_core.report.svg import BOTTOM, HEIGHT, LEFT, MOST_HOVERS, MOST_VERTICES, RIGHT, TOP, WIDTH, draw
+from adapt_core.yaml_writer import to_yaml
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "col", "line", "path", "circle"}
 
@@ -171,10 +171,24 @@ def test_the_page_shows_what_was_run_and_what_came_out(tmp_path: Path) -> None:
         assert expected in text
 
 
+def test_the_first_number_is_what_the_task_measures_and_losses_come_last(tmp_path: Path) -> None:
+    text = report(tmp_path).text
+    assert text.index("accuracy 0.8125") < text.index("training loss 0.4750") < text.index("evaluation loss 0.4500")
+
+
+def test_of_an_absolute_path_the_head_shows_the_end(tmp_path: Path) -> None:
+    model = tmp_path / "models" / "mine"
+    page = report(tmp_path, config={**CONFIG, "model": {"name": None, "path": str(model)}})
+    head = page.text[: page.text.index("Results")]
+    assert "…/models/mine" in head
+    assert str(model) not in head
+    assert str(model) in page.text
+
+
 def test_the_configuration_on_the_page_is_the_configuration(tmp_path: Path) -> None:
     text = "".join(report(tmp_path).texts)
-    assert dump_yaml(CONFIG) in text
-    assert yaml.safe_load(dump_yaml(CONFIG)) == CONFIG
+    assert to_yaml(CONFIG) in text
+    assert yaml.safe_load(to_yaml(CONFIG)) == CONFIG
 
 
 def test_the_page_can_be_read_with_a_screen_reader(tmp_path: Path) -> None:
@@ -390,7 +404,14 @@ def test_truth_in_a_table_is_a_mark_and_a_word(tmp_path: Path) -> None:
 
 
 def test_facts_go_by_the_shape_of_the_values() -> None:
-    facts = facts_of({**DATA, "labels": ["bad", "good"], "nested": {"made": True, "share": 0.1, "deep": [{"a": 1}]}})
+    facts = facts_of(
+        {
+            **DATA,
+            "labels": ["bad", "good"],
+            "nested": {"made": True, "share": 0.1, "deep": [{"a": 1}], "left": None},
+            "out": [],
+        }
+    )
     assert dict(facts.values) == {
         "fingerprint": "f00d",
         "columns": "text, label",

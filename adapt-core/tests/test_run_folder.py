@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ import yaml
 
 from adapt_core.checkpoints import Checkpoints
 from adapt_core.errors import AdaptError, UsageError
-from adapt_core.files import dump_yaml, read_json, read_json_lines, to_json, write_json
+from adapt_core.files import read_json, read_json_lines, to_json, write_json
 from adapt_core.run_folder import RunFolder
+from adapt_core.yaml_writer import to_yaml
 
 CONFIG: dict[str, Any] = {
     "task": {"name": "text_classification"},
@@ -202,6 +204,60 @@ def test_resuming_drops_the_line_of_metrics_that_a_kill_cut_short(tmp_path: Path
         assert folder.read_metrics() == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.4}]
 
 
+def test_resuming_deletes_and_names_the_checkpoint_that_a_kill_left_half_written(tmp_path: Path) -> None:
+    with new(tmp_path / "a") as folder:
+        save(folder.checkpoints, 10)
+        save(folder.checkpoints, 20, complete=False)
+    with new(tmp_path / "a", resume=True) as folder:
+        assert folder.removed == [folder.checkpoints.at(20)]
+        assert names_in(folder.checkpoints.path) == ["checkpoint-10"]
+
+
+# ---- failing early ---------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_failed_before_its_first_step_leaves_no_folder(tmp_path: Path) -> None:
+    with new(tmp_path / "a") as folder:
+        write_json(folder.environment, {})
+        folder.abandon()
+    assert names_in(tmp_path) == []
+    new(tmp_path / "a").release()
+
+
+@pytest.mark.parametrize("what", ["metrics", "model", "checkpoint"])
+def test_a_run_that_failed_later_keeps_everything(tmp_path: Path, what: str) -> None:
+    with new(tmp_path / "a") as folder:
+        if what == "metrics":
+            folder.append_metrics({"step": 1, "loss": 1.0})
+        elif what == "model":
+            folder.model.mkdir()
+        else:
+            save(folder.checkpoints, 10)
+        before = everything_in(tmp_path)
+        folder.abandon()
+        assert everything_in(tmp_path) == before
+
+
+def test_abandoning_leaves_alone_what_another_run_has_claimed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = new(tmp_path / "a")
+    others: list[RunFolder] = []
+    release = RunFolder.release
+
+    def released(folder: RunFolder) -> None:
+        release(folder)
+        monkeypatch.undo()
+        others.append(new(tmp_path / "a"))
+
+    monkeypatch.setattr(RunFolder, "release", released)
+    first.abandon()
+    assert others[0].config.is_file()
+    with pytest.raises(UsageError, match="Another process"):
+        new(tmp_path / "a", resume=True)
+    others[0].release()
+
+
 # ---- one writer -----------------------------------------------------------------------------------------------------
 
 HOLDER = """
@@ -209,8 +265,7 @@ HOLDER = """
     from adapt_core.run_folder import RunFolder
     folder = RunFolder.create(sys.argv[1], {"seed": 1}, resume=False, overwrite=False)
     if os.fork() == 0:  # such as a worker that loads data, and that outlives its killed parent for a while
-        time.sleep(60)
-    print("ready", flush=True)
+        print("ready", flush=True)
     time.sleep(60)
 """
 
@@ -245,6 +300,14 @@ def test_a_released_folder_can_be_claimed_again_in_the_same_process(tmp_path: Pa
     with pytest.raises(UsageError, match="Another process"):
         new(tmp_path / "a", resume=True)
     folder.release()
+    new(tmp_path / "a", resume=True).release()
+
+
+def test_a_folder_can_be_released_by_another_thread_than_the_one_that_claimed_it(tmp_path: Path) -> None:
+    folder = new(tmp_path / "a")
+    thread = threading.Thread(target=folder.release)
+    thread.start()
+    thread.join()
     new(tmp_path / "a", resume=True).release()
 
 
@@ -422,11 +485,11 @@ def test_one_line_of_metrics_stays_one_line_whatever_text_is_in_it() -> None:
 
 @pytest.mark.parametrize("text", ["1e-4", "0o17", "0x1F", "12:30", "no", "~", "1_000", ".5", "5.", "-3", "True", ""])
 def test_a_string_that_looks_like_something_else_is_quoted_in_yaml(text: str) -> None:
-    written = dump_yaml({"value": text})
+    written = to_yaml({"value": text})
     assert written.removeprefix("value: ")[0] in "'\""
     assert yaml.safe_load(written) == {"value": text}
 
 
 @pytest.mark.parametrize("text", ["plain", "a: b", "line\nbreak", "ünïcödé", "{text}: {label}", "1.2.3", " "])
 def test_every_string_survives_yaml(text: str) -> None:
-    assert yaml.safe_load(dump_yaml({"value": text})) == {"value": text}
+    assert yaml.safe_load(to_yaml({"value": text})) == {"value": text}

@@ -73,10 +73,12 @@ def test_named_columns_are_taken_whatever_else_there_is() -> None:
 
 
 def test_a_named_column_that_is_missing_is_told_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match="has no column 'reveiw', which dataset.text_column names. Did you mean 'review'?") as e:
+    with pytest.raises(
+        UsageError, match=r"has no column 'reveiw', which dataset.text_column names\. Did you mean 'review'\?"
+    ) as e:
         found("review", "label", text_column="reveiw")
     assert e.value.hint == "The columns there are: review, label."
-    with pytest.raises(UsageError, match="which dataset.format_names"):
+    with pytest.raises(UsageError, match=r"which dataset\.format_names"):
         found("review", "label", format_string="{title}", format_names=["title"])
 
 
@@ -117,7 +119,7 @@ def test_a_format_string_makes_the_text(format_string: str, expected: list[str])
 def test_a_format_that_does_not_fit_a_value_names_the_row() -> None:
     rows = table(n=[1.5, "x"])
     columns = TextColumns(format_string="{:.1f}", format_names=("n",))
-    with pytest.raises(AdaptError, match="line 4: format_string .* does not fit: Unknown format code 'f'"):
+    with pytest.raises(AdaptError, match=r"line 4: format_string .* does not fit: Unknown format code 'f'"):
         columns.texts(rows)
     with pytest.raises(AdaptError, match="column 'n' holds neither text nor numbers at line 2"):
         columns.texts(table(n=[["a"], 1]))

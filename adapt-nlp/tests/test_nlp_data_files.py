@@ -75,13 +75,13 @@ def test_places_beyond_the_fifth_are_counted() -> None:
     assert Table("x", {}, 20).place(range(5)) == "rows 1, 2, 3, 4, 5"
 
 
-@given(
-    st.lists(
-        st.tuples(*[st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)] * 2),
-        min_size=1,
-    )
-)
-def test_any_table_that_the_csv_module_writes_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:  # fmt: skip
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1))
+def test_any_table_that_the_csv_module_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
     path = tmp_path_factory.mktemp("csv") / "d.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *rows])
@@ -230,4 +230,4 @@ def test_a_hundred_thousand_rows_are_read_in_a_few_seconds(tmp_path: Path) -> No
         )
     begin = time.process_time()
     assert len(read_file(path)) == 100_000
-    assert time.process_time() - begin < 3  # 0.2 s where it was written; the margin is for slow machines
+    assert time.process_time() - begin < 3  # 0.5 s where it was written; the margin is for slow machines

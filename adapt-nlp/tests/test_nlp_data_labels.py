@@ -101,7 +101,7 @@ def test_a_file_that_holds_no_names_is_refused(tmp_path: Path, content: str, mes
     with pytest.raises(UsageError, match=message) as error:
         names(0, 1, given=str(tmp_path / "labels.json"))
     assert error.value.message.startswith(f"dataset.label_names: {tmp_path / 'labels.json'}")
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError, match="there is no file"):
         names(0, 1, given=str(tmp_path / "none.json"))
 
 
@@ -132,7 +132,7 @@ def test_a_hidden_class_label_is_a_missing_one_and_a_plain_minus_one_a_class() -
 def test_labels_without_a_given_name_are_refused(values: list[object]) -> None:
     with pytest.raises(AdaptError, match=r"not among the 2 training labels: .*; at lines 4, 5\.") as error:
         names(*values, given=["neg", "pos"])
-    assert "The training labels are 'neg', 'pos'" in error.value.hint
+    assert "The training labels are 0 (neg), 1 (pos)." in error.value.hint
     assert "dataset.label_names" in error.value.hint
 
 
@@ -144,6 +144,7 @@ def test_a_label_outside_the_training_labels_is_told_with_its_rows() -> None:
         "d.csv: column 'label' has labels that are not among the 2 training labels: 'c' (2 rows), 'd' (1 row); "
         "at lines 3, 4, 5."
     )
+    assert error.value.hint.startswith("The training labels are 'a', 'b'. Correct or remove these rows")
     assert ids(rows, "label", ["a", "b", "a"], ["b", "a"]) == [1, 0, 1]
 
 

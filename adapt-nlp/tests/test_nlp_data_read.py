@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import astuple
 from pathlib import Path
 
 import datasets
@@ -30,7 +31,7 @@ def folder(path: Path, *names: str) -> Path:
 
 
 def roles(path: Path, **values: str) -> tuple[str | None, ...]:
-    return tuple(open_source(options(path, **values)).roles(options(path, **values)).values())
+    return astuple(open_source(options(path, **values)).roles(options(path, **values)))
 
 
 def dataset(*texts: str) -> datasets.Dataset:
@@ -76,7 +77,7 @@ def test_two_splits_that_could_be_the_same_one_are_told(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_training_split_says_what_it_has(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no training split. The splits there are: all, test"):
+    with pytest.raises(UsageError, match=r"no training split\. The splits there are: all, test"):
         roles(folder(tmp_path, "all.csv", "test.csv"))
 
 
@@ -101,15 +102,15 @@ def test_shards_are_one_split_in_the_order_of_their_numbers(tmp_path: Path) -> N
     assert list(table.columns["text"]) == ["0a", "0b", "1a", "1b", "2a", "2b"]
     assert (len(table), table.class_names["label"]) == (6, ("no", "yes"))
     (tmp_path / "train-00003-of-00003.csv").write_text("text\na\n")
-    with pytest.raises(AdaptError, match="has the columns text, and .* has text, label"):
+    with pytest.raises(AdaptError, match=r"has the columns text, and .* has text, label"):
         open_source(options(tmp_path)).read("train")
 
 
 def test_a_single_file_is_the_training_split_whatever_its_name(tmp_path: Path) -> None:
     path = folder(tmp_path, "test.csv") / "test.csv"
     assert roles(path) == ("train", None, None)
-    with pytest.raises(UsageError, match="does not exist"):
-        open_source(options(tmp_path / "none.csv")).read("train")
+    with pytest.raises(UsageError, match=r"There is no data at .*none\.csv"):
+        open_source(options(tmp_path / "none.csv"))
 
 
 # ---- folders saved by datasets --------------------------------------------------------------------------------

@@ -23,19 +23,19 @@ SPLITS = ("train", "validation", "test")
 AREAS: dict[str, dict[str, str]] = {
     # area -> split -> modules, and builtin types
     "text": {
-        "train": "str codecs difflib html.parser json.decoder locale pprint shlex string textwrap tokenize unicodedata "
+        "train": "str codecs difflib html.parser json.decoder pprint shlex string textwrap tokenize unicodedata "
         "xml.dom.minidom xml.etree.ElementTree",
-        "validation": "html json.encoder quopri",
+        "validation": "html json.encoder locale quopri",
         "test": "base64 binascii bytes re",
     },
     "numbers": {
-        "train": "cmath complex decimal float heapq int numbers operator random",
-        "validation": "bisect colorsys fractions",
+        "train": "cmath complex decimal float heapq int numbers operator",
+        "validation": "bisect colorsys fractions random",
         "test": "math statistics",
     },
     "files": {
-        "train": "bz2 configparser csv genericpath io ntpath os pathlib posixpath stat tarfile",
-        "validation": "fileinput linecache",
+        "train": "configparser csv genericpath io ntpath os pathlib posixpath stat tarfile",
+        "validation": "bz2 fileinput linecache",
         "test": "fnmatch glob shelve shutil tempfile zlib",
     },
     "networking": {
@@ -44,15 +44,15 @@ AREAS: dict[str, dict[str, str]] = {
         "test": "http.server poplib smtplib urllib.error",
     },
     "concurrency": {
-        "train": "asyncio.events asyncio.futures asyncio.streams asyncio.tasks multiprocessing.connection "
+        "train": "asyncio.events asyncio.futures asyncio.tasks multiprocessing.connection "
         "multiprocessing.context multiprocessing.managers multiprocessing.shared_memory subprocess threading",
-        "validation": "asyncio.runners asyncio.timeouts multiprocessing.reduction",
+        "validation": "asyncio.runners asyncio.streams asyncio.timeouts multiprocessing.reduction",
         "test": "asyncio.locks asyncio.queues concurrent.futures._base concurrent.futures.thread multiprocessing.pool "
         "queue",
     },
     "code": {
-        "train": "ast dis doctest importlib.abc importlib.metadata inspect unittest.case",
-        "validation": "code codeop",
+        "train": "ast dis doctest importlib.metadata inspect unittest.case",
+        "validation": "code codeop importlib.abc",
         "test": "importlib.util modulefinder pstats traceback unittest.loader unittest.suite",
     },
 }
@@ -88,12 +88,17 @@ def _docstrings(name: str) -> Iterator[str]:
     owner = getattr(builtins, name, None) or importlib.import_module(name)
     homes = {name, f"_{name}", f"_{name.rpartition('.')[2]}"}  # many modules are made in C, under a leading underscore
     yield owner.__doc__ or ""
-    for member in vars(owner).values():
+    for member in _members(owner):
         if isinstance(owner, ModuleType) and getattr(member, "__module__", None) not in homes:
             continue  # imported from elsewhere
         yield _own_doc(member)
         if isinstance(member, type):
-            yield from map(_own_doc, vars(member).values())
+            yield from map(_own_doc, _members(member))
+
+
+def _members(owner: object) -> list[object]:
+    """What a module or class holds, without the special methods: their documentation is everywhere the same."""
+    return [member for name, member in vars(owner).items() if not name.startswith("__")]
 
 
 def _own_doc(member: object) -> str:
@@ -103,9 +108,9 @@ def _own_doc(member: object) -> str:
 
 
 def _prose(docstring: str) -> str:
-    """The paragraphs without signatures, examples and lists, as one line of at most ``MOST_WORDS`` words."""
-    paragraphs = inspect.cleandoc(docstring).split("\n\n")
-    prose = [part for part in paragraphs if not re.match(r"\s*(>>>|[-*=+|]|[\w.]+\(.*\)\s*(->.*)?$)", part)]
+    """The text without signatures, examples and lists, as one line of at most ``MOST_WORDS`` words."""
+    text = re.sub(r"^[\w.]+\(.*\) *(->.*)?$", "", inspect.cleandoc(docstring), flags=re.MULTILINE)
+    prose = [part for part in text.split("\n\n") if not re.match(r"\s*(>>>|[-*=+|])", part)]
     return " ".join(" ".join(prose).split()[:MOST_WORDS])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,13 +40,16 @@ def run(
     from adapt_core.signals import sigterm_interrupts
 
     if isinstance(config, str | Path) and Path(config).is_dir():
-        config, overrides = Path(config) / "config.yaml", [f"output_dir={config}", *overrides]
+        config, overrides = Path(config) / "config.yaml", [f"output_dir={json.dumps(str(config))}", *overrides]
     plan = build_plan(config, [*overrides, "training.resume=true"] if resume else overrides)
     with RunFolder.create(
         plan.output_dir, plan.canonical(), resume=plan.training.resume, overwrite=overwrite
     ) as folder:
         from adapt_core.pipeline import run_pipeline
+        from adapt_core.progress import progress_for
 
+        for checkpoint in folder.removed:
+            progress_for().notice(f"Removed {checkpoint}: it was not complete.")
         launcher = resolve(plan.launcher.spec.target)(plan.launcher.options)
         with sigterm_interrupts():
             try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapt_core.config import TrainingOptions
 from adapt_core.interfaces import World
+from adapt_core.progress import Progress
 from adapt_core.quiet import quiet_libraries
 from adapt_core.registry import resolve
 from adapt_core.run_folder import RunFolder
@@ -41,6 +42,7 @@ def evaluate_loaded(run: LoadedRun, source: str | None, split: str | None) -> di
         num_workers=asked.num_workers,
     )
     with tempfile.TemporaryDirectory() as scratch:
-        engine = resolve(run.plan.task.spec.engine)(replace(run.plan, training=options), RunFolder(scratch), World())
+        plan = replace(run.plan, training=options)
+        engine = resolve(plan.task.spec.engine)(plan, RunFolder(scratch), World(), Progress())
         evaluated = engine.evaluate(run.model, run.task.engine_inputs(data, run.model))
     return {"metrics": dict(evaluated.metrics), "rows": len(data.evaluation), "data": data.info["evaluation"]}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from adapt_core.catalogue import Listing
-from adapt_core.config import CHOOSERS, ROOT, SECTIONS
+from adapt_core.config import CHOOSERS, ROOT, SECTIONS, DatasetOptions
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind, TaskSpec
 from adapt_core.names import closest
 from adapt_core.options import Options, flat_name
 from adapt_core.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from adapt_core.catalogue import Listing
 
 Explanation = tuple[str, str | None]
 """What is wrong with a key, and what to write instead."""
@@ -28,6 +31,7 @@ class Owner:
         key: its name in its section.
         flat: its flat name.
         section: "" for the top level.
+        help: what it means.
         kind, plugin: whose it is; None for the core's own.
         missing: the distribution to install, None where it is installed.
     """
@@ -35,6 +39,7 @@ class Owner:
     key: str
     flat: str | None
     section: str
+    help: str = ""
     kind: Kind | None = None
     plugin: str | None = None
     missing: str | None = None
@@ -47,6 +52,11 @@ class Owner:
     def answers_to(self, key: str) -> bool:
         """Whether a key is its name. Every plugin section has a ``name``, which says nothing."""
         return key == self.flat or (key == self.key and key != "name")
+
+    def means(self, key: str) -> bool:
+        """Whether a key is what its meaning begins or ends with: ``learning_rate`` is "Peak learning rate."."""
+        words, meaning = key.replace("_", " ").lower(), self.help.lower().rstrip(".")
+        return bool(words) and (f"{meaning} ".startswith(f"{words} ") or f" {meaning}".endswith(f" {words}"))
 
 
 class Owners:
@@ -93,6 +103,9 @@ class Owners:
             return f"unknown key here; {key} is a section of the top level", key
         if near := closest(key, valid):
             return "unknown key", near
+        meant = [owner for owner in self.here if owner.means(key) and section in ("", owner.section)]
+        if len(meant) == 1:
+            return "unknown key", meant[0].key if section else meant[0].flat or meant[0].dotted
         distant = closest(key, (owner.key for owner in self.here if owner.key != "name"))
         if section and distant:
             return "unknown key", next(owner.dotted for owner in self.here if owner.key == distant)
@@ -104,7 +117,8 @@ class Owners:
         first = owners[0]
         assert first.kind is not None
         alike = [owner for owner in owners if (owner.section, owner.missing) == (first.section, first.missing)]
-        names = " or ".join(dict.fromkeys(str(owner.plugin) for owner in alike))
+        plugins = list(dict.fromkeys(str(owner.plugin) for owner in alike))
+        names = " or ".join(plugins) if len(plugins) <= 3 else f"{', '.join(plugins[:3])} and others"
         what = "the data of task" if first.section == "dataset" else first.kind.value
         if first.missing:
             install = f"which is not installed; install it: pip install {first.missing}"
@@ -118,16 +132,17 @@ def option_models(entry: Entry, registry: Registry) -> dict[str, type[Options]]:
     """The option models of a plugin by section: its own, and for a task that of ``dataset``.
 
     Raises:
-        AdaptError: one cannot be loaded, or has a field that the core reads itself.
+        AdaptError: one cannot be loaded, or is not what the core needs.
     """
-    own = registry.options(entry.spec)
+    broken = f"the {entry.kind.value} {entry.spec.name} of {entry.distribution} is broken"
+    models = {entry.kind.section: registry.options(entry.spec)}
     for name in CHOOSERS[entry.kind].model_fields:
-        if name in own.model_fields:
-            message = f"the {entry.kind.value} {entry.spec.name} of {entry.distribution} is broken"
-            raise AdaptError(f"{message}: its option {name!r} is the core's own")
-    models = {entry.kind.section: own}
+        if name in models[entry.kind.section].model_fields:
+            raise AdaptError(f"{broken}: its option {name!r} is the core's own")
     if isinstance(entry.spec, TaskSpec):
         models["dataset"] = registry.dataset_options(entry.spec)
+        if not issubclass(models["dataset"], DatasetOptions):
+            raise AdaptError(f"{broken}: {entry.spec.dataset} is no subclass of adapt_core.config:DatasetOptions")
     return models
 
 
@@ -135,12 +150,12 @@ def _core_owners() -> Iterator[Owner]:
     sections: dict[str, type[Options]] = {"": ROOT, **SECTIONS}
     for section, model in sections.items():
         for name, info in model.model_fields.items():
-            yield Owner(name, flat_name(info), section)
+            yield Owner(name, flat_name(info), section, info.description or "")
 
 
 def _entry_owners(entry: Entry, registry: Registry) -> Iterator[Owner]:
     if entry.spec.switch:
-        yield Owner("name", entry.spec.switch, entry.kind.section, entry.kind, entry.spec.name)
+        yield Owner("name", entry.spec.switch, entry.kind.section, "", entry.kind, entry.spec.name)
     try:
         models = option_models(entry, registry)
     except AdaptError:
@@ -148,11 +163,11 @@ def _entry_owners(entry: Entry, registry: Registry) -> Iterator[Owner]:
     for section, model in models.items():
         for name, info in model.model_fields.items():
             if name not in SECTIONS[section].model_fields:
-                yield Owner(name, flat_name(info), section, entry.kind, entry.spec.name)
+                yield Owner(name, flat_name(info), section, info.description or "", entry.kind, entry.spec.name)
 
 
 def _listed_owners(listing: Listing) -> Iterator[Owner]:
-    whose = (listing.kind, listing.name, listing.distribution)
+    whose = ("", listing.kind, listing.name, listing.distribution)
     if listing.switch:
         yield Owner("name", listing.switch, listing.kind.section, *whose)
     for section, options in ((listing.kind.section, listing.options), ("dataset", listing.dataset)):

@@ -1,17 +1,15 @@
-"""Files that are whole or not there at all, in JSON and YAML that every reader understands."""
+"""Files that are whole or not there at all, and JSON that every reader understands."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import yaml
 
 from adapt_core.errors import AdaptError
 
@@ -98,19 +96,3 @@ def sync(path: Path) -> None:
     """Forces a written file to the disk, so that it also outlives a power failure."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-class _Dumper(yaml.SafeDumper):
-    """Also quotes the strings that YAML 1.2 reads as numbers though YAML 1.1 does not (``"1e-4"``, ``"0o17"``)."""
-
-
-_Dumper.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+"),
-    list("-+.0123456789"),
-)
-
-
-def dump_yaml(value: Any) -> str:
-    """The value as YAML that means the same to readers of YAML 1.1 and of YAML 1.2, keys in their own order."""
-    return str(yaml.dump(plain(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator, ValidationError, core_schema
 
 from adapt_core.config import CHOOSERS, CORE_SECTIONS, ROOT, SECTIONS
 from adapt_core.document import Document, KeyPath
@@ -22,7 +22,7 @@ from adapt_core.options import Options, flat_name
 Path = tuple[str, ...]
 """A nested key: ``("training", "lr")``, or ``("seed",)`` for one of the top level."""
 
-_BOOLEAN = TypeAdapter(bool)
+_BOOLEAN = SchemaValidator(core_schema.bool_schema())
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def to_nested(document: Document, table: Table, overrides: Document | None = Non
 def as_boolean(value: Any) -> bool | None:
     """The truth of a value as the option models see it (``"True"`` is true), None for what is none."""
     try:
-        return _BOOLEAN.validate_python(value)
+        return bool(_BOOLEAN.validate_python(value))
     except ValidationError:
         return None
 
@@ -201,6 +201,7 @@ def _section(section: str, value: Any, origin: Origin) -> Iterator[_Setting]:
         for key, inner in value.items():
             yield _Setting("value", (section, key), Origin(origin.document, (section, key)), inner)
     elif isinstance(value, str) and "name" in SECTIONS[section].model_fields:
+        yield _Setting("section", (section,), origin)
         yield _Setting("value", (section, "name"), origin, value)
     elif value is not None:
         message = f"this is a section: its keys stand below it, indented; got {shown(value)}"

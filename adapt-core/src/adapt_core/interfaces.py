@@ -7,15 +7,15 @@ returns its own. Modules are typed ``Any`` so that this file never imports torch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from adapt_core.options import Options
     from adapt_core.plan import RunPlan
+    from adapt_core.progress import Progress
     from adapt_core.run_folder import RunFolder
 
 Module = Any
@@ -276,7 +276,7 @@ class Launcher(Protocol):
 class Engine(Protocol):
     """Takes the training steps. Named by the task's spec."""
 
-    def __init__(self, plan: RunPlan, folder: RunFolder, world: World) -> None: ...
+    def __init__(self, plan: RunPlan, folder: RunFolder, world: World, progress: Progress) -> None: ...
 
     def check(self) -> None:
         """Raises :class:`~adapt_core.errors.AdaptError` for what this machine cannot do, before any work."""
@@ -289,11 +289,3 @@ class Engine(Protocol):
 
     def evaluate(self, model: Model, inputs: Any) -> Evaluated:
         """Evaluates on the inputs' evaluation rows."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A plugin that a configuration chose, with its validated options."""
-
-    spec: Any
-    options: Options = field(repr=False)

@@ -51,6 +51,8 @@ def english(kind: str, value: Any, context: Mapping[str, Any], fallback: str) ->
         return str(context.get("error", fallback))
     if kind == "missing":
         return "required, and not given"
+    if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
+        return "must not be empty"
     if kind in _EXPECTED:
         hint = f"; write it in quotes: '{value}'" if kind == "string_type" and type(value) in (int, float) else ""
         return f"expected {_EXPECTED[kind]}, got {shown(value)}{hint}"
@@ -58,8 +60,6 @@ def english(kind: str, value: Any, context: Mapping[str, Any], fallback: str) ->
         return _one_of(str(context.get("expected", "")), value)
     if kind in _LIMITS:
         return f"{_LIMITS[kind](context)}, got {shown(value)}"
-    if kind == "string_too_short" and context.get("min_length") == 1:
-        return "must not be empty"
     return f"{fallback[:1].lower()}{fallback[1:]}, got {shown(value)}"
 
 
@@ -69,7 +69,6 @@ def expectation(kind: str, context: Mapping[str, Any]) -> str | None:
 
 
 _EXPECTED: dict[str, str] = {
-    "number_not_boolean": "a number",
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",

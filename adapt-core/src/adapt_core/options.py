@@ -10,9 +10,8 @@ import types
 from collections.abc import Iterator
 from typing import Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
 
 
 def option(default: Any = ..., *, help: str, flat: str | None = None, **constraints: Any) -> Any:
@@ -48,19 +47,35 @@ class Options(BaseModel):
         defer_build=True,
     )
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _numbers_are_not_booleans(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuses ``true`` where a number is meant: pydantic would read it as 1."""
-        if isinstance(value, bool) and info.field_name:
-            accepted = set(_plain_types(cls.model_fields[info.field_name].annotation))
-            if accepted & {int, float} and bool not in accepted:
-                raise PydanticCustomError("number_not_boolean", "expected a number, not a boolean")
-        return value
+    def _numbers_are_not_booleans(cls, values: Any) -> Any:
+        """Has ``true`` refused where a number is meant: pydantic would read it as 1."""
+        if not isinstance(values, dict):
+            return values
+        booleans = [key for key, value in values.items() if isinstance(value, bool) and _takes_numbers(cls, key)]
+        return values | {key: _Boolean(values[key]) for key in booleans}
 
 
 class NoOptions(Options):
     """For plugins without options."""
+
+
+class _Boolean:
+    """A boolean where a number is meant. No number itself, so that the field refuses it, in its place."""
+
+    def __init__(self, value: bool) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return str(self.value).lower()
+
+
+def _takes_numbers(model: type[Options], key: Any) -> bool:
+    """Whether a field takes numbers and no booleans."""
+    field = model.model_fields.get(key) if isinstance(key, str) else None
+    accepted = set(_plain_types(field.annotation)) if field else set()
+    return bool(accepted & {int, float}) and bool not in accepted
 
 
 def _plain_types(annotation: Any) -> Iterator[Any]:

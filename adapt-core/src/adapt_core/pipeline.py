@@ -28,7 +28,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     progress = progress_for(quiet=not world.is_main)
     watch = Stopwatch(progress)
     seed_everything(plan.seed)
-    engine = resolve(plan.task.spec.engine)(plan, folder, world)
+    engine = resolve(plan.task.spec.engine)(plan, folder, world, progress)
     engine.check()
     task = resolve(plan.task.spec.target)(plan)
     method = resolve(plan.method.spec.target)(plan.method.options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ from adapt_core.document import plain
 from adapt_core.errors import ConfigError, Problem
 from adapt_core.explain import Owners
 from adapt_core.flat import Nested, core_table, to_nested
-from adapt_core.interfaces import Choice
 from adapt_core.kinds import Kind
 from adapt_core.messages import dotted
+from adapt_core.names import nearest
 from adapt_core.options import NoOptions, Options
 from adapt_core.registry import Registry
 from adapt_core.validate import Checked, validate
@@ -36,6 +36,14 @@ from adapt_core.validate import validate_options as validate_options
 
 Source = str | Path | Mapping[str, Any]
 """A configuration: the name of its file, or its data."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A plugin that a configuration chose, with its validated options."""
+
+    spec: Any
+    options: Options = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from adapt_core import hookspecs
-from adapt_core.catalogue import Listing, read_catalogue
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.kinds import SPEC_TYPES, Kind, PluginSpec, TaskSpec, normalise
 from adapt_core.names import closest, nearest
 
 if TYPE_CHECKING:
+    from adapt_core.catalogue import Listing
     from adapt_core.options import Options
 
 HOOKS: dict[str, Kind] = {kind.hook: kind for kind in Kind}
@@ -144,6 +144,8 @@ class Registry:
 
     @cached_property
     def _catalogue(self) -> tuple[Listing, ...]:
+        from adapt_core.catalogue import read_catalogue  # Only what is missing is looked up in it.
+
         return read_catalogue()
 
     def _marked(self, entry: Entry) -> Entry:
@@ -198,13 +200,19 @@ def _entry_points() -> Iterator[tuple[importlib.metadata.EntryPoint, str, str]]:
     for distribution in importlib.metadata.distributions():
         if f"[{hookspecs.GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
             continue
-        metadata = distribution.metadata
-        name, version = metadata["Name"] or "unknown", metadata["Version"] or ""
+        name, version = _identity(distribution)
         points = distribution.entry_points.select(group=hookspecs.GROUP)
         # Where a distribution is installed twice, the first on the path is the one that is imported.
         found.setdefault(normalise(name), [(point, name, version) for point in sorted(points)])
     for name in sorted(found):
         yield from found[name]
+
+
+def _identity(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
+    """Its name and version. ``distribution.metadata`` would load the parser of e-mail for these two lines."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    headers = dict(line.split(": ", 1) for line in text.split("\n\n", 1)[0].splitlines() if ": " in line)
+    return headers.get("Name", "unknown").strip(), headers.get("Version", "").strip()
 
 
 def _offers(point: importlib.metadata.EntryPoint) -> Iterator[tuple[Kind, PluginSpec]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +19,8 @@ import yaml
 
 from adapt_core.checkpoints import Checkpoints
 from adapt_core.errors import UsageError
-from adapt_core.files import append_line, dump_yaml, plain, read_json, read_json_lines, to_json, write_text
+from adapt_core.files import append_line, read_json, read_json_lines, to_json, write_text
+from adapt_core.yaml_writer import to_yaml
 
 HEADER = "# The configuration of this run as Adapt resolved it: every default is written out.\n"
 
@@ -40,6 +42,9 @@ class RunFolder:
 
     ``RunFolder(path)`` only names the places in it. :meth:`create` claims a folder for a run, :meth:`open` opens that
     of a finished one. As a context manager it gives the claim back at the end.
+
+    Attributes:
+        removed: checkpoints that a kill had left incomplete, and that resuming has deleted.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -54,6 +59,7 @@ class RunFolder:
         self.report = self.path / "report.html"
         self.result = self.path / "result.json"
         self.lock_file = self.path / "run.lock"
+        self.removed: list[Path] = []
         self._lock: filelock.BaseFileLock | None = None
 
     def __fspath__(self) -> str:
@@ -101,10 +107,11 @@ class RunFolder:
             folder._require_ours(resume=resume, overwrite=overwrite)
             if resume:
                 folder._require_same(canonical)
+                folder.removed = folder.checkpoints.remove_incomplete()
                 folder.rewrite_metrics(folder.read_metrics())  # drops a last line that a kill has cut short
             elif overwrite:
                 folder._clear()
-            write_text(folder.config, HEADER + dump_yaml(canonical))
+            write_text(folder.config, HEADER + to_yaml(canonical))
         except BaseException:
             folder.release()
             raise
@@ -143,8 +150,11 @@ class RunFolder:
         if not self.read_metrics() and not self.model.exists() and self.checkpoints.newest() is None:
             self._clear()
             self.release()
-            self.lock_file.unlink(missing_ok=True)
-            self.path.rmdir()
+            # Only what nobody has claimed in the meantime: then the lock is held, or the folder not empty.
+            with suppress(OSError), filelock.FileLock(self.lock_file, timeout=0):
+                if self._contents() == []:
+                    self.lock_file.unlink()
+                    self.path.rmdir()
 
     # ---- reading and writing --------------------------------------------------------------------------------------
 
@@ -234,7 +244,7 @@ class RunFolder:
     def _require_same(self, canonical: Mapping[str, Any]) -> None:
         """Raises UsageError if the stored configuration and the new one differ in a key that changes the result."""
         old = dict(_leaves(self.read_config()))
-        new = dict(_leaves(plain(canonical)))
+        new = dict(_leaves(canonical))
         changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
         harmful = [key for key in changed if not any(key == name or key.startswith(f"{name}.") for name in HARMLESS)]
         if harmful:

@@ -144,4 +144,5 @@ def _message(errors: list[ErrorDetails], value: Any) -> str:
         return f"expected {' or '.join(dict.fromkeys(str(words) for words in expected))}, got {shown(value)}"
     # Of the types that a field takes, the one that fits but for its range says most.
     error = next((error for error, words in zip(errors, expected, strict=True) if words is None), errors[0])
-    return english(error["type"], error["input"], error.get("ctx", {}), error["msg"])
+    text = english(error["type"], error["input"], error.get("ctx", {}), error["msg"])
+    return f"as a key: {text}" if error["loc"][-1:] == ("[key]",) else text

@@ -5,10 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NoReturn
 
 import click
 
@@ -22,6 +19,9 @@ COMMANDS = {
     "check": "adapt_core.cli.check:check",
     "convert": "adapt_core.cli.convert:convert",
     "schema": "adapt_core.cli.schema:schema",
+    "run": "adapt_core.cli.run:run",
+    "eval": "adapt_core.cli.evaluate:evaluate",
+    "predict": "adapt_core.cli.predict:predict",
     "doctor": "adapt_core.cli.doctor:doctor",
 }
 """In the order in which a newcomer meets them."""
@@ -39,11 +39,10 @@ Exit codes: 0 done, 1 the run failed, 2 wrong command line or configuration, 130
 """
 
 
-@dataclass
 class Settings:
     """What holds for the whole command line; click's context object."""
 
-    verbose: bool = False
+    verbose = False
 
 
 class Commands(click.Group):
@@ -89,11 +88,11 @@ app = Commands(
 click.version_option(adapt_core.__version__, prog_name="adapt")(app)
 
 
-def main(args: Sequence[str] | None = None) -> NoReturn:
-    """Runs the command line and exits: 0 done, 1 failed, 2 wrong command line or configuration, 130 interrupted."""
+def command_line(arguments: Sequence[str]) -> int:
+    """Runs one command line: 0 done, 1 failed, 2 wrong command line or configuration, 130 interrupted."""
     settings = Settings()
     try:
-        code = app.main(args, prog_name="adapt", standalone_mode=False, obj=settings) or 0
+        code: int = app.main(list(arguments), prog_name="adapt", standalone_mode=False, obj=settings) or 0
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
@@ -109,7 +108,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     # Broad: the last stop. Whatever else comes is a bug, which a person must be able to report.
     except Exception as error:  # noqa: BLE001
         code = _end_unexpectedly(error, settings)
-    sys.exit(code)
+    return code
 
 
 def _end_unexpectedly(error: Exception, settings: Settings) -> int:
@@ -130,6 +129,8 @@ def _show(label: str, message: str, hint: str, settings: Settings, error: Except
     from rich.text import Text
 
     if settings.verbose:
+        import traceback
+
         traceback.print_exception(error)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print(Text.assemble((f"{label}: ", "bold red"), message))

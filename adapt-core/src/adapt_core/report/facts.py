@@ -42,7 +42,7 @@ class Facts:
 
 
 def facts_of(info: Mapping[str, Any]) -> Facts:
-    """Sorts what a mapping holds into single values and tables of counts."""
+    """Sorts what a mapping holds into single values and tables of counts; what is empty is left out."""
     values: list[tuple[str, str]] = []
     counts: list[Counts] = []
     _collect(info, "", values, counts)
@@ -51,12 +51,14 @@ def facts_of(info: Mapping[str, Any]) -> Facts:
 
 def _collect(info: Mapping[str, Any], prefix: str, values: list[tuple[str, str]], counts: list[Counts]) -> None:
     for key, value in info.items():
+        if value is None or value in ("", [], {}):
+            continue
         name = f"{prefix}{readable(str(key))}"
         if _are_counts(value) and len(value) > 1:
             counts.append(_counts(name, {"rows": value}))
-        elif isinstance(value, Mapping) and value and all(_are_counts(inner) for inner in value.values()):
+        elif isinstance(value, Mapping) and all(_are_counts(inner) for inner in value.values()):
             counts.append(_counts(name, value))
-        elif isinstance(value, Mapping) and value:
+        elif isinstance(value, Mapping):
             _collect(value, f"{name}: ", values, counts)
         else:
             values.append((name, value_text(value)))
@@ -64,8 +66,6 @@ def _collect(info: Mapping[str, Any], prefix: str, values: list[tuple[str, str]]
 
 def value_text(value: Any) -> str:
     """A value in words: lists of plain values joined, anything deeper as JSON."""
-    if value is None or value == [] or value == {}:
-        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapt_core.files import dump_yaml, write_text
+from adapt_core.files import write_text
 from adapt_core.interfaces import Section
 from adapt_core.report.curves import charts, evaluations, finite, readable, training_log
 from adapt_core.report.facts import facts_of, value_text
 from adapt_core.report.matrix import matrix_of
 from adapt_core.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw
 from adapt_core.units import bytes_text, number_text, seconds_text
+from adapt_core.yaml_writer import to_yaml
 
 MOST_LOG_LINES = 400
 """Lines of the training log that the page shows; of more, every second, third, … one."""
@@ -83,7 +84,7 @@ def write_report(
         log=_grid(training_log(metrics), MOST_LOG_LINES),
         parts=[_part(section) for section in sections],
         data=facts_of(data),
-        config=dump_yaml(config),
+        config=to_yaml(config),
         environment=_environment(environment),
         packages=_packages(environment),
         percent=lambda share: "–" if share is None else f"{share:.1%}",
@@ -105,7 +106,7 @@ def _about(config: Mapping[str, Any], environment: Mapping[str, Any]) -> list[Fa
         chosen = _of(config, section)
         source = chosen.get("name") or chosen.get("path")
         if source:
-            facts.append(Fact(name, str(source), str(chosen.get("config") or "")))
+            facts.append(Fact(name, _short(str(source)), str(chosen.get("config") or "")))
     if "seed" in config:
         facts.append(Fact("Seed", str(config["seed"])))
     if environment.get("time"):
@@ -113,15 +114,20 @@ def _about(config: Mapping[str, Any], environment: Mapping[str, Any]) -> list[Fa
     return facts
 
 
+def _short(source: str) -> str:
+    """A name or path; of an absolute path the end, since the configuration has all of it."""
+    return "/".join(["…", *Path(source).parts[-2:]]) if Path(source).is_absolute() else source
+
+
 def _scores(result: Mapping[str, Any]) -> list[Fact]:
-    """The result's metrics; those that are no number are said to be none rather than left out."""
+    """The result's metrics, losses last; those that are no number are said to be none rather than left out."""
     metrics = _of(result, "metrics")
     # In the result, unlike in the log, what has no prefix is of the evaluation.
     names = {"loss": "evaluation loss", "train_loss": "training loss"}
+    shown = [name for name, value in metrics.items() if not isinstance(value, (list, dict))]
     return [
-        Fact(names.get(name) or readable(name), _measured(value))
-        for name, value in metrics.items()
-        if not isinstance(value, (list, dict))
+        Fact(names.get(name) or readable(name), _measured(metrics[name]))
+        for name in sorted(shown, key=lambda name: "loss" in name)
     ]
 
 

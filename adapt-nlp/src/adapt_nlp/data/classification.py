@@ -6,16 +6,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_nlp.data.columns import LABEL_NAMES, TextColumns, choose, find_text
-from adapt_nlp.data.files import read_file
 from adapt_nlp.data.labels import NameOf, given_names, ids, ordered, read_labels
 from adapt_nlp.data.options import TextClassificationData
-from adapt_nlp.data.read import DataSource, open_source
+from adapt_nlp.data.read import DataSource, open_local, open_source
 from adapt_nlp.data.sample import draw, hold_out
 from adapt_nlp.data.table import Table
 
@@ -95,7 +93,7 @@ def load_classification_data(
     """
     source = open_source(options)
     roles = source.roles(options)
-    table = _read(source, roles["train"])
+    table = _read(source, roles.train)
     columns = find_text(table, options)
     label = choose(table, options.label_column, "dataset.label_column", LABEL_NAMES, "the label", columns.needed)
     given = given_names(options.label_names, table, label)
@@ -107,16 +105,17 @@ def load_classification_data(
 
     evaluation: LabelledTexts | None = None
     origin = None
-    if evaluate and roles["validation"] is not None:
-        origin = f"split {roles['validation']}"
-        evaluation = _labelled(_read(source, roles["validation"]), columns, label, given, known)
+    if evaluate and roles.validation is not None:
+        origin = f"split {roles.validation}"
+        evaluation = _labelled(_read(source, roles.validation), columns, label, given, known)
     elif evaluate:
-        origin = f"held out from split {roles['train']}"
+        origin = f"held out from split {roles.train}"
         held = hold_out(train.labels, options.validation_share, seed)
         if not held:
             raise AdaptError(
-                f"{table.source}: no rows can be held out for evaluation, for every label has a single row.",
-                "Add rows, or a validation split; or evaluate nothing with training.do_eval=false (DO_EVAL).",
+                f"{table.source}: nothing can be held out: every label in column {label!r} has a single row.",
+                "Check that this is the column of the label (dataset.label_column). Otherwise add rows or a validation "
+                "split, or evaluate nothing with training.do_eval=false (DO_EVAL).",
             )
         train, evaluation = train.without(held), train.take(held)
 
@@ -129,12 +128,12 @@ def load_classification_data(
     counts = Counter(train.labels)
     info = {
         "source": source.name,
-        "splits": roles,
+        "splits": asdict(roles),
         "evaluation": origin,
         "rows": {
             "train": len(train),
             "validation": 0 if evaluation is None else len(evaluation),
-            "test": 0 if roles["test"] is None else len(source.read(roles["test"])),
+            "test": 0 if roles.test is None else len(source.read(roles.test)),
         },
         "labels": {name: counts[position] for position, name in enumerate(known)},
         "label_names": known,
@@ -145,55 +144,61 @@ def load_classification_data(
     return ClassificationRows(train, evaluation, known, info)
 
 
-def load_split(options: TextClassificationData, split: str, info: Mapping[str, Any], seed: int) -> LabelledTexts:
-    """Rows for evaluating a finished run, all of them.
+def load_split(
+    options: TextClassificationData, source: str | None, split: str | None, info: Mapping[str, Any], seed: int
+) -> tuple[LabelledTexts, str]:
+    """Rows for evaluating a finished run: all of a split, whatever ``max_eval_samples`` says.
 
     Args:
         options: the run's ``dataset`` section.
-        split: ``"train"`` or ``"validation"`` for the rows that the run trained or evaluated on, ``"test"`` or the
-            data's own name for another split, or a file.
-        info: the run's ``data.json``: its columns and label names hold here.
+        source: other local data, a file or a folder; None for the run's own.
+        split: the name of a split, or ``"train"``, ``"validation"`` or ``"test"`` for what is usually called so. Of
+            the run's own data, ``"train"`` and ``"validation"`` are the rows that it trained and evaluated on.
+            None: of the run's own data the rows that it evaluated on, of other data the only split.
+        info: the run's ``data.json``, whose columns and label names hold here.
         seed: the run's.
 
+    Returns:
+        The rows, and in words where they are from.
+
     Raises:
-        UsageError: there is no such split or file.
-        AdaptError: the rows cannot be evaluated, or the run's own rows are no longer the same.
+        UsageError: there is no such data or split.
+        AdaptError: the rows cannot be evaluated on, or the run's own rows are no longer the same.
     """
-    columns, label = TextColumns.from_dict(info["columns"]), info["columns"]["label"]
-    given, known = info["label_values"], info["label_names"]
-    if Path(split).expanduser().is_file():
-        return _labelled(read_file(Path(split).expanduser()), columns, label, given, known)
-    if split in ("train", "validation"):
-        return _rows_of_run(options, split, info, seed)
-    source = open_source(options)
-    name = source.roles(options)["test"] if split == "test" else split
-    if name not in source.splits:
-        raise UsageError(
-            f"{source.name} has no split {split!r}, and there is no such file.",
-            f"The splits there are: {', '.join(source.splits)}.",
-        )
-    return _labelled(_read(source, name), columns, label, given, known)
-
-
-def _rows_of_run(options: TextClassificationData, split: str, info: Mapping[str, Any], seed: int) -> LabelledTexts:
-    rows = load_classification_data(options, seed, evaluate=info["evaluation"] is not None)
-    if rows.info["fingerprint"] != info["fingerprint"]:
-        raise AdaptError(
-            f"The data in {rows.info['source']} is no longer what the run was made with: its fingerprint differs.",
-            "Evaluate on a file of its own, or restore the data.",
-        )
-    chosen = rows.train if split == "train" else rows.evaluation
-    if chosen is None:
-        raise UsageError(
-            "The run has no validation rows: it was made without evaluation.", "Evaluate on a split or file."
-        )
-    return chosen
-
-
-def _read(source: DataSource, split: str | None) -> Table:
-    """Reads a split that must have rows."""
+    if source is None and split in (None, "train", "validation"):
+        return _rows_of_run(options, split or "validation", info, seed)
+    opened = open_source(options) if source is None else open_local(source)
     if split is None:
-        raise ValueError("no split")
+        if len(opened.splits) > 1:
+            raise UsageError(f"{opened.name} has {len(opened.splits)} splits: {', '.join(opened.splits)}.", "Name one.")
+        split = next(iter(opened.splits))
+    named = opened.roles(options).test if source is None and split == "test" else None
+    table = _read(opened, named or opened.find(split))
+    columns = TextColumns.from_dict(info["columns"])
+    rows = _labelled(table, columns, info["columns"]["label"], info["label_values"], info["label_names"])
+    return rows, table.source
+
+
+def _rows_of_run(
+    options: TextClassificationData, split: str, info: Mapping[str, Any], seed: int
+) -> tuple[LabelledTexts, str]:
+    loaded = load_classification_data(options, seed, evaluate=info["evaluation"] is not None)
+    if loaded.info["fingerprint"] != info["fingerprint"]:
+        raise AdaptError(
+            f"The data in {loaded.info['source']} is no longer what the run was made with: its fingerprint differs.",
+            "Restore the data, or evaluate on other data, given by its path.",
+        )
+    if split == "train":
+        return loaded.train, "the run's training rows"
+    if loaded.evaluation is None:
+        raise UsageError(
+            "The run evaluated on no rows, as training.do_eval (DO_EVAL) was false.", "Name a split or other data."
+        )
+    return loaded.evaluation, str(info["evaluation"])
+
+
+def _read(source: DataSource, split: str) -> Table:
+    """Reads a split that must have rows."""
     table = source.read(split)
     if not len(table):
         raise AdaptError(f"{table.source} has no rows.", "Check that it was written completely.")
@@ -225,12 +230,5 @@ def _more_than_one_class(rows: LabelledTexts, names: Sequence[str], source: str)
 
 def _fingerprint(train: LabelledTexts, evaluation: LabelledTexts | None, names: Sequence[str]) -> str:
     """SHA-256 of the rows used, their order and their labels' names; the same wherever they were read from."""
-    digest = hashlib.sha256()
-    for rows in (train, evaluation):
-        if rows is not None:
-            pairs = rows.pairs if rows.pairs is not None else [None] * len(rows)
-            for text, pair, label in zip(rows.texts, pairs, rows.labels, strict=True):
-                digest.update(json.dumps([text, pair, names[label]]).encode() + b"\n")
-        digest.update(b"\n")
-    digest.update(json.dumps(list(names)).encode())
-    return digest.hexdigest()
+    parts = [None if rows is None else [rows.texts, rows.pairs, rows.labels] for rows in (train, evaluation)]
+    return hashlib.sha256(json.dumps([*parts, names]).encode()).hexdigest()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.names import closest
+from adapt_nlp.data.files import file_format
 from adapt_nlp.data.table import Table, short
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ def column(table: Table, name: str, key: str | None = None) -> Sequence[Any]:
 def columns_there_are(table: Table) -> str:
     """A hint that lists the columns."""
     there_are = f"The columns there are: {', '.join(table.columns) or 'none'}."
-    if table.lines is not None and not table.source.lower().endswith((".jsonl", ".ndjson", ".json")):
+    if file_format(Path(table.source)) in (".csv", ".tsv"):
         there_are += " They are the file's first line; if that is a row of data, write the columns' names above it."
     return there_are
 

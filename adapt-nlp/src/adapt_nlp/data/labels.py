@@ -32,7 +32,7 @@ def given_names(names: LabelNames | None, table: Table, label: str) -> NameOf | 
         UsageError: the file of names cannot be used.
     """
     if isinstance(names, str):
-        return _from_file(Path(names).expanduser())
+        return _from_file(Path(names))
     if names is None:
         names = list(table.class_names.get(label, ())) or None
     if isinstance(names, dict):
@@ -73,7 +73,8 @@ def read_labels(table: Table, label: str, names: NameOf | None) -> list[str]:
     name_of = {value: _name(value, names) for value in set(values)}
     outside = [value for value, name in name_of.items() if name is None]
     if outside and names is not None:
-        raise _outside(table, label, [str(value) for value in values], set(map(str, outside)), list(names.values()))
+        known = [f"{value} ({name})" for value, name in names.items()]
+        raise _outside(table, label, [str(value) for value in values], set(map(str, outside)), known)
     return [str(name_of[value]) for value in values]
 
 
@@ -93,7 +94,7 @@ def ids(table: Table, label: str, names: Sequence[str], known: Sequence[str]) ->
     """
     id_of = {name: position for position, name in enumerate(known)}
     if not set(names) <= set(known):
-        raise _outside(table, label, names, set(names) - set(known), known)
+        raise _outside(table, label, names, set(names) - set(known), [repr(name) for name in known])
     return [id_of[name] for name in names]
 
 
@@ -132,20 +133,22 @@ def _no_class(table: Table, label: str, values: Sequence[Any], rows: Sequence[in
 
 
 def _outside(table: Table, label: str, labels: Sequence[str], outside: set[str], known: Sequence[str]) -> AdaptError:
-    """The error for labels that are not among the known ones."""
+    """The error for labels that are not among the known ones, which are shown as they are given here."""
     rows = [row for row, name in enumerate(labels) if name in outside]
     counts = Counter(labels[row] for row in rows)
     which = listed([f"{name!r} ({count} row{'s' if count > 1 else ''})" for name, count in counts.most_common()])
     return AdaptError(
         f"{table.source}: column {label!r} has labels that are not among the {len(known)} training labels: {which}; "
         f"at {table.place(rows)}.",
-        f"The training labels are {listed([repr(name) for name in known])}. Correct or remove these rows, add training "
-        f"rows with their labels, or change {KEY}.",
+        f"The training labels are {listed(known)}. Correct or remove these rows, add training rows with their labels, "
+        f"or change {KEY}.",
     )
 
 
 def _from_file(path: Path) -> NameOf:
     """Names in a ``.json`` file (a list, or a mapping from or to the label) or a ``.txt`` file, one a line."""
+    if not path.is_file():
+        raise UsageError(f"{KEY}: there is no file {path}.", "Check the path, or give the names themselves as a list.")
     try:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".txt":

@@ -7,7 +7,7 @@ from string import Formatter
 
 from pydantic import field_validator, model_validator
 
-from adapt_core.config import DatasetOptions
+from adapt_core.config import DatasetOptions, expand_home
 from adapt_core.names import nearest
 from adapt_core.options import option
 
@@ -82,8 +82,10 @@ class TextClassificationData(TextDataOptions):
 
     @field_validator("label_names")
     @classmethod
-    def _names_differ(cls, value: LabelNames | None) -> LabelNames | None:
-        if value is not None and not isinstance(value, str):
+    def _usable_names(cls, value: LabelNames | None) -> LabelNames | None:
+        if isinstance(value, str):
+            return expand_home(value)
+        if value is not None:
             check_label_names(list(value.values()) if isinstance(value, dict) else value)
         return value
 

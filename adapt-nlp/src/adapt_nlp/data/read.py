@@ -6,8 +6,9 @@ A split is read only when it is asked for. Local data is read into memory and le
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,15 @@ SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
 @dataclass(frozen=True)
+class Roles:
+    """The data's own names of the splits that are used; None where there is none."""
+
+    train: str
+    validation: str | None
+    test: str | None
+
+
+@dataclass(frozen=True)
 class DataSource:
     """A data set whose splits are known and not read yet.
 
@@ -46,10 +56,8 @@ class DataSource:
         """Reads one split. Raises AdaptError when it is malformed."""
         return self.splits[split]()
 
-    def roles(self, options: TextDataOptions) -> dict[str, str | None]:
-        """The name of the split that is ``train``, ``validation`` and ``test`` here; None where there is none.
-
-        A split that the options name is that one; the others are found by their usual names.
+    def roles(self, options: TextDataOptions) -> Roles:
+        """Which split is which: those that the options name, and the others by their usual names.
 
         Raises:
             UsageError: a named split does not exist, or there is no training split.
@@ -63,21 +71,35 @@ class DataSource:
                     f"The splits there are: {', '.join(self.splits)}.",
                 )
         taken = set(chosen.values())
-        found: dict[str, str | None] = {}
-        for role, name in chosen.items():
-            usual = [split for split in self.splits if split.lower() in USUAL_NAMES[role] and split not in taken]
-            if name is None and len(usual) > 1:
-                raise AdaptError(
-                    f"{self.name} has {len(usual)} splits that could be its {role} split: {', '.join(usual)}.",
-                    f"Name the one to use in dataset.{role}_split.",
-                )
-            found[role] = name or (usual[0] if usual else None)
-        if found["train"] is None:
+        train, validation, test = (name or self._usual(role, taken) for role, name in chosen.items())
+        if train is None:
             raise UsageError(
                 f"{self.name} has no training split. The splits there are: {', '.join(self.splits)}.",
                 "Name the one to train on in dataset.train_split.",
             )
-        return found
+        return Roles(train, validation, test)
+
+    def find(self, split: str) -> str:
+        """The split of this name, or the one usually called ``train``, ``validation`` or ``test``.
+
+        Raises:
+            UsageError: there is no such split.
+            AdaptError: two splits could be it.
+        """
+        name = split if split in self.splits else self._usual(split, set()) if split in USUAL_NAMES else None
+        if name is None:
+            raise UsageError(f"{self.name} has no split {split!r}.", f"The splits there are: {', '.join(self.splits)}.")
+        return name
+
+    def _usual(self, role: str, taken: Set[str | None]) -> str | None:
+        """The one split, of those not taken, that usually is called like a role's; None where there is none."""
+        usual = [split for split in self.splits if split.lower() in USUAL_NAMES[role] and split not in taken]
+        if len(usual) > 1:
+            raise AdaptError(
+                f"{self.name} has {len(usual)} splits that could be its {role} split: {', '.join(usual)}.",
+                f"Name the one to use in dataset.{role}_split.",
+            )
+        return usual[0] if usual else None
 
 
 def open_source(options: TextDataOptions) -> DataSource:
@@ -89,7 +111,19 @@ def open_source(options: TextDataOptions) -> DataSource:
     """
     if options.name is not None:
         return _hub(options.name, options.config)
-    path = Path(options.path or "").expanduser()
+    return open_local(options.path or "")
+
+
+def open_local(name: str) -> DataSource:
+    """Finds the splits of local data: a file, a folder of files, or a folder saved by ``datasets``.
+
+    Raises:
+        UsageError: there is nothing at this path that can be read.
+        AdaptError: a saved folder is damaged.
+    """
+    path = Path(name)
+    if not os.path.exists(path):  # noqa: PTH110  # Path.exists() raises for a name that is too long.
+        raise UsageError(f"There is no data at {path}.", "Check the path; it is taken from the current directory.")
     if not path.is_dir():
         return DataSource(str(path), {"train": lambda: read_file(path)})
     if any((path / name).is_file() for name in ("dataset_dict.json", "state.json")):
@@ -103,11 +137,15 @@ def open_source(options: TextDataOptions) -> DataSource:
 def _folder(path: Path) -> DataSource:
     """One file a split (``train.csv``), or several shards of it (``train-00000-of-00002.parquet``)."""
     files: dict[str, list[Path]] = {}
-    for file in sorted(path.iterdir()):
+    try:
+        entries = sorted(path.iterdir())
+    except OSError as error:
+        raise AdaptError(f"The folder {path} cannot be read: {error}.", "Check its permissions.") from error
+    for file in entries:
         if file.is_file() and file_format(file) is not None and not file.name.startswith("."):
             files.setdefault(SHARD.sub("", file.name.split(".")[0]), []).append(file)
     if not files:
-        inside = sorted(entry.name + "/" * entry.is_dir() for entry in path.iterdir())
+        inside = [entry.name + "/" * entry.is_dir() for entry in entries]
         raise UsageError(
             f"The folder {path} holds no data files; it holds {listed(inside) or 'nothing'}.",
             f"Name a folder with a train file and, if you have them, a validation and a test file: {KNOWN}.",
@@ -164,7 +202,7 @@ def _saved(path: Path) -> DataSource:
 
 def _hub(name: str, config: str | None) -> DataSource:
     """A data set of the hub. No code that it may hold is run: ``datasets`` no longer does."""
-    if Path(name).expanduser().exists():
+    if os.path.exists(name):  # noqa: PTH110  # Path.exists() raises for a name that is too long.
         raise UsageError(
             f"dataset.name (DATASET) is for data sets of the hub, and {name} is a local path.",
             "Name it in dataset.path (CUSTOM_DATASET_PATH).",

@@ -34,7 +34,8 @@ class Log(TrainerCallback):
         if state.is_world_process_zero:
             # What a killed run logged after its last checkpoint happens again.
             self.folder.rewrite_metrics(line for entry in state.log_history if (line := metric_line(entry)))
-            self.progress.start(state.max_steps, args.num_train_epochs, state.global_step)
+            epochs = state.max_steps * args.gradient_accumulation_steps / len(kwargs["train_dataloader"])
+            self.progress.start(state.max_steps, epochs, state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero:
@@ -61,12 +62,6 @@ class Log(TrainerCallback):
             self.folder.append_metrics(line)
             if state.max_steps:  # not for an evaluation on its own, whose metrics are the result
                 self.progress.log(state.global_step, line)
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        if state.is_world_process_zero:
-            self.progress.stop()
 
 
 class Stop(TrainerCallback):
@@ -134,8 +129,8 @@ def metric_line(entry: dict[str, Any]) -> dict[str, Any] | None:
     """A line of ``metrics.jsonl`` from one of the Trainer's log entries; None for its closing summary of times."""
     if "train_runtime" in entry:
         return None
-    first = {key: entry[key] for key in ("step", "epoch") if key in entry}
-    return first | {key: value for key, value in entry.items() if not key.endswith(TIMES)}
+    names = sorted(name for name in entry if name not in ("step", "epoch") and not name.endswith(TIMES))
+    return {name: entry[name] for name in ("step", "epoch", *names) if name in entry}
 
 
 def _ends_epoch(state: TrainerState) -> bool:

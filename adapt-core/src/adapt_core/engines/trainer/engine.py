@@ -16,7 +16,7 @@ from adapt_core.engines.trainer.sampler import EpochSampler
 from adapt_core.errors import AdaptError, Interrupted
 from adapt_core.interfaces import Evaluated, Model, Trained, World
 from adapt_core.plan import RunPlan
-from adapt_core.progress import progress_for
+from adapt_core.progress import Progress
 from adapt_core.run_folder import RunFolder
 from adapt_core.signals import StopRequest, stop_on_signal
 
@@ -28,10 +28,11 @@ class TrainerEngine:
     Trainer's own. Adapt adds the order of rows, whole checkpoints, the log and stopping.
     """
 
-    def __init__(self, plan: RunPlan, folder: RunFolder, world: World) -> None:
+    def __init__(self, plan: RunPlan, folder: RunFolder, world: World, progress: Progress) -> None:
         self.plan = plan
         self.folder = folder
         self.world = world
+        self.progress = progress
         self._trainer: _Trainer | None = None
 
     def check(self) -> None:
@@ -54,8 +55,11 @@ class TrainerEngine:
         request = StopRequest()
         trainer.add_callback(Stop(request))
         begin = time.perf_counter()
-        with stop_on_signal(request):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        try:
+            with stop_on_signal(request):
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        finally:
+            self.progress.stop()
         aside = trainer.evaluating.seconds + trainer.saving.seconds
         seconds = time.perf_counter() - begin - aside
         steps = trainer.state.global_step
@@ -104,10 +108,11 @@ class TrainerEngine:
                 eval_dataset=inputs.evaluation,
                 data_collator=inputs.collate,
                 compute_metrics=inputs.metrics,
-                callbacks=[window, Log(self.folder, progress_for())],
+                callbacks=[window, Log(self.folder, self.progress)],
             )
             self._trainer.remove_callback(PrinterCallback)
             self._trainer.folder = self.folder
+            self._trainer.world = self.world
             self._trainer.keep = self.plan.training.checkpoints
             self._trainer.lengths = inputs.lengths if self.plan.training.group_by_length else None
             self._trainer.model_accepts_loss_kwargs &= inputs.token_loss
@@ -119,6 +124,7 @@ class _Trainer(Trainer):
     """The Trainer with Adapt's order of rows and checkpoints; it keeps its last evaluation and minds its time."""
 
     folder: RunFolder
+    world: World
     keep: int
     lengths: Any = None
     last_evaluation: tuple[int, Any] | None = None
@@ -144,14 +150,18 @@ class _Trainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         step = self.state.global_step
+        checkpoints = self.folder.checkpoints
         with self.saving:
-            self.folder.checkpoints.mark_incomplete(step)
+            if self.world.is_main:
+                checkpoints.mark_incomplete(step)
+            self.world.barrier()
             super()._save_checkpoint(model, trial)
-            # A pickle of the Trainer's arguments, which nothing reads.
-            (self.folder.checkpoints.at(step) / "training_args.bin").unlink(missing_ok=True)
-            if self.args.should_save:
-                self.folder.checkpoints.mark_complete(step)
-                self.folder.checkpoints.keep_newest(self.keep)
+            self.world.barrier()
+            if self.world.is_main:
+                # A pickle of the Trainer's arguments, which nothing reads.
+                (checkpoints.at(step) / "training_args.bin").unlink(missing_ok=True)
+                checkpoints.mark_complete(step)
+                checkpoints.keep_newest(self.keep)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         with self.evaluating:

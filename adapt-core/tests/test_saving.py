@@ -1,0 +1,156 @@
+"""What a run leaves: every format loads again, and what is not what was trained fails the run."""
+
+from __future__ import annotations
+
+import json
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import adapt_core
+from adapt_core.errors import AdaptError
+from adapt_core.savers.state_dict import StateDict
+
+QUICK = {"max_steps": 4, "lr": 0.05}
+
+FILES = {
+    "state_dict": "export/state_dict.pt",
+    "safetensors": "export/model.safetensors",
+    "save_pretrained": "export/save_pretrained",
+    "full_torch_model": "export/model.pt",
+}
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    """An export's tensors, read without Adapt."""
+    from safetensors.torch import load_file
+
+    if path.is_dir():
+        return load_file(path / "model.safetensors")
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    loaded = torch.load(path, weights_only=path.name != "model.pt")
+    return dict(loaded.state_dict() if isinstance(loaded, torch.nn.Module) else loaded)
+
+
+@pytest.mark.parametrize("saver", FILES)
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_every_save_method_writes_the_whole_trained_model(toy_config: Any, saver: str, method: str) -> None:
+    result = adapt_core.run(toy_config(method=method, save=saver, training=QUICK))
+    run = Path(toy_config()["output_dir"])
+    assert result["export"] == FILES[saver]
+    assert result["artifact"] == "model"
+    found = tensors(run / FILES[saver])
+    names = {name for name, _ in adapt_core.load_run(run).model.module.named_parameters()}
+    assert not any("lora" in name for name in found)
+    assert "classifier.weight" in found
+    if method == "full":
+        assert set(found) >= names
+    # The verification has loaded both again in a new process and compared them on real rows.
+    assert result["reload_difference"]["model"] == 0.0
+    assert 0 <= result["reload_difference"]["export"] < 1e-5
+
+
+def test_an_adapter_is_always_saved_in_pefts_format_too(toy_config: Any) -> None:
+    adapt_core.run(toy_config(save="safetensors", training=QUICK))
+    model = Path(toy_config()["output_dir"], "model")
+    assert json.loads((model / "adapter_config.json").read_text())["peft_type"] == "LORA"
+    assert (model / "adapter_model.safetensors").is_file()
+    assert not (model / "config.json").exists()  # transformers would take the folder for a whole model
+
+
+def test_no_export_where_none_is_wanted(toy_config: Any) -> None:
+    result = adapt_core.run(toy_config(save="none", training=QUICK))
+    assert result["export"] is None
+    assert not Path(toy_config()["output_dir"], "export").exists()
+
+
+def test_what_was_not_saved_right_fails_the_run_with_the_numbers(
+    toy_config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = StateDict.save
+
+    def damaged(self: Any, model: Any, folder: Path) -> Path:
+        path = original(self, model, folder)
+        content = torch.load(path, weights_only=True)
+        content["classifier.bias"] += 0.5
+        torch.save(content, path)
+        return path
+
+    monkeypatch.setattr(StateDict, "save", damaged)
+    with pytest.raises(AdaptError, match=r"run/export is not what was trained: its outputs differ by up to 0\.5"):
+        adapt_core.run(toy_config(save="state_dict", training=QUICK))
+    run = Path(toy_config()["output_dir"])
+    assert not (run / "result.json").exists()
+    assert list((run / "checkpoints").glob("*/complete.json"))  # the training is not lost
+
+
+def test_what_cannot_be_loaded_again_fails_the_run(toy_config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = StateDict.save
+
+    def truncated(self: Any, model: Any, folder: Path) -> Path:
+        path = original(self, model, folder)
+        path.write_bytes(path.read_bytes()[:200])
+        return path
+
+    monkeypatch.setattr(StateDict, "save", truncated)
+    with pytest.raises(AdaptError, match="cannot be loaded again"):
+        adapt_core.run(toy_config(save="state_dict", training=QUICK))
+
+
+def test_a_full_disk_is_noticed_before_training(toy_config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9 - 1000, 1000))
+    with pytest.raises(AdaptError, match=r"(?s)disk is too full.*checkpoints.*model/"):
+        adapt_core.run(toy_config(save="state_dict"))
+    assert not Path(toy_config()["output_dir"]).exists()
+
+
+def test_the_run_folder_holds_what_it_promises(toy_config: Any) -> None:
+    result = adapt_core.run(toy_config(save="state_dict", training=QUICK))
+    run = Path(toy_config()["output_dir"])
+    assert {each.name for each in run.iterdir()} - {"run.lock"} == {
+        "config.yaml",
+        "environment.json",
+        "data.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "model",
+        "export",
+        "report.html",
+        "result.json",
+    }
+    assert json.loads((run / "result.json").read_text()) == json.loads(json.dumps(result))
+    assert result["status"] == "completed"
+    assert set(result["timing_s"]) >= {"load", "prepare", "train", "evaluate", "save"}
+    assert result["parameters"]["trainable"] < result["parameters"]["total"]
+    assert result["throughput"]["rows_per_second"] > 0
+    assert result["peak_memory_bytes"] > 10**7
+    assert json.loads((run / "environment.json").read_text())["packages"]["torch"]
+
+
+def test_a_run_that_fails_before_training_leaves_its_folder_free(toy_config: Any) -> None:
+    with pytest.raises(AdaptError, match="matches no layer"):
+        adapt_core.run(toy_config(method={"name": "lora", "target_modules": ["nothing"]}))
+    adapt_core.run(toy_config(training=QUICK))  # in the same folder, at once
+
+
+def test_a_loaded_run_predicts_and_evaluates_as_it_did(toy_config: Any) -> None:
+    result = adapt_core.run(toy_config(training=QUICK))
+    run = adapt_core.load_run(toy_config()["output_dir"])
+    assert [each["label"] in (0, 1) for each in run.predict(["[3, 4, 5]", "[90, 91, 92]"])] == [True, True]
+    again = adapt_core.evaluate_run(toy_config()["output_dir"])
+    assert again["metrics"]["accuracy"] == result["metrics"]["accuracy"]
+    assert again["rows"] == 64
+
+
+@pytest.mark.parametrize("file", ["adapter_model.safetensors", "adapter_config.json"])
+def test_a_damaged_adapter_is_an_error_that_names_the_file(toy_config: Any, file: str) -> None:
+    adapt_core.run(toy_config(training=QUICK))
+    path = Path(toy_config()["output_dir"], "model", file)
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(AdaptError, match=file.replace(".", r"\.")):
+        adapt_core.load_run(toy_config()["output_dir"])

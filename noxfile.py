@@ -89,8 +89,9 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Builds the site into ``site/``; a broken link or a page left out fails."""
-    session.install(*pinned("mkdocs", "pytest", *folders("core", "nlp")))
+    """Builds the site into ``site/``; a broken link, or a generated page that is out of date, fails."""
+    session.install(*pinned("mkdocs", *folders("core", "nlp")))
+    session.run("python", "docs/generate_reference.py", "--check")
     session.run("mkdocs", "build", "--strict")
 
 

@@ -49,3 +49,34 @@ from adapt_core.kinds import MethodSpec
 def adapt_methods():
     yield MethodSpec({given}, learning_rate=0.01)
 """
+
+
+def task_plugin(name: str, options: str = "", dataset: str = "") -> dict[str, str]:
+    """The modules of a plugin that offers one task, with the fields of its option models as source."""
+    return {
+        f"{name}_plugin": f"""\
+from adapt_core.hookspecs import hookimpl
+from adapt_core.kinds import TaskSpec
+
+@hookimpl
+def adapt_tasks():
+    yield TaskSpec(
+        name={name!r},
+        summary="A test task.",
+        target="fractions:Fraction",
+        engine="fractions:Fraction",
+        options="{name}_options:TaskOptions",
+        dataset="{name}_options:Data",
+    )
+""",
+        f"{name}_options": f"""\
+from adapt_core.config import DatasetOptions
+from adapt_core.options import Options, option
+
+class TaskOptions(Options):
+    {options or "pass"}
+
+class Data(DatasetOptions):
+    {dataset or "pass"}
+""",
+    }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from cli_runner import adapt
 
 from adapt_core.cli.app import COMMANDS
+from adapt_core.cli.output import print_table
 from adapt_core.errors import AdaptError, Interrupted, UsageError
 
 SCRIPT = Path(sys.executable).parent / "adapt"
@@ -122,3 +125,22 @@ def test_output_into_a_closed_pipe_is_no_error_message() -> None:
     os.close(writer)
     assert done.stderr == ""
     assert done.returncode == 1
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_a_table_is_fitted_to_a_terminal_and_loses_nothing(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_table(("name", "meaning"), [("[b]one[/b]", "a long text " * 10), ("two", "[red]short[/red]")])
+    text = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
+    assert max(map(len, text.splitlines())) <= width
+    assert text.count("long") == 10
+    assert "[b]one[/b]" in text
+    assert "[red]short[/red]" in text

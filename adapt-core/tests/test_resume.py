@@ -37,7 +37,11 @@ def start(config: dict[str, Any], folder: Path, *arguments: str) -> subprocess.P
     file = folder / "config.json"
     file.write_text(json.dumps(config))
     return subprocess.Popen(
-        [*ADAPT, "run", str(file), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*ADAPT, "run", str(file), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -102,16 +106,18 @@ def test_a_checkpoint_that_a_kill_left_half_written_is_passed_over(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["process", "group"])
 def test_a_stopped_run_saves_its_state_and_says_how_to_go_on(
-    toy_config: Any, uninterrupted: Path, tmp_path: Path, number: signal.Signals
+    toy_config: Any, uninterrupted: Path, tmp_path: Path, number: signal.Signals, send: Any
 ) -> None:
-    config = toy_config(training=LONG)
+    """A terminal and many schedulers signal the whole group, the processes that load data included."""
+    config = toy_config(training={**LONG, "num_workers": 2})
     run = Path(config["output_dir"])
     process = start(config, tmp_path)
     wait_for(lambda: len(whole_checkpoints(run)) >= 2, process)
-    os.kill(process.pid, number)
-    _, shown = process.communicate(timeout=120)
-    assert process.returncode == 130
+    send(process.pid, number)
+    _, shown = process.communicate(timeout=240)
+    assert process.returncode == 130, shown[-3000:]
     assert f"Stopped by {number.name} after step" in " ".join(shown.split())
     assert f"adapt run {run} --resume" in " ".join(shown.split()).replace(" /", " /")
     assert "Traceback" not in shown

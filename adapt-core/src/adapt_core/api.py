@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.interfaces import Model, Row, Task
-from adapt_core.plan import RunPlan
+from adapt_core.plan import RunPlan, build_plan
 from adapt_core.run_folder import RunFolder
 
 
@@ -35,13 +35,10 @@ def run(
         ConfigError: the configuration has mistakes; all of them are listed.
         AdaptError: the run failed, with the reason; :class:`~adapt_core.errors.Interrupted` when it was stopped.
     """
-    from adapt_core.plan import build_plan
     from adapt_core.registry import resolve
     from adapt_core.signals import sigterm_interrupts
 
-    if isinstance(config, str | Path) and Path(config).is_dir():
-        config, overrides = Path(config) / "config.yaml", [f"output_dir={json.dumps(str(config))}", *overrides]
-    plan = build_plan(config, [*overrides, "training.resume=true"] if resume else overrides)
+    plan = plan_of(config, [*overrides, "training.resume=true"] if resume else overrides)
     with RunFolder.create(
         plan.output_dir, plan.canonical(), resume=plan.training.resume, overwrite=overwrite
     ) as folder:
@@ -58,6 +55,16 @@ def run(
                 folder.abandon()
                 raise
     return result
+
+
+def plan_of(config: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> RunPlan:
+    """What :func:`run` would do with the same arguments. Raises ConfigError when the configuration has mistakes."""
+    if isinstance(config, str | Path) and Path(config).is_dir():
+        # The folder may have been moved since its configuration was written.
+        moved = not any(override.partition("=")[0].strip() in ("output_dir", "OUTPUT_DIR") for override in overrides)
+        overrides = [f"output_dir={json.dumps(str(config))}", *overrides] if moved else overrides
+        config = Path(config) / "config.yaml"
+    return build_plan(config, overrides)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 from adapt_core.document import Document, KeyPath, Position
 from adapt_core.errors import ConfigError, Problem
-from adapt_core.json_reader import read_json
 from adapt_core.yaml_reader import read_value, read_yaml
 
 __all__ = ["COMMAND_LINE", "Document", "KeyPath", "Position", "parse", "parse_overrides", "read"]
@@ -57,13 +56,19 @@ def parse(text: str, file_name: str) -> Document:
         ConfigError: the text is not a mapping in YAML or JSON.
     """
     if file_name.lower().endswith(".json"):
-        return read_json(text, file_name)
+        return _read_json(text, file_name)
     if text.lstrip().startswith("{"):
         try:
-            return read_json(text, file_name)
+            return _read_json(text, file_name)
         except ConfigError:
             pass  # Not JSON: a YAML mapping in braces, or a mistake that the YAML reader reports.
     return read_yaml(text, file_name)
+
+
+def _read_json(text: str, file_name: str) -> Document:
+    from adapt_core.json_reader import read_json  # Most files are YAML, and do without the json module.
+
+    return read_json(text, file_name)
 
 
 def parse_overrides(arguments: Iterable[str]) -> Document:

@@ -36,6 +36,12 @@ def normalise(name: str) -> str:
     return re.sub(r"[\s-]+", "_", name.strip()).lower()
 
 
+def _is_reference(text: str) -> bool:
+    """Whether a text has the form ``"module:Class"``."""
+    parts = text.split(":")
+    return len(parts) == 2 and all(name.isidentifier() for part in parts for name in part.split("."))
+
+
 @dataclass(frozen=True, kw_only=True)
 class PluginSpec:
     """What every plugin says of itself.
@@ -61,7 +67,7 @@ class PluginSpec:
         if normalise(self.name) != self.name or not self.name:
             raise ValueError(f"plugin name {self.name!r} must be lower case with words joined by '_'")
         for attribute, value in vars(self).items():
-            if attribute in ("target", "options", "engine", "dataset") and not re.fullmatch(r"[\w.]+:[\w.]+", value):
+            if attribute in ("target", "options", "engine", "dataset") and not _is_reference(value):
                 raise ValueError(f"{attribute} of {self.name!r} must be 'module:Class', not {value!r}")
 
 

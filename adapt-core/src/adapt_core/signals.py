@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +23,13 @@ class StopRequest:
 
     signal: str | None = None
 
+    def comes_within(self, seconds: float) -> bool:
+        """Whether a signal has come, or does so within the given time."""
+        deadline = time.monotonic() + seconds
+        while self.signal is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.signal is not None
+
 
 @contextmanager
 def stop_on_signal(request: StopRequest) -> Iterator[None]:
@@ -35,13 +42,7 @@ def stop_on_signal(request: StopRequest) -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
 
-    owner = os.getpid()
-
     def note(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != owner:  # a worker that was forked in here: it belongs to the run, which will end it
-            if number == signal.SIGTERM:
-                os._exit(0)
-            return
         request.signal = signal.Signals(number).name
         for each, handler in before.items():
             signal.signal(each, handler)
@@ -70,3 +71,17 @@ def sigterm_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def shield_worker(worker: int) -> None:
+    """For a process that loads data: a signal to the whole group is for the run, which will end its workers itself.
+
+    Ctrl-C in a terminal and many schedulers signal every process of a group; a run whose workers die cannot take the
+    step after which it stops. A second SIGTERM ends the worker, as the run's own shutdown needs.
+    """
+
+    def once(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, once)

@@ -147,7 +147,7 @@ def _unmet(distributions: list[str]) -> Iterator[Fault]:
 
 def _devices() -> tuple[list[Device], list[Fault]]:
     """The devices that PyTorch sees, the CPU first."""
-    devices = [Device("cpu", f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores")]
+    devices = [Device("cpu", f"{platform.machine()}, {os.cpu_count()} cores")]
     try:
         import torch
     except (ImportError, OSError) as error:

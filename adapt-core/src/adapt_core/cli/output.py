@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import click
 
 from adapt_core.errors import UsageError
+
+
+@contextmanager
+def libraries_print_to_stderr() -> Iterator[None]:
+    """Keeps standard output for results: within it, what a library prints goes to standard error."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def print_json(value: Any) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adapt_core.cli.arguments import FILE, json_option
-from adapt_core.cli.output import print_json, print_table, write_new
+from adapt_core.cli.output import libraries_print_to_stderr, print_json, print_table, write_new
 from adapt_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,14 +25,13 @@ if TYPE_CHECKING:
 def predict(run: str, text: tuple[str, ...], file: str | None, output: str | None, as_json: bool) -> None:
     """Predict with the model that the finished run in the folder RUN saved, for each TEXT or the rows of a file."""
     if bool(text) == bool(file):
-        raise UsageError(
-            "Give either texts or --input FILE.", 'adapt predict RUN "a text", adapt predict RUN --input F'
-        )
+        raise UsageError("Give either texts or --input FILE.")
     to_text = _format_of(output) if output else None
     from adapt_core import api
 
-    loaded = api.load_run(run)
-    predictions = loaded.predict(loaded.parse_inputs(text, Path(file) if file else None))
+    with libraries_print_to_stderr():
+        loaded = api.load_run(run)
+        predictions = loaded.predict(loaded.parse_inputs(text, Path(file) if file else None))
     if output and to_text:
         write_new(to_text(predictions), output)
     if as_json:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from adapt_core.cli.arguments import json_option
-from adapt_core.cli.output import metric_rows, print_json, print_table
+from adapt_core.cli.output import libraries_print_to_stderr, metric_rows, print_json, print_table
 
 
 @click.command()
@@ -24,11 +24,10 @@ def run(file: str, overrides: tuple[str, ...], resume: bool, overwrite: bool, as
     standard error, the result to standard output.
     """
     from adapt_core import api
-    from adapt_core.plan import build_plan
 
-    source = Path(file)
-    folder = source if source.is_dir() else Path(build_plan(source, overrides).output_dir)
-    result = api.run(source, overrides, resume=resume, overwrite=overwrite)
+    folder = Path(api.plan_of(file, overrides).output_dir)
+    with libraries_print_to_stderr():
+        result = api.run(file, overrides, resume=resume, overwrite=overwrite)
     if as_json:
         print_json(result)
         return

@@ -12,13 +12,13 @@ from adapt_core.options import Options
 from adapt_core.registry import Registry
 
 HEADER = """\
-# {task}: {summary}
+# For {task}: {summary}
 #
 #   adapt check FILE    finds every mistake in this file
 #   adapt run FILE      trains
 #
-# Every option is here with its meaning. One behind a "#" shows its default: take the "#" and the space away to
-# change it. More: adapt explain task {task}, adapt explain method {method}.
+# Every option is here with its meaning. Behind a "#" stands a default: take the "#" and the space away to change it.
+# The commands adapt explain task {task} and adapt explain method {method} say more.
 """
 
 WIDEST = 36

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from adapt_core.interfaces import Evaluated, Model, Trained, World
 from adapt_core.plan import RunPlan
 from adapt_core.progress import Progress
 from adapt_core.run_folder import RunFolder
-from adapt_core.signals import StopRequest, stop_on_signal
+from adapt_core.signals import StopRequest, shield_worker, stop_on_signal
 
 
 class TrainerEngine:
@@ -55,17 +56,24 @@ class TrainerEngine:
         request = StopRequest()
         trainer.add_callback(Stop(request))
         begin = time.perf_counter()
-        try:
-            with stop_on_signal(request):
+        with stop_on_signal(request):
+            try:
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        finally:
-            self.progress.stop()
+            except RuntimeError as error:
+                # A signal to the whole group may end a data loader's process that was just starting, and the news of
+                # that may come before the signal itself.
+                if "DataLoader worker" not in str(error) or not request.comes_within(seconds=1):
+                    raise
+            finally:
+                self.progress.stop()
         aside = trainer.evaluating.seconds + trainer.saving.seconds
         seconds = time.perf_counter() - begin - aside
         steps = trainer.state.global_step
         if request.signal is not None:
+            saved = self.folder.checkpoints.steps()
+            state = f"the state of step {saved[-1]} is saved" if saved else "no state is saved"
             raise Interrupted(
-                f"Stopped by {request.signal} after step {steps} of {trainer.state.max_steps}; its state is saved.",
+                f"Stopped by {request.signal} after step {steps} of {trainer.state.max_steps}; {state}.",
                 f"Continue with: adapt run {self.folder.path} --resume",
             )
         share = (steps - trainer.first_step) / steps  # of the run's steps, those that this process took
@@ -144,6 +152,12 @@ class _Trainer(Trainer):
         group = self.args.train_batch_size * self.args.gradient_accumulation_steps
         return EpochSampler(len(dataset), self.args.seed, self.lengths, group)
 
+    def get_train_dataloader(self) -> Any:
+        return _shielded(super().get_train_dataloader())
+
+    def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> Any:
+        return _shielded(super().get_eval_dataloader(*args, **kwargs))
+
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
         self.first_step = self.state.global_step
         return super()._prepare_for_training(*args, **kwargs)
@@ -171,6 +185,18 @@ class _Trainer(Trainer):
         output = super().evaluation_loop(*args, **kwargs)
         self.last_evaluation = (self.state.global_step, output)
         return output
+
+
+def _shielded(loader: Any) -> Any:
+    """The data loader with workers that leave signals to the run."""
+    loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)
+    return loader
+
+
+def _start_worker(start: Any, worker: int) -> None:
+    if start is not None:
+        start(worker)
+    shield_worker(worker)
 
 
 class _Clock:

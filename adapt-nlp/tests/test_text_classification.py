@@ -1,0 +1,311 @@
+"""Text classification from a file to a used model, with a tiny encoder built on the spot."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import adapt_core
+import adapt_core.saving
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Model
+from adapt_nlp.text_classification.metrics import classification_metrics
+
+WORDS = {
+    "weather": ["rain", "sun", "wind", "cloud", "storm", "snow"],
+    "food": ["bread", "cheese", "soup", "apple", "rice", "salt"],
+    "music": ["piano", "drum", "song", "choir", "tune", "violin"],
+}
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers, 32 wide, that knows the words above."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast, set_seed
+
+    folder = tmp_path_factory.mktemp("encoder")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", *(word for each in WORDS.values() for word in each)]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(vocab={word: index for index, word in enumerate(words)}).save_pretrained(folder)
+    set_seed(0)
+    settings = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=24,
+    )
+    BertModel(settings).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 rows: a few words of one kind among ``the``; the kind is the label."""
+    import random
+
+    draw = random.Random(3)
+    path = tmp_path_factory.mktemp("texts") / "rows.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for _ in range(300):
+            label = draw.choice(sorted(WORDS))
+            words = [draw.choice([*WORDS[label], "the"]) for _ in range(draw.randrange(2, 12))] + [WORDS[label][0]]
+            writer.writerow([" ".join(words), label])
+    return path
+
+
+@pytest.fixture(scope="session")
+def config(encoder: Path, texts: Path) -> dict[str, Any]:
+    return {
+        "task": "text_classification",
+        "model": {"path": str(encoder)},
+        "dataset": {"path": str(texts)},
+        "method": {"name": "full"},
+        "training": {"lr": 3e-3, "epochs": 4, "num_workers": 0},
+        "save": "none",
+    }
+
+
+@pytest.fixture(scope="session")
+def run_folder(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with LoRA and an export."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    changes = {"method": {"name": "lora", "r": 8}, "training": {"lr": 1e-2, "epochs": 8, "num_workers": 0}, "save": "save_pretrained", "output_dir": str(folder)}
+    adapt_core.run({**config, **changes})
+    return folder
+
+
+def result_of(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "result.json").read_text()))
+
+
+def test_it_learns_what_there_is_to_learn(config: dict[str, Any], tmp_path: Path) -> None:
+    result = adapt_core.run({**config, "output_dir": str(tmp_path / "run")})
+    assert result["metrics"]["accuracy"] > 0.95
+    assert result["metrics"]["f1_macro"] > 0.95
+
+
+def test_lora_learns_it_too(run_folder: Path) -> None:
+    assert result_of(run_folder)["metrics"]["accuracy"] > 0.9
+
+
+def test_metrics_are_those_of_their_definitions() -> None:
+    class Output:
+        predictions = np.array([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [5.0, 1.0, 1.0], [0.0, 0.0, 9.0]])
+        label_ids = np.array([0, 1, 1, 2])
+
+    # Class 0: precision 1/2, recall 1, F1 2/3; class 1: precision 1, recall 1/2, F1 2/3; class 2: F1 1.
+    found = classification_metrics(Output())
+    assert found == pytest.approx({"accuracy": 3 / 4, "f1_macro": (2 / 3 + 2 / 3 + 1) / 3, "f1_weighted": 0.75})
+
+
+def test_predictions_come_with_names_and_scores(run_folder: Path) -> None:
+    run = adapt_core.load_run(run_folder)
+    rain, soup = run.predict(["rain wind storm", {"text": "soup bread"}])  # type: ignore[list-item]
+    assert (rain["label"], soup["label"]) == ("weather", "food")
+    assert set(rain["scores"]) == set(WORDS)
+    assert sum(rain["scores"].values()) == pytest.approx(1)
+    assert rain["score"] == max(rain["scores"].values())
+
+
+def test_predictions_do_not_depend_on_the_batch(run_folder: Path) -> None:
+    run = adapt_core.load_run(run_folder)
+    rows = [{"text": text} for text in ("rain", "the the the soup bread rice salt", "song tune")]
+    together = run.task.outputs(run.model, rows)
+    alone = np.concatenate([run.task.outputs(run.model, [row]) for row in rows])
+    assert np.allclose(together, alone, atol=1e-5)
+
+
+def test_evaluating_again_gives_the_same(run_folder: Path, texts: Path) -> None:
+    assert adapt_core.evaluate_run(run_folder)["metrics"]["accuracy"] == result_of(run_folder)["metrics"]["accuracy"]
+    everything = adapt_core.evaluate_run(run_folder, data=str(texts))
+    assert everything["rows"] == 300
+
+
+OUTSIDE = """
+import json, sys
+import torch
+for name in ("adapt_core", "adapt_nlp"):
+    sys.modules[name] = None  # importing it raises
+{code}
+batch = tokenizer(["rain wind storm", "soup bread"], padding=True, return_tensors="pt")
+print(json.dumps(model(**batch).logits.tolist()))
+"""
+
+
+def outside(code: str, folder: Path) -> np.ndarray:
+    """Logits from a process in which Adapt cannot be imported."""
+    script = OUTSIDE.format(code=code)
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return np.array(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture(scope="session")
+def expected(run_folder: Path) -> np.ndarray:
+    run = adapt_core.load_run(run_folder)
+    return run.task.outputs(run.model, [{"text": "rain wind storm"}, {"text": "soup bread"}])
+
+
+def test_the_cards_code_loads_the_adapter_without_adapt(run_folder: Path, expected: np.ndarray) -> None:
+    card = (run_folder / "model" / "README.md").read_text()
+    code = card.split("```python\n")[1].split("```")[0]
+    assert np.allclose(outside(code, run_folder / "model"), expected, atol=1e-6)
+
+
+def test_transformers_loads_the_adapter_without_adapt(run_folder: Path, expected: np.ndarray) -> None:
+    code = (
+        "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n"
+        "model = AutoModelForSequenceClassification.from_pretrained('.', num_labels=3).eval()\n"
+        "tokenizer = AutoTokenizer.from_pretrained('.')"
+    )
+    assert np.allclose(outside(code, run_folder / "model"), expected, atol=1e-6)
+
+
+def test_transformers_loads_the_merged_export_without_adapt_or_peft(run_folder: Path, expected: np.ndarray) -> None:
+    code = (
+        "sys.modules['peft'] = None\n"
+        "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n"
+        "model = AutoModelForSequenceClassification.from_pretrained('.').eval()\n"
+        "assert model.config.id2label[2] == 'weather', model.config.id2label\n"
+        "tokenizer = AutoTokenizer.from_pretrained('.')"
+    )
+    assert np.allclose(outside(code, run_folder / "export" / "save_pretrained"), expected, atol=1e-5)
+
+
+def test_a_whole_model_loads_with_its_labels_by_its_card(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapt_core.saving, "_differences", lambda *_: {"model": 0.0})
+    run = tmp_path / "run"
+    adapt_core.run({**config, "training": {**config["training"], "max_steps": 3}, "output_dir": str(run)})
+    loaded = adapt_core.load_run(run)
+    expected = loaded.task.outputs(loaded.model, [{"text": "rain wind storm"}, {"text": "soup bread"}])
+    code = (run / "model" / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    code += "\nassert set(model.config.id2label.values()) == {'food', 'music', 'weather'}"
+    assert np.allclose(outside(code, run / "model"), expected, atol=1e-6)
+
+
+def test_the_report_shows_the_confusion_and_samples(run_folder: Path) -> None:
+    page = (run_folder / "report.html").read_text()
+    for part in ("Confusion matrix", "Sample predictions", "weather", "food", "music", "accuracy"):
+        assert part in page
+
+
+def test_data_json_says_what_was_trained_on(run_folder: Path) -> None:
+    info = json.loads((run_folder / "data.json").read_text())
+    assert info["rows"]["train"] + info["rows"]["validation"] == 300
+    assert sum(info["labels"].values()) == info["rows"]["train"]
+    assert info["columns"]["text"] == ["text"] or info["columns"]["text"] == "text"
+    assert len(info["fingerprint"]) == 64
+
+
+@pytest.fixture
+def quick(config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs two steps of a changed configuration, without the reload check."""
+    monkeypatch.setattr(adapt_core.saving, "_differences", lambda *_: {"model": 0.0})
+
+    def run(**changes: Any) -> dict[str, Any]:
+        made = {**config, "output_dir": str(tmp_path / "quick")}
+        for key, value in changes.items():
+            merges = isinstance(value, dict) and isinstance(made.get(key), dict)
+            made[key] = {**made[key], **value} if merges else value
+        made["training"] = {**made["training"], "max_steps": 2}
+        return adapt_core.run(made, overwrite=True)
+
+    return run
+
+
+def test_long_texts_are_cut_at_max_length(quick: Any, tmp_path: Path) -> None:
+    quick(task={"name": "text_classification", "max_length": 4})
+    run = adapt_core.load_run(tmp_path / "quick")
+    cut = run.task.outputs(run.model, [{"text": "rain sun wind cloud storm"}])
+    same = run.task.outputs(run.model, [{"text": "rain sun soup bread rice"}])
+    assert np.allclose(cut, same)  # [CLS] rain sun [SEP]
+
+
+def test_more_tokens_than_positions_is_an_error(quick: Any) -> None:
+    with pytest.raises(AdaptError, match="max_length: 100 tokens, but BertForSequenceClassification has 24 positions"):
+        quick(task={"name": "text_classification", "max_length": 100})
+
+
+def test_a_head_for_other_labels_is_replaced_and_trained(quick: Any, tmp_path: Path) -> None:
+    quick()  # three labels
+    before = tmp_path / "before"
+    (tmp_path / "quick").rename(before)
+    two = tmp_path / "two.csv"
+    two.write_text("text,label\n" + "rain sun,yes\nsoup salt,no\n" * 20)
+    result = quick(model={"path": str(before / "model")}, dataset={"path": str(two)}, method={"name": "lora", "r": 1})
+    assert result["parameters"]["trainable"] > 2 * 32 + 2
+    assert set(adapt_core.load_run(tmp_path / "quick").predict(["rain"])[0]["scores"]) == {"yes", "no"}
+
+
+def test_a_fresh_head_cannot_be_frozen(quick: Any) -> None:
+    with pytest.raises(AdaptError, match=r"LAST_LAYER_TUNING\) is false, but classifier is newly initialised"):
+        quick(method={"name": "lora", "train_head": False})
+
+
+def test_last_layer_tuning_moves_the_head_alone(quick: Any, encoder: Path) -> None:
+    result = quick(method={"name": "last_layer"})
+    assert result["parameters"]["trainable"] == 3 * 32 + 3
+
+
+def test_pairs_of_texts_are_read_together(quick: Any, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    rows = [
+        {"premise": first, "hypothesis": second, "label": "same" if first == second else "other"}
+        for first in ("rain", "soup", "song")
+        for second in ("rain", "soup", "song")
+    ]
+    pairs.write_text("".join(json.dumps(row) + "\n" for row in rows * 6))
+    quick(dataset={"path": str(pairs)})
+    run = adapt_core.load_run(tmp_path / "quick")
+    one = run.task.outputs(run.model, [{"text": "rain", "text_pair": "soup"}])
+    other = run.task.outputs(run.model, [{"text": "rain", "text_pair": "song"}])
+    assert not np.allclose(one, other, atol=1e-7)
+
+
+def test_a_folder_that_holds_no_model_is_refused_in_words(quick: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AdaptError, match=r"empty cannot be loaded"):
+        quick(model={"path": str(tmp_path / "empty")})
+
+
+def test_a_checkpoint_of_another_architecture_is_not_trained_from_scratch(
+    quick: Any, encoder: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    wrong = tmp_path / "wrong"
+    shutil.copytree(encoder, wrong)
+    weights = load_file(wrong / "model.safetensors")
+    save_file({f"other.{name}": value for name, value in weights.items()}, wrong / "model.safetensors", {"format": "pt"})
+    with pytest.raises(AdaptError, match="holds no weights for most of BertForSequenceClassification"):
+        quick(model={"path": str(wrong)})
+
+
+def test_bad_data_is_refused_before_the_model_is_loaded(quick: Any, tmp_path: Path) -> None:
+    data = tmp_path / "bad.csv"
+    data.write_text("text,label\nrain,a\n,b\nsun,b\n")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(AdaptError, match="line 3|row"):
+        quick(dataset={"path": str(data)}, model={"path": str(tmp_path / "none")})
+
+
+def test_a_model_is_a_module_with_a_tokenizer(run_folder: Path) -> None:
+    model = adapt_core.load_run(run_folder).model
+    assert isinstance(model, Model)
+    assert not model.module.training
+    assert model.processor("rain")["input_ids"]

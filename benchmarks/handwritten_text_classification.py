@@ -1,8 +1,8 @@
 """A hand-written script as people write them with Trainer and PEFT: the reference that Adapt is measured against.
 
-It knows nothing of Adapt. Arguments: a JSON object with ``model``, ``train`` and ``test`` (files), ``lr``, ``batch_size``,
-``epochs``, ``seed``, ``r``, ``alpha``, ``dropout``, ``group_by_length`` and ``output``. Prints one JSON object with the
-seconds of training and the accuracy on the test file.
+It knows nothing of Adapt. Its argument is a JSON object with ``model``, ``train`` and ``test`` (files), ``lr``,
+``batch_size``, ``epochs``, ``seed``, ``r``, ``alpha``, ``dropout``, ``group_by_length`` and ``output``. It prints one
+JSON object with the seconds of training and the accuracy on the test file.
 """
 
 import json

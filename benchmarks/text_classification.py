@@ -2,9 +2,10 @@
 
     python benchmarks/text_classification.py rotten_tomatoes [--repeats 3]
 
-Both train MiniLM with LoRA (r 8, alpha 16, dropout 0.1, all linear layers) for one epoch, batch 16, learning rate 5e-4, seed
-56, and are measured on the test file. Each trial is a process of its own; trials alternate, so that a machine that slows down
-slows both. Start-up, loading, evaluation and Adapt's reload check are not in the times, but shown apart.
+Both train MiniLM with LoRA (r 8, alpha 16, dropout 0.1, all linear layers) for one epoch, batch 16, learning rate
+5e-4, seed 56, and are measured on the test file. Each trial is a process of its own; trials alternate, so that a
+machine that slows down slows both. Start-up, loading, evaluation and Adapt's reload check are not in the times, but
+shown apart.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from fake_distributions import install
 TOY = Path(__file__).parent / "toy"
 
 
-@pytest.fixture(scope="session")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+@pytest.fixture(scope="package")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Installs the toy task, in this process and those it starts, and gives a configuration for it.
 
     256 training rows of 4 to 12 token ids, label 1 where ids above 50 are in the majority; a BERT of 2 layers, 16 wide,
@@ -27,8 +27,9 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     site = tmp_path_factory.mktemp("toy-site")
     modules = {name: (TOY / f"{name}.py").read_text() for name in ("toy_plugin", "toy_task")}
     install(site, "toy-task", "1.0", modules, {"toy": "toy_plugin"})
-    sys.path.insert(0, str(site))
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+    patch = pytest.MonkeyPatch()
+    patch.syspath_prepend(site)
+    patch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
 
     folder = tmp_path_factory.mktemp("toy")
     draw = random.Random(0)
@@ -47,7 +48,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         max_position_embeddings=32,
     )
     BertForSequenceClassification(settings).bert.save_pretrained(folder / "model")
-    return {
+    yield {
         "task": "toy",
         "model": {"path": str(folder / "model")},
         "dataset": {"path": str(folder / "data.json")},
@@ -55,6 +56,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "training": {"epochs": 1, "num_workers": 0, "lr": 1e-3},
         "save": "none",
     }
+    patch.undo()
 
 
 @pytest.fixture

@@ -182,7 +182,7 @@ def test_a_saved_adapter_gives_the_same_outputs_and_merges(classifier: Any, tmp_
     method = Lora(LoraOptions())
     hints = hints_for(classifier)
     module = method.apply(classifier, hints)
-    for name, parameter in module.named_parameters():
+    for parameter in module.parameters():
         if parameter.requires_grad:
             nn.init.normal_(parameter, std=0.1)
     ids = torch.arange(12).reshape(2, 6)

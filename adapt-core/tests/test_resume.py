@@ -19,6 +19,9 @@ import adapt_core
 import adapt_core.saving
 from adapt_core.errors import AdaptError, UsageError
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(autouse=True, scope="module")
 def no_reload() -> Iterator[None]:
     """Leaves out the process that loads what was saved; test_saving.py is about it."""
@@ -127,9 +130,7 @@ def test_a_stopped_run_saves_its_state_and_says_how_to_go_on(
 
 
 @pytest.mark.parametrize("step", [3, 16, 21, 80])
-def test_stopping_at_any_kind_of_step_changes_nothing(
-    toy_config: Any, uninterrupted: Path, step: int
-) -> None:
+def test_stopping_at_any_kind_of_step_changes_nothing(toy_config: Any, uninterrupted: Path, step: int) -> None:
     """In the middle of an epoch, at its end, at a checkpoint, and at the very end."""
     config = toy_config(training=LONG)
     with stopped_at(step), pytest.raises(adapt_core.Interrupted, match=f"after step {step} of 80"):
@@ -139,9 +140,7 @@ def test_stopping_at_any_kind_of_step_changes_nothing(
 
 
 @pytest.mark.parametrize("step", [5, 16, 20])
-def test_stopping_with_checkpoints_by_the_epoch_changes_nothing(
-    toy_config: Any, tmp_path: Path, step: int
-) -> None:
+def test_stopping_with_checkpoints_by_the_epoch_changes_nothing(toy_config: Any, tmp_path: Path, step: int) -> None:
     training = {"epochs": 3, "logging_steps": 3, "gradient_accumulation_steps": 1}
     whole = toy_config(training=training, output_dir=str(tmp_path / "whole"))
     adapt_core.run(whole)

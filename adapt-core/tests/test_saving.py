@@ -14,6 +14,8 @@ import adapt_core
 from adapt_core.errors import AdaptError
 from adapt_core.savers.state_dict import StateDict
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"max_steps": 4, "lr": 0.05}
 
 FILES = {

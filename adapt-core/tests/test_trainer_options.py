@@ -326,7 +326,7 @@ def test_mlflow_gets_the_metrics_in_a_local_folder(
 
 
 def test_an_unknown_tracker_is_a_mistake_in_the_configuration(toy_config: Any) -> None:
-    with pytest.raises(ConfigError, match="tensorbord.*did you mean 'tensorboard'"):
+    with pytest.raises(ConfigError, match=r"tensorbord.*did you mean 'tensorboard'"):
         adapt_core.run(toy_config(training={"trackers": ["tensorbord"]}))
 
 

@@ -80,7 +80,8 @@ def config(encoder: Path, texts: Path) -> dict[str, Any]:
 def run_folder(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with LoRA and an export."""
     folder = tmp_path_factory.mktemp("run") / "run"
-    changes = {"method": {"name": "lora", "r": 8}, "training": {"lr": 1e-2, "epochs": 8, "num_workers": 0}, "save": "save_pretrained", "output_dir": str(folder)}
+    training = {"lr": 1e-2, "epochs": 8, "num_workers": 0}
+    changes = {"method": "lora", "training": training, "save": "save_pretrained", "output_dir": str(folder)}
     adapt_core.run({**config, **changes})
     return folder
 
@@ -291,7 +292,9 @@ def test_a_checkpoint_of_another_architecture_is_not_trained_from_scratch(
     wrong = tmp_path / "wrong"
     shutil.copytree(encoder, wrong)
     weights = load_file(wrong / "model.safetensors")
-    save_file({f"other.{name}": value for name, value in weights.items()}, wrong / "model.safetensors", {"format": "pt"})
+    save_file(
+        {f"other.{name}": value for name, value in weights.items()}, wrong / "model.safetensors", {"format": "pt"}
+    )
     with pytest.raises(AdaptError, match="holds no weights for most of BertForSequenceClassification"):
         quick(model={"path": str(wrong)})
 
@@ -300,7 +303,7 @@ def test_bad_data_is_refused_before_the_model_is_loaded(quick: Any, tmp_path: Pa
     data = tmp_path / "bad.csv"
     data.write_text("text,label\nrain,a\n,b\nsun,b\n")
     (tmp_path / "none").mkdir()
-    with pytest.raises(AdaptError, match="line 3|row"):
+    with pytest.raises(AdaptError, match=r"line 3|row"):
         quick(dataset={"path": str(data)}, model={"path": str(tmp_path / "none")})
 
 

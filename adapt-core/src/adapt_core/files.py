@@ -10,7 +10,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-
 from adapt_core.errors import AdaptError
 
 

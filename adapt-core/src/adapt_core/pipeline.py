@@ -6,7 +6,7 @@ from typing import Any
 
 from adapt_core.environment import describe_environment, peak_memory_bytes
 from adapt_core.files import read_json, write_json
-from adapt_core.interfaces import Data, Evaluated, Trained, World
+from adapt_core.interfaces import Evaluated, Trained, World
 from adapt_core.plan import RunPlan
 from adapt_core.progress import progress_for
 from adapt_core.quiet import quiet_libraries
@@ -62,7 +62,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         with watch("save", "Saving"):
             saved = save(plan, folder, task, method, model, data, watch)
     world.barrier()
-    result = _result(trained, evaluated, data)
+    result = _result(trained, evaluated)
     result |= {"parameters": parameters, "timing_s": watch.seconds, "peak_memory_bytes": peak_memory_bytes()}
     result |= saved or {"artifact": None, "export": None}
     if world.is_main:
@@ -70,7 +70,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     return result
 
 
-def _result(trained: Trained | None, evaluated: Evaluated | None, data: Data) -> dict[str, Any]:
+def _result(trained: Trained | None, evaluated: Evaluated | None) -> dict[str, Any]:
     """What the stages found, as ``result.json`` says it."""
     metrics = {**(trained.metrics if trained else {}), **(evaluated.metrics if evaluated else {})}
     throughput = None

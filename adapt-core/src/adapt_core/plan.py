@@ -28,7 +28,6 @@ from adapt_core.explain import Owners
 from adapt_core.flat import Nested, core_table, to_nested
 from adapt_core.kinds import Kind
 from adapt_core.messages import dotted
-from adapt_core.names import nearest
 from adapt_core.options import NoOptions, Options
 from adapt_core.registry import Registry
 from adapt_core.validate import Checked, validate

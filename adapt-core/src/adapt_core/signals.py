@@ -42,7 +42,7 @@ def stop_on_signal(request: StopRequest) -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def note(number: int, _: FrameType | None) -> None:
         request.signal = signal.Signals(number).name
         for each, handler in before.items():
             signal.signal(each, handler)
@@ -63,7 +63,7 @@ def sigterm_interrupts() -> Iterator[None]:
         yield
         return
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
@@ -73,14 +73,14 @@ def sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def shield_worker(worker: int) -> None:
+def shield_worker() -> None:
     """For a process that loads data: a signal to the whole group is for the run, which will end its workers itself.
 
     Ctrl-C in a terminal and many schedulers signal every process of a group; a run whose workers die cannot take the
     step after which it stops. A second SIGTERM ends the worker, as the run's own shutdown needs.
     """
 
-    def once(number: int, frame: FrameType | None) -> None:
+    def once(*_: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""``python -m adapt_core.verify RUN SCRATCH``: loads what a run saved and compares its outputs with the trained model's.
+"""``python -m adapt_core.verify RUN SCRATCH``: compares the outputs of what a run saved with the trained model's.
 
 A process of its own, so that nothing of the training is in memory. See :mod:`adapt_core.saving`.
 """

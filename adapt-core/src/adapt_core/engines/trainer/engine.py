@@ -196,7 +196,7 @@ def _shielded(loader: Any) -> Any:
 def _start_worker(start: Any, worker: int) -> None:
     if start is not None:
         start(worker)
-    shield_worker(worker)
+    shield_worker()
 
 
 class _Clock:

@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 
 from adapt_core.interfaces import Hints
-from adapt_core.methods.peft_adapter import PeftAdapter
 from adapt_core.methods.lora.options import LoraOptions
+from adapt_core.methods.peft_adapter import PeftAdapter
 
 PEFT_NAMES = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
 """Options whose name in ``peft.LoraConfig`` is another."""

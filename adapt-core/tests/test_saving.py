@@ -140,6 +140,16 @@ def test_a_run_that_fails_before_training_leaves_its_folder_free(toy_config: Any
     adapt_core.run(toy_config(training=QUICK))  # in the same folder, at once
 
 
+def test_a_run_made_with_relative_paths_loads_from_anywhere(
+    toy_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(toy_config()["model"]["path"]).parent)
+    config = toy_config(model={"path": "model"}, dataset={"path": "data.json"}, training=QUICK)
+    adapt_core.run(config)
+    monkeypatch.chdir(tmp_path)
+    assert len(adapt_core.load_run("run").predict(["[3, 4, 5]"])) == 1
+
+
 def test_a_loaded_run_predicts_and_evaluates_as_it_did(toy_config: Any) -> None:
     result = adapt_core.run(toy_config(training=QUICK))
     run = adapt_core.load_run(toy_config()["output_dir"])

@@ -216,19 +216,25 @@ def _plan(chosen: Chosen, sections: Mapping[str, Any], file: str | None) -> RunP
     task, method = choices[Kind.TASK], choices[Kind.METHOD]
     name = Path(file).stem if file else f"{task.spec.name}-{method.spec.name}"
     model: ModelOptions = sections["model"]
+    dataset: DatasetOptions = sections["dataset"]
     return RunPlan(
         task=task,
         method=method,
         quantizer=choices.get(Kind.QUANTIZER),
         saver=choices.get(Kind.SAVER),
         launcher=choices[Kind.LAUNCHER],
-        model=model.model_copy(update={"library": library_of(model, task.spec)}),
-        dataset=sections["dataset"],
+        model=model.model_copy(update={"library": library_of(model, task.spec), "path": _absolute(model.path)}),
+        dataset=dataset.model_copy(update={"path": _absolute(dataset.path)}),
         training=sections["training"],
         train_head=sections["train_head"].train_head if method.spec.head == "beside" else None,
         seed=root.seed,
         output_dir=root.output_dir or f"runs/{name}",
     )
+
+
+def _absolute(path: str | None) -> str | None:
+    """A local path as it is found from anywhere: a run is also used from other folders than it was started in."""
+    return None if path is None else str(Path(path).expanduser().absolute())
 
 
 def _ordered(problems: list[Problem], file: str | None) -> tuple[Problem, ...]:

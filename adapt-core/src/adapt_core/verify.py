@@ -27,7 +27,7 @@ def main(run: str, scratch: str) -> None:
     expected = np.load(Path(scratch) / "expected.npy", allow_pickle=False)
     plan, task, model, info = load_artifact(folder)
     found: dict[str, Any] = {folder.model.name: task.outputs(model, rows)}
-    if export is not None:
+    if export is not None and plan.saver is not None:
         saver = resolve(plan.saver.spec.target)(plan.saver.options)
         found[folder.export.name] = task.outputs(saver.load(Path(export), task, info), rows)
     write_json(

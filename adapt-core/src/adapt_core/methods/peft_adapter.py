@@ -76,7 +76,7 @@ class PeftAdapter(ABC):
         """Puts a saved adapter on a base model, ready for inference."""
         from peft import PeftModel
 
-        return PeftModel.from_pretrained(module, folder)  # type: ignore[no-any-return,arg-type]
+        return PeftModel.from_pretrained(module, folder)
 
     def merge(self, module: nn.Module) -> nn.Module:
         """Folds the adapter into the base's weights, in place, and returns the base."""

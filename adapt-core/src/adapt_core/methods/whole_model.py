@@ -15,8 +15,9 @@ class WholeModel:
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """Writes the model with its library's own ``save_pretrained``; a plain module as ``model.safetensors``."""
-        if hasattr(module, "save_pretrained"):
-            module.save_pretrained(folder)
+        own = getattr(module, "save_pretrained", None)
+        if own is not None:
+            own(folder)
             return
         from safetensors.torch import save_model
 

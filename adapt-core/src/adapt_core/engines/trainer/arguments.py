@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import TrainingArguments, get_scheduler
@@ -34,7 +34,7 @@ def training_arguments(options: TrainingOptions, seed: int, checkpoints: Path, r
             learning_rate=options.lr,
             lr_scheduler_type=options.scheduler,
             lr_scheduler_kwargs=dict(options.scheduler_options) or None,
-            warmup_steps=options.warmup_steps,  # type: ignore[arg-type]  # a float below 1 is a share
+            warmup_steps=options.warmup_steps,  # a float below 1 is a share
             optim=options.optimizer,
             optim_args=",".join(f"{key}={value}" for key, value in options.optimizer_options.items()) or None,
             weight_decay=options.weight_decay,
@@ -110,8 +110,8 @@ def check_optimizer(arguments: TrainingArguments, name: str) -> None:
     layer = torch.nn.Linear(64, 64, bias=False, device=arguments.device)
     layer.weight.grad = torch.ones_like(layer.weight)
     try:
-        chosen: tuple[Any, dict[str, Any]] = Trainer.get_optimizer_cls_and_kwargs(arguments, layer)
-        chosen[0]([layer.weight], **chosen[1]).step()
+        kind, settings = Trainer.get_optimizer_cls_and_kwargs(arguments, cast(Any, layer))
+        kind([layer.weight], **settings).step()
     except Exception as error:  # whatever an optimizer of any library raises means that it does not work here
         raise AdaptError(
             f"training.optimizer (OPTIMIZER): {name} does not work on this machine ({arguments.device.type}): {error}",

@@ -115,8 +115,8 @@ class LossWindow(TrainerCallback, ExportableState):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        saved = (state.stateful_callbacks or {}).get(type(self).__name__, {})
-        values = saved.get("attributes") if isinstance(saved, dict) else None
+        saved: Any = state.stateful_callbacks
+        values = saved.get(type(self).__name__, {}).get("attributes") if isinstance(saved, dict) else None
         if state.global_step and values:
             trainer: Any = self.trainer
             trainer._tr_loss += values["window"]

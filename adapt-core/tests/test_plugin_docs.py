@@ -84,7 +84,8 @@ def test_every_interface_is_documented_with_its_signatures(protocol: type) -> No
     expected = [signature(value) for value in vars(protocol).values() if isinstance(value, FunctionType)]
     expected = [line for line in expected if re.match(r"def (__init__|[a-z])", line)]
     assert len(expected) >= 2
-    assert re.findall(r"^def .+$", section(protocol.__name__), re.MULTILINE) == expected
+    text = re.sub(r"\(\n +(.+)\n\)", r"(\1)", section(protocol.__name__))  # a long one stands on three lines
+    assert re.findall(r"^def .+$", text, re.MULTILINE) == expected
 
 
 def test_option_is_documented_with_its_signature() -> None:

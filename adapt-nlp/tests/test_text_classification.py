@@ -80,8 +80,9 @@ def config(encoder: Path, texts: Path) -> dict[str, Any]:
 def run_folder(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with LoRA and an export."""
     folder = tmp_path_factory.mktemp("run") / "run"
-    training = {"lr": 1e-2, "epochs": 8, "num_workers": 0}
-    changes = {"method": "lora", "training": training, "save": "save_pretrained", "output_dir": str(folder)}
+    training = {"lr": 3e-3, "epochs": 12, "num_workers": 0}
+    method = {"name": "lora", "r": 16, "dropout": 0.0}
+    changes = {"method": method, "training": training, "save": "save_pretrained", "output_dir": str(folder)}
     adapt_core.run({**config, **changes})
     return folder
 

@@ -51,7 +51,7 @@ def run(
         with sigterm_interrupts():
             try:
                 result: dict[str, Any] = launcher.launch(run_pipeline, plan)
-            except BaseException:
+            except BaseException:  # whatever ended it, Ctrl-C included: raised again below
                 folder.abandon()
                 raise
     return result

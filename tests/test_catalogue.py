@@ -22,7 +22,7 @@ def test_the_catalogue_lists_the_plugins_of_every_package_that_has_some() -> Non
 
 def test_the_catalogue_knows_flat_names() -> None:
     (task,) = [one for one in read_catalogue() if one.name == "text_classification"]
-    assert {"FORMAT_STRING", "FORMAT_NAMES"} <= task.flat_names
-    assert "DATASET" not in task.flat_names
+    assert task.dataset["format_string"] == "FORMAT_STRING"
+    assert "name" not in task.dataset
     (full,) = [one for one in read_catalogue() if one.name == "full"]
-    assert full.flat_names == {"FULL_FINE_TUNING"}
+    assert (full.switch, full.options) == ("FULL_FINE_TUNING", {})

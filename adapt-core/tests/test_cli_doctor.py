@@ -15,16 +15,6 @@ from fake_distributions import install, method_plugin
 from adapt_core.cli import diagnosis
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for fake distributions; their modules are forgotten afterwards."""
-    monkeypatch.syspath_prepend(tmp_path)
-    before = set(sys.modules)
-    yield tmp_path
-    for module in set(sys.modules) - before:
-        del sys.modules[module]
-
-
 def test_it_shows_versions_devices_and_disk() -> None:
     found = adapt("doctor", "--json").json
     assert set(found) == {"ok", "versions", "devices", "free_disk_bytes", "faults", "not_installed"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,16 +27,6 @@ class Odd(Options):
     anything: Any = option(None, help="Anything.")
     switch: bool = option(True, flat="SWITCH", help="On or off.")
 """
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for fake distributions; their modules are forgotten afterwards."""
-    monkeypatch.syspath_prepend(tmp_path)
-    before = set(sys.modules)
-    yield tmp_path
-    for module in set(sys.modules) - before:
-        del sys.modules[module]
 
 
 def test_plugins_as_json_is_a_list_with_exactly_these_keys() -> None:

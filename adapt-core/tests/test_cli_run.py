@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,10 @@ import pytest
 from cli_runner import Done, adapt
 
 import adapt_core.api
-import adapt_core.saving
 from adapt_core.cli.predict import to_csv, to_json_lines
+from adapt_core.errors import Interrupted
 
-
-@pytest.fixture(autouse=True, scope="module")
-def no_reload() -> Iterator[None]:
-    """Leaves out the process that loads what was saved; test_saving.py is about it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adapt_core.saving, "_differences", lambda *_: {"model": 0.0})
-        yield
+pytestmark = pytest.mark.usefixtures("no_reload")
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +144,22 @@ def test_predictions_as_csv_have_a_column_for_every_score() -> None:
 
 def test_predictions_as_json_lines_are_one_a_line() -> None:
     assert [json.loads(line) for line in to_json_lines(PREDICTIONS).splitlines()] == PREDICTIONS
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_an_interruption_outside_the_training_steps_says_how_to_go_on(
+    toy_config: Any, monkeypatch: pytest.MonkeyPatch, trained: bool
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    stage = "adapt_core.pipeline.save" if trained else "adapt_core.pipeline.require_same_data"
+    monkeypatch.setattr(stage, interrupt)
+    config = toy_config(training={"max_steps": 3, "interval": "steps", "interval_steps": 3})
+    with pytest.raises(Interrupted) as caught:
+        adapt_core.run(config)
+    folder = Path(config["output_dir"])
+    assert folder.exists() == trained
+    if trained:
+        assert caught.value.message == "Stopped; the state of step 3 is saved."
+        assert caught.value.hint == f"Continue with: adapt run {folder} --resume"

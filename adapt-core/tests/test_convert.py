@@ -64,7 +64,7 @@ dataset:
 method:
   # The method.
   name: low_rank
-  # Train the model's head beside the adapter; with no method named, train only the head (was LAST_LAYER_TUNING).
+  # Train the head beside the adapter, as by default; with no method named, only the head (was LAST_LAYER_TUNING).
   train_head: true
   # Rank.
   r: 4
@@ -131,6 +131,11 @@ def test_a_home_folder_stays_as_it_was_written(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("HOME", str(tmp_path))
     text, _, _ = converted("TASK: read\nLOCAL_MODEL_PATH: '~'\nDATASET: d\nmethod: whole\n", tmp_path)
     assert parse(text, "f.yaml").data["model"] == {"path": "~"}
+
+
+def test_what_lies_on_another_machine_can_be_converted(tmp_path: Path) -> None:
+    text, _, _ = converted("TASK: read\nLOCAL_MODEL_PATH: /not/here\nDATASET: d\nmethod: whole\n", tmp_path)
+    assert parse(text, "f.yaml").data["model"] == {"path": "/not/here"}
 
 
 def test_a_configuration_with_problems_is_not_converted(tmp_path: Path) -> None:

@@ -203,3 +203,25 @@ def test_an_unknown_option_is_refused_with_the_nearest(classifier: Any) -> None:
 def test_a_wrong_option_is_refused_in_words(classifier: Any) -> None:
     with pytest.raises(ConfigError, match="must be greater than 0, got -1"):
         apply_method(classifier, "lora", r=-1)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"modules_to_save": ["classifer"]}, "'classifer' is no module of BertForSequence.*did you mean 'classifier'"),
+        ({"target_modules": ["LayerNorm"]}, "method: .*LayerNorm.* is not supported"),
+        ({"target_modules": ["query"], "exclude_modules": ["query"]}, "method: .*exclude"),
+        ({"init_lora_weights": "orthogonal", "r": 3}, "method: .*even"),
+    ],
+)
+def test_what_peft_cannot_do_with_the_options_is_an_error_of_the_configuration(
+    classifier: Any, options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(AdaptError, match=says):
+        apply_method(classifier, "lora", **options)
+
+
+@pytest.mark.parametrize("method", ["full", "last_layer"])
+def test_the_head_is_no_question_for_a_method_that_decides_on_it_itself(classifier: Any, method: str) -> None:
+    with pytest.raises(AdaptError, match=f"train_head is for adapters; the method {method} decides"):
+        apply_method(classifier, method, train_head=False)

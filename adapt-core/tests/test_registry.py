@@ -19,17 +19,13 @@ Install = Callable[..., None]
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Installs fake distributions; their modules are forgotten afterwards."""
-    monkeypatch.syspath_prepend(tmp_path)
-    before = set(sys.modules)
+def fake(site: Path) -> Install:
+    """Installs fake distributions."""
 
     def install_here(name: str, modules: dict[str, str], point: str | None = None, version: str = "1.0") -> None:
-        install(tmp_path, name, version, modules, {name: point or next(iter(modules))})
+        install(site, name, version, modules, {name: point or next(iter(modules))})
 
-    yield install_here
-    for module in set(sys.modules) - before:
-        del sys.modules[module]
+    return install_here
 
 
 def broken(registry: Registry, distribution: str) -> Broken:
@@ -71,6 +67,17 @@ def test_a_good_plugin_is_found_with_its_distribution(fake: Install) -> None:
 def test_names_and_aliases_ignore_case_and_separators(fake: Install, name: str) -> None:
     fake("good-dist", {"good_plugin": method_plugin("good", aliases=("Very Good",))})
     assert Registry.load().get(Kind.METHOD, name).spec.name == "good"
+
+
+def test_a_switch_that_is_a_parameter_of_the_core_is_reported_and_hurts_nothing_else(fake: Install) -> None:
+    from adapt_core.plan import check
+
+    fake("bad-dist", {"bad_plugin": method_plugin("odd", switch="LR")})
+    registry = Registry.load()
+    (odd,) = [entry for entry in registry.examined(Kind.METHOD) if entry.spec.name == "odd"]
+    assert odd.error == "its switch 'LR' is a parameter of the core already, and chooses nothing"
+    config = {"task": "t", "model": "m", "dataset": "d", "method": "lora", "LR": 1e-3}
+    assert [problem.key for problem in check(config, (), registry)] == ["task"]
 
 
 BROKEN = {

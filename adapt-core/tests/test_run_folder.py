@@ -1,27 +1,23 @@
-"""The run folder: who may write where, what resuming refuses, and that a kill leaves nothing that looks whole."""
+"""The run folder: who may write where, and what resuming refuses."""
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from folder_contents import everything_in, names_in, save_checkpoint
 
-from adapt_core.checkpoints import Checkpoints
-from adapt_core.errors import AdaptError, UsageError
-from adapt_core.files import read_json, read_json_lines, to_json, write_json
+from adapt_core.errors import UsageError
+from adapt_core.files import read_json, write_json
 from adapt_core.run_folder import RunFolder
-from adapt_core.yaml_writer import to_yaml
 
 CONFIG: dict[str, Any] = {
     "task": {"name": "text_classification"},
@@ -48,14 +44,6 @@ def finished_run(path: Path, status: str = "completed") -> Path:
         folder.model.mkdir()
         (folder.model / "weights").write_bytes(b"w")
     return path
-
-
-def names_in(path: Path) -> list[str]:
-    return sorted(child.name for child in path.iterdir())
-
-
-def everything_in(path: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
 # ---- claiming a folder ----------------------------------------------------------------------------------------------
@@ -106,8 +94,9 @@ def test_a_copied_configuration_does_not_make_a_folder_a_run(tmp_path: Path) -> 
 def test_overwriting_deletes_the_old_run(tmp_path: Path) -> None:
     path = finished_run(tmp_path / "a")
     with new(path, overwrite=True) as folder:
-        assert names_in(path) == ["config.yaml", "run.lock"]
+        assert names_in(path) == [".replaced", "config.yaml", "run.lock"]
         assert folder.status == "unfinished"
+    assert names_in(path) == ["config.yaml", "run.lock"]
 
 
 def test_overwriting_refuses_a_run_that_somebody_put_something_beside(tmp_path: Path) -> None:
@@ -206,8 +195,8 @@ def test_resuming_drops_the_line_of_metrics_that_a_kill_cut_short(tmp_path: Path
 
 def test_resuming_deletes_and_names_the_checkpoint_that_a_kill_left_half_written(tmp_path: Path) -> None:
     with new(tmp_path / "a") as folder:
-        save(folder.checkpoints, 10)
-        save(folder.checkpoints, 20, complete=False)
+        save_checkpoint(folder.checkpoints, 10)
+        save_checkpoint(folder.checkpoints, 20, complete=False)
     with new(tmp_path / "a", resume=True) as folder:
         assert folder.removed == [folder.checkpoints.at(20)]
         assert names_in(folder.checkpoints.path) == ["checkpoint-10"]
@@ -224,6 +213,22 @@ def test_a_run_that_failed_before_its_first_step_leaves_no_folder(tmp_path: Path
     new(tmp_path / "a").release()
 
 
+def test_a_run_that_failed_before_its_first_step_gives_back_the_one_it_was_to_replace(tmp_path: Path) -> None:
+    before = everything_in(finished_run(tmp_path / "a"))
+    with new(tmp_path / "a", {**CONFIG, "seed": 1}, overwrite=True) as folder:
+        write_json(folder.environment, {})
+        assert not folder.model.exists()
+        folder.abandon()
+    assert everything_in(tmp_path / "a") == before
+
+
+def test_a_run_that_failed_before_its_first_step_leaves_what_is_not_its_own(tmp_path: Path) -> None:
+    with new(tmp_path / "a") as folder:
+        (tmp_path / "a" / "notes.md").write_text("mine")
+        folder.abandon()
+    assert names_in(tmp_path / "a") == ["notes.md", "run.lock"]
+
+
 @pytest.mark.parametrize("what", ["metrics", "model", "checkpoint"])
 def test_a_run_that_failed_later_keeps_everything(tmp_path: Path, what: str) -> None:
     with new(tmp_path / "a") as folder:
@@ -232,7 +237,7 @@ def test_a_run_that_failed_later_keeps_everything(tmp_path: Path, what: str) -> 
         elif what == "model":
             folder.model.mkdir()
         else:
-            save(folder.checkpoints, 10)
+            save_checkpoint(folder.checkpoints, 10)
         before = everything_in(tmp_path)
         folder.abandon()
         assert everything_in(tmp_path) == before
@@ -266,7 +271,7 @@ HOLDER = """
     folder = RunFolder.create(sys.argv[1], {"seed": 1}, resume=False, overwrite=False)
     if os.fork() == 0:  # such as a worker that loads data, and that outlives its killed parent for a while
         print("ready", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -327,6 +332,15 @@ def test_a_finished_run_opens(tmp_path: Path) -> None:
     assert read_json(folder.data) == {"rows": {"train": 3}}
 
 
+def test_a_run_that_trained_nothing_says_so(tmp_path: Path) -> None:
+    with new(tmp_path / "a") as folder:
+        write_json(folder.environment, {})
+        write_json(folder.data, {})
+        write_json(folder.result, {"status": "completed", "artifact": None})
+    with pytest.raises(UsageError, match="only evaluated its base model, and saved none"):
+        RunFolder.open(tmp_path / "a")
+
+
 def test_opening_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such folder"):
         RunFolder.open(tmp_path / "nothing")
@@ -339,157 +353,3 @@ def test_opening_says_what_is_missing(tmp_path: Path) -> None:
     (path / "data.json").unlink()
     with pytest.raises(UsageError, match=r"damaged: it has no data\.json"):
         RunFolder.open(path)
-
-
-# ---- checkpoints ----------------------------------------------------------------------------------------------------
-
-
-def save(checkpoints: Checkpoints, step: int, *, complete: bool = True) -> Path:
-    folder = checkpoints.at(step)
-    (folder / "part").mkdir(parents=True, exist_ok=True)
-    (folder / "weights").write_bytes(b"w" * step)
-    (folder / "part" / "optimizer").write_bytes(b"o" * step)
-    if complete:
-        checkpoints.mark_complete(step)
-    return folder
-
-
-@pytest.fixture
-def checkpoints(tmp_path: Path) -> Checkpoints:
-    return RunFolder(tmp_path / "run").checkpoints
-
-
-def test_there_is_no_newest_checkpoint_before_the_first(checkpoints: Checkpoints) -> None:
-    assert checkpoints.newest() is None
-    assert checkpoints.remove_incomplete() == []
-
-
-def test_the_newest_checkpoint_is_that_of_the_most_steps(checkpoints: Checkpoints) -> None:
-    for step in (900, 1000, 20):
-        save(checkpoints, step)
-    assert checkpoints.newest() == checkpoints.at(1000)
-    assert checkpoints.steps() == [20, 900, 1000]
-
-
-def test_a_checkpoint_that_was_never_marked_does_not_count_and_is_removed(checkpoints: Checkpoints) -> None:
-    save(checkpoints, 10)
-    save(checkpoints, 20, complete=False)
-    assert checkpoints.newest() == checkpoints.at(10)
-    assert checkpoints.remove_incomplete() == [checkpoints.at(20)]
-    assert names_in(checkpoints.path) == ["checkpoint-10"]
-
-
-def test_a_checkpoint_with_a_missing_or_a_shorter_file_does_not_count(checkpoints: Checkpoints) -> None:
-    save(checkpoints, 10)
-    (save(checkpoints, 20) / "part" / "optimizer").unlink()
-    (save(checkpoints, 30) / "weights").write_bytes(b"w" * 29)
-    assert checkpoints.newest() == checkpoints.at(10)
-
-
-def test_a_checkpoint_that_is_written_again_does_not_count_meanwhile(checkpoints: Checkpoints) -> None:
-    save(checkpoints, 10)
-    checkpoints.mark_incomplete(10)
-    assert checkpoints.newest() is None
-    save(checkpoints, 10)
-    assert checkpoints.newest() == checkpoints.at(10)
-
-
-def test_only_the_newest_checkpoints_are_kept_and_others_in_the_folder_left_alone(checkpoints: Checkpoints) -> None:
-    for step in (1, 2, 3, 10):
-        save(checkpoints, step)
-    (checkpoints.path / "runs").mkdir()
-    checkpoints.keep_newest(2)
-    assert names_in(checkpoints.path) == ["checkpoint-10", "checkpoint-3", "runs"]
-    checkpoints.keep_newest(5)
-    assert checkpoints.steps() == [3, 10]
-
-
-SAVING = """
-    import sys
-    from pathlib import Path
-    from adapt_core.checkpoints import Checkpoints
-    checkpoints = Checkpoints(Path(sys.argv[1]))
-    step = 0
-    while True:
-        step += 1
-        folder = checkpoints.at(step)
-        folder.mkdir(parents=True)
-        for part in range(8):
-            (folder / f"{part}.bin").write_bytes(bytes([step % 256]) * 50_000)
-        checkpoints.mark_complete(step)
-        print(step, flush=True)
-        checkpoints.keep_newest(1)
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-@pytest.mark.parametrize("extra_ms", [0, 1, 2, 4, 7, 12])
-def test_whenever_a_run_is_killed_its_newest_checkpoint_is_whole(tmp_path: Path, extra_ms: int) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SAVING), str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    announced = [int(process.stdout.readline()) for _ in range(3)]
-    time.sleep(extra_ms / 1000)
-    process.kill()
-    announced += [int(line) for line in process.stdout if line.endswith("\n")]
-    process.wait()
-    process.stdout.close()
-    checkpoints = Checkpoints(tmp_path)
-    newest = checkpoints.newest()
-    assert newest is not None
-    step = int(newest.name.rpartition("-")[2])
-    assert step >= announced[-1]
-    for part in range(8):
-        assert (newest / f"{part}.bin").read_bytes() == bytes([step % 256]) * 50_000
-    checkpoints.remove_incomplete()
-    assert all((folder / "complete.json").is_file() for folder in tmp_path.iterdir())
-
-
-# ---- files ----------------------------------------------------------------------------------------------------------
-
-
-def test_json_is_standard_even_for_what_is_no_number(tmp_path: Path) -> None:
-    numpy = pytest.importorskip("numpy")
-    value = {"loss": math.nan, "worst": math.inf, "mean": numpy.float32(0.5), "all": numpy.array([1, 2]), 3: Path("x")}
-    write_json(tmp_path / "a.json", value)
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(constant)
-
-    read = json.loads((tmp_path / "a.json").read_text(), parse_constant=refuse)
-    assert read == {"loss": None, "worst": None, "mean": 0.5, "all": [1, 2], "3": "x"}
-    assert names_in(tmp_path) == ["a.json"]
-
-
-def test_what_json_cannot_hold_is_an_error_and_the_old_file_stays(tmp_path: Path) -> None:
-    write_json(tmp_path / "a.json", {"a": 1})
-    with pytest.raises(TypeError, match="object"):
-        write_json(tmp_path / "a.json", {"a": object()})
-    assert read_json(tmp_path / "a.json") == {"a": 1}
-
-
-def test_a_broken_json_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text("{")
-    with pytest.raises(AdaptError, match=r"a\.json"):
-        read_json(tmp_path / "a.json")
-    (tmp_path / "b.jsonl").write_text('{"a": 1}\nnonsense\n{"a": 2}\n')
-    with pytest.raises(AdaptError, match=r"b\.jsonl:2"):
-        read_json_lines(tmp_path / "b.jsonl")
-    assert read_json_lines(tmp_path / "none.jsonl") == []
-
-
-def test_one_line_of_metrics_stays_one_line_whatever_text_is_in_it() -> None:
-    assert "\n" not in to_json({"text": "a\nb\u2028c"}, indent=None)
-
-
-@pytest.mark.parametrize("text", ["1e-4", "0o17", "0x1F", "12:30", "no", "~", "1_000", ".5", "5.", "-3", "True", ""])
-def test_a_string_that_looks_like_something_else_is_quoted_in_yaml(text: str) -> None:
-    written = to_yaml({"value": text})
-    assert written.removeprefix("value: ")[0] in "'\""
-    assert yaml.safe_load(written) == {"value": text}
-
-
-@pytest.mark.parametrize("text", ["plain", "a: b", "line\nbreak", "ünïcödé", "{text}: {label}", "1.2.3", " "])
-def test_every_string_survives_yaml(text: str) -> None:
-    assert yaml.safe_load(to_yaml({"value": text})) == {"value": text}

@@ -64,6 +64,18 @@ def test_an_adapter_is_always_saved_in_pefts_format_too(toy_config: Any) -> None
     assert not (model / "config.json").exists()  # transformers would take the folder for a whole model
 
 
+def test_mixed_precision_is_taken_off_the_model_before_it_is_saved(
+    toy_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accelerate leaves it on; the reload, in a folder whose modules are none of its business, would differ."""
+    (tmp_path / "numpy.py").write_text("raise RuntimeError('the wrong numpy')")
+    monkeypatch.chdir(tmp_path)
+    for do_eval in (True, False):
+        training = {**QUICK, "bf16": True, "do_eval": do_eval}
+        result = adapt_core.run(toy_config(training=training, save="full_torch_model"), overwrite=True)
+        assert result["reload_difference"]["model"] == 0.0
+
+
 def test_no_export_where_none_is_wanted(toy_config: Any) -> None:
     result = adapt_core.run(toy_config(save="none", training=QUICK))
     assert result["export"] is None

@@ -11,17 +11,12 @@ import pytest
 import torch
 
 import adapt_core
-import adapt_core.saving
 from adapt_core.errors import AdaptError, ConfigError
 from adapt_core.names import SCHEDULERS
 
 ROWS = 256
 
-
-@pytest.fixture(autouse=True)
-def no_reload(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves out the process that loads what was saved; test_saving.py is about it."""
-    monkeypatch.setattr(adapt_core.saving, "_differences", lambda *_: {"model": 0.0})
+pytestmark = pytest.mark.usefixtures("no_reload")
 
 
 def lines(run: str | Path) -> list[dict[str, Any]]:
@@ -102,6 +97,29 @@ def test_optimizer_options_reach_the_optimizer(toy_config: Any) -> None:
     training = {"optimizer": "rmsprop", "optimizer_options": {"momentum": 0.5}, "batch_size": 64}
     _, run = go(toy_config(training=training))
     assert {group["momentum"] for group in optimizer(run)["param_groups"]} == {0.5}
+
+
+def test_options_that_the_trainer_does_not_hand_on_reach_the_optimizer_too(toy_config: Any) -> None:
+    _, run = go(toy_config(training={"optimizer_options": {"amsgrad": True, "betas": [0.5, 0.6]}, "batch_size": 64}))
+    groups = optimizer(run)["param_groups"]
+    assert {(group["amsgrad"], tuple(group["betas"])) for group in groups} == {(True, (0.5, 0.6))}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("sgd", {"momentm": 0.9}, "'momentm' has no effect on sgd; did you mean 'momentum'"),
+        ("adamw_torch", {"rank": 4}, "'rank' has no effect on adamw_torch"),
+        ("adamw_torch", {"betas": [2, 3]}, "adamw_torch refuses its arguments: Invalid beta"),
+        ("galore_adamw", {}, "galore_adamw does not work on this machine .*galore"),
+    ],
+)
+def test_optimizer_options_that_would_do_nothing_are_refused_before_training(
+    toy_config: Any, name: str, options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(AdaptError, match=says):
+        adapt_core.run(toy_config(training={"optimizer": name, "optimizer_options": options}))
+    assert not Path(toy_config()["output_dir"]).exists()
 
 
 def test_learning_rate_falls_linearly_by_default(toy_config: Any) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapt_core.errors import Interrupted, UsageError
 from adapt_core.interfaces import Model, Row, Task
 from adapt_core.plan import RunPlan, build_plan
 from adapt_core.run_folder import RunFolder
@@ -51,10 +52,23 @@ def run(
         with sigterm_interrupts():
             try:
                 result: dict[str, Any] = launcher.launch(run_pipeline, plan)
-            except BaseException:  # whatever ended it, Ctrl-C included: raised again below
+            except KeyboardInterrupt as error:  # outside the training steps, which stop by themselves
+                raise _interrupted(folder) from error
+            except BaseException:  # whatever ended it: raised again below
                 folder.abandon()
                 raise
     return result
+
+
+def _interrupted(folder: RunFolder) -> Interrupted:
+    """The error for a run that was stopped before or after its training steps."""
+    checkpoint = folder.checkpoints.newest()
+    if checkpoint is None:
+        folder.abandon()
+        return Interrupted("Stopped; nothing had been trained yet.", "Start it again.")
+    step = checkpoint.name.rpartition("-")[2]
+    remedy = f"Continue with: adapt run {folder.path} --resume"
+    return Interrupted(f"Stopped; the state of step {step} is saved.", remedy)
 
 
 def plan_of(config: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> RunPlan:
@@ -119,7 +133,10 @@ def evaluate_run(path: str | Path, data: str | None = None, split: str | None = 
         split: which split of it (``"test"``); by default the one that the run evaluated on.
 
     Returns:
-        ``metrics`` by name, and ``rows``, their number.
+        ``metrics`` by name, ``rows``, their number, and ``data``, where they are from.
+
+    Raises:
+        AdaptError: there is no finished run in the folder, or the data cannot be used with it.
     """
     from adapt_core.evaluation import evaluate_loaded
 
@@ -140,16 +157,19 @@ def apply_method(module: Any, method: str, *, train_head: bool | None = None, **
 
     Raises:
         ConfigError: an option is unknown or has a wrong value.
+        UsageError: ``train_head`` is given for a method that decides on the head itself.
         AdaptError: no such method, or it finds nothing to train.
     """
     from adapt_core.architecture import hints_for
     from adapt_core.kinds import Kind
-    from adapt_core.plan import validate_options
     from adapt_core.quiet import quiet_libraries
     from adapt_core.registry import Registry
+    from adapt_core.validate import validate_options
 
     registry = Registry.load()
     entry = registry.get(Kind.METHOD, method)
+    if train_head is not None and entry.spec.head != "beside":  # type: ignore[attr-defined]
+        raise UsageError(f"train_head is for adapters; the method {entry.spec.name} decides on the head itself")
     validated = validate_options(registry.options(entry.spec), options, f"method {entry.spec.name}")
     with quiet_libraries():
         return registry.load_target(entry)(validated).apply(module, hints_for(module, train_head=train_head))

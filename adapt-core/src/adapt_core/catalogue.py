@@ -39,12 +39,6 @@ class Listing:
         """Every name that it answers to, normalised."""
         return {normalise(name) for name in (self.name, *self.aliases)}
 
-    @property
-    def flat_names(self) -> set[str]:
-        """Every flat parameter that it brings."""
-        names = {self.switch, *self.options.values(), *self.dataset.values()}
-        return {name for name in names if name is not None}
-
 
 def read_catalogue() -> tuple[Listing, ...]:
     """The generated catalogue, by distribution, kind and name."""

@@ -81,7 +81,10 @@ class Checkpoints:
     def _is_whole(self, step: int) -> bool:
         marker = self.at(step) / MARKER
         # Written through a temporary file, so a marker that is there can be read.
-        return marker.is_file() and read_json(marker)["files"] == _sizes(self.at(step))
+        if not marker.is_file():
+            return False
+        # Other files may have come beside ours: those of a file manager, say.
+        return bool(read_json(marker)["files"].items() <= _sizes(self.at(step)).items())
 
 
 def _sizes(folder: Path) -> dict[str, int]:

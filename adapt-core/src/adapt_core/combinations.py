@@ -10,6 +10,7 @@ from adapt_core.config import ModelOptions
 from adapt_core.errors import Problem
 from adapt_core.flat import Nested, as_boolean
 from adapt_core.kinds import Kind, normalise
+from adapt_core.options import Options, is_path
 from adapt_core.registry import Entry, Registry
 
 
@@ -38,14 +39,19 @@ def impossible(
         yield from _libraries(nested, specs, task, library_of(model, task))
 
 
-def missing_files(nested: Nested) -> Iterator[Problem]:
-    """Local models and data that are not there."""
-    for section in ("model", "dataset"):
-        path = nested.data.get(section, {}).get("path")
-        if isinstance(path, str) and path:
-            path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  # Path.absolute() keeps "..".
-            if not os.path.exists(path):  # noqa: PTH110  # Path.exists() raises for a name that is too long.
-                yield nested.problem((section, "path"), f"there is no such file or folder: {path}")
+def missing_files(nested: Nested, models: Mapping[str, type[Options]]) -> Iterator[Problem]:
+    """Local models and data that are not there.
+
+    Args:
+        nested: the configuration.
+        models: the option models of the sections ``model`` and ``dataset``, which say what is a path.
+    """
+    for section, model in models.items():
+        for key, path in nested.data.get(section, {}).items():
+            if isinstance(path, str) and path and isinstance(key, str) and is_path(model.model_fields.get(key)):
+                path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  # Path.absolute() keeps "..".
+                if not os.path.exists(path):  # noqa: PTH110  # Path.exists() raises for a name that is too long.
+                    yield nested.problem((section, key), f"there is no such file or folder: {path}")
 
 
 def _denied(nested: Nested, chosen: Mapping[Kind, Entry]) -> Iterator[Problem]:

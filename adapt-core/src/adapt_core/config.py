@@ -5,7 +5,6 @@ Defaults and flat names of the training parameters are those of the "Common Trai
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ from pydantic import field_validator, model_validator
 
 from adapt_core.kinds import Kind
 from adapt_core.names import OPTIMIZERS, SCHEDULERS, TRACKERS, nearest
-from adapt_core.options import Options, option
+from adapt_core.options import Options, flat_name, option
 
 DEFAULT_SEED = 56
 DEFAULT_SAVER = "state_dict"
@@ -27,7 +26,7 @@ class ModelOptions(Options):
 
     name: str | None = option(None, flat="MODEL_PATH", min_length=1, help="Hub name of the pretrained model.")
     path: str | None = option(
-        None, flat="LOCAL_MODEL_PATH", min_length=1, help="Local folder that holds the pretrained model."
+        None, flat="LOCAL_MODEL_PATH", min_length=1, path=True, help="Local folder that holds the pretrained model."
     )
     library: str | None = option(
         None, flat="Library", help="Library that the model comes from; by default the task's own."
@@ -39,11 +38,6 @@ class ModelOptions(Options):
             given = "both are given" if self.name else "neither is given"
             raise ValueError(f"exactly one of name (MODEL_PATH) and path (LOCAL_MODEL_PATH) is needed; {given}")
         return self
-
-    @field_validator("path")
-    @classmethod
-    def _home_folder(cls, value: str | None) -> str | None:
-        return expand_home(value)
 
     @property
     def source(self) -> str:
@@ -60,6 +54,7 @@ class DatasetOptions(Options):
         None,
         flat="CUSTOM_DATASET_PATH",
         min_length=1,
+        path=True,
         help="Local data: a file, a folder of one file a split, or a saved `datasets` folder.",
     )
     validation_share: float = option(
@@ -90,11 +85,6 @@ class DatasetOptions(Options):
         if self.config is not None and self.name is None:
             raise ValueError("config (DATASET_CONFIG) is only for a hub data set; remove it or give name (DATASET)")
         return self
-
-    @field_validator("path")
-    @classmethod
-    def _home_folder(cls, value: str | None) -> str | None:
-        return expand_home(value)
 
 
 class TrainingOptions(Options):
@@ -172,6 +162,10 @@ class TrainingOptions(Options):
             raise ValueError("fp16 (FP16) and bf16 exclude each other; choose one")
         if not self.do_train and not self.do_eval:
             raise ValueError("do_train (DO_TRAIN) and do_eval (DO_EVAL) are both false: there is nothing to do")
+        if self.warmup_steps and self.scheduler in ("constant", "reduce_lr_on_plateau", "greedy"):
+            raise ValueError(f"the schedule {self.scheduler} has no warmup; remove warmup_steps")
+        if self.scheduler_options and self.scheduler in ("constant", "constant_with_warmup"):
+            raise ValueError(f"the schedule {self.scheduler} takes no options; remove scheduler_options")
         if self.scheduler == "reduce_lr_on_plateau" and not self.do_eval:
             raise ValueError(
                 "the schedule reduce_lr_on_plateau needs do_eval (DO_EVAL): it follows the evaluation loss"
@@ -184,7 +178,11 @@ class RootOptions(Options):
 
     seed: int = option(DEFAULT_SEED, flat="SEED", ge=0, lt=2**32, help="Seed of every random choice.")
     output_dir: str | None = option(
-        None, flat="OUTPUT_DIR", min_length=1, help="The run's folder; by default runs/ and the name of the file."
+        None,
+        flat="OUTPUT_DIR",
+        min_length=1,
+        path=True,
+        help="The run's folder; by default runs/ and the name of the file.",
     )
 
 
@@ -195,7 +193,7 @@ class MethodSection(Options):
     train_head: bool | None = option(
         None,
         flat="LAST_LAYER_TUNING",
-        help="Train the model's head beside the adapter; with no method named, train only the head.",
+        help="Train the head beside the adapter, as by default; with no method named, only the head.",
     )
 
 
@@ -258,9 +256,11 @@ SECTIONS: Mapping[str, type[Options]] = {
 """Every section, in the order of the canonical form."""
 
 
-def expand_home(path: str | None) -> str | None:
-    """The path with a leading ``~`` replaced by the home folder, as a shell does."""
-    return os.path.expanduser(path) if path else path  # noqa: PTH111  # Path.expanduser() raises where there is no home.
+def core_names() -> frozenset[str]:
+    """Every key that the top level of a configuration has without any plugin: sections, keys and flat names."""
+    models: list[type[Options]] = [ROOT, *CORE_SECTIONS.values(), *CHOOSERS.values()]
+    flat = (flat_name(info) for model in models for info in model.model_fields.values())
+    return frozenset({*SECTIONS, *ROOT.model_fields, *filter(None, flat)})
 
 
 def _known(value: str, names: tuple[str, ...], what: str) -> str:

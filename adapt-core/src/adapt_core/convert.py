@@ -25,7 +25,7 @@ def convert(path: str | Path, registry: Registry | None = None) -> str:
     Raises:
         ConfigError: the configuration has problems; one that has none can be converted.
     """
-    found = examine(path, (), registry or Registry.load())
+    found = examine(path, (), registry or Registry.load(), files_must_exist=False)
     canonical, nested = found.accepted().canonical(), found.nested
     models: dict[str, type[Options]] = {**SECTIONS, **found.chosen.models}
     data: dict[str, Any] = {}

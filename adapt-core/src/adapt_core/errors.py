@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -60,10 +60,6 @@ class Problem:
     line: int | None = None
     column: int | None = None
     suggestion: str | None = None
-
-    def at(self, file: str | None, line: int | None, column: int | None) -> Problem:
-        """The same problem, placed in a file."""
-        return replace(self, file=file, line=line, column=column)
 
     def as_dict(self) -> dict[str, object]:
         """The form that ``adapt check --json`` prints."""

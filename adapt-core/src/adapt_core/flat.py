@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
-from adapt_core.config import CHOOSERS, CORE_SECTIONS, ROOT, SECTIONS
+from adapt_core.config import CHOOSERS, CORE_SECTIONS, ROOT, SECTIONS, core_names
 from adapt_core.document import Document, KeyPath
 from adapt_core.errors import AdaptError, Problem
 from adapt_core.kinds import Kind, MethodSpec, PluginSpec, normalise
@@ -80,8 +80,10 @@ class Table:
 def core_table(specs: Iterable[tuple[Kind, PluginSpec]]) -> Table:
     """The table before any plugin is chosen: the core's own fields, and the switches of every installed plugin."""
     switches: dict[str, tuple[Switch, ...]] = {}
+    taken = core_names()
     for kind, spec in specs:
-        if spec.switch:
+        # One plugin must not make every configuration an error: the registry reports it.
+        if spec.switch and spec.switch not in taken:
             switch = Switch(kind, spec.name, _reason(kind, spec))
             switches[spec.switch] = (*switches.get(spec.switch, ()), switch)
     table = Table({}, switches).with_options("", ROOT)

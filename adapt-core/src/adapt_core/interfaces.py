@@ -214,8 +214,13 @@ class Task(Protocol):
     def predict(self, model: Model, rows: Sequence[Row], info: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
         """One JSON-serialisable prediction a row."""
 
-    def card(self, info: Mapping[str, Any], saves: str) -> str:
-        """Python code that loads ``model/`` without Adapt, for its README."""
+    def card(self, info: Mapping[str, Any], folder: Path) -> str:
+        """The README of ``model/``, with Python code that loads it without Adapt.
+
+        Args:
+            info: the run's ``data.json``.
+            folder: ``model/`` with what the method and the processor have saved.
+        """
 
 
 class Method(Protocol):

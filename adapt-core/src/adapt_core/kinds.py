@@ -91,8 +91,9 @@ class MethodSpec(PluginSpec):
     """A way of fine-tuning.
 
     Attributes:
-        head: what it does with the model's head: ``"beside"`` (an adapter, which a fresh or asked-for head is
-            trained beside), ``"only"`` (the head and nothing else new) or ``"all"`` (every parameter).
+        head: what it does with the model's head: ``"beside"`` (an adapter, which the head is trained beside unless
+            it is pretrained and that is switched off), ``"only"`` (the head and nothing else new) or ``"all"`` (every
+            parameter).
         saves: ``"adapter"`` (a file of its own over an unchanged base) or ``"model"`` (a whole model).
         learning_rate: recommended peak learning rate, used by ``adapt init``.
         engines: the engines that it works with as ``"module:Class"``; None means every engine.

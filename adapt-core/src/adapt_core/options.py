@@ -6,25 +6,28 @@ name under which the same parameter is accepted at the top level of a configurat
 
 from __future__ import annotations
 
+import os
 import types
 from collections.abc import Iterator
 from typing import Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 
-def option(default: Any = ..., *, help: str, flat: str | None = None, **constraints: Any) -> Any:
+def option(default: Any = ..., *, help: str, flat: str | None = None, path: bool = False, **constraints: Any) -> Any:
     """A field of an option model.
 
     Args:
         default: the value when the key is absent; leave out for a required key.
         help: what the option means, one sentence, with its unit.
         flat: the name under which the top level of a configuration accepts the same parameter.
+        path: text in it names a local file or folder: a leading ``~`` is the home folder, and in the ``model`` and
+            ``dataset`` sections it must be there when a run starts, and is found from any folder afterwards.
         constraints: pydantic's own (``gt``, ``ge``, ``le``, ``min_length``, …).
     """
-    extra = {"flat": flat} if flat else None
-    return Field(default, description=help, json_schema_extra=extra, **constraints)  # type: ignore[arg-type]
+    extra = {**({"flat": flat} if flat else {}), **({"path": True} if path else {})}
+    return Field(default, description=help, json_schema_extra=extra or None, **constraints)  # type: ignore[arg-type]
 
 
 def flat_name(field: FieldInfo) -> str | None:
@@ -32,6 +35,12 @@ def flat_name(field: FieldInfo) -> str | None:
     extra = field.json_schema_extra
     name = extra.get("flat") if isinstance(extra, dict) else None
     return name if isinstance(name, str) else None
+
+
+def is_path(field: FieldInfo | None) -> bool:
+    """Whether text in an option names a local file or folder."""
+    extra = field.json_schema_extra if field else None
+    return isinstance(extra, dict) and bool(extra.get("path"))
 
 
 class Options(BaseModel):
@@ -55,6 +64,14 @@ class Options(BaseModel):
             return values
         booleans = [key for key, value in values.items() if isinstance(value, bool) and _takes_numbers(cls, key)]
         return values | {key: _Boolean(values[key]) for key in booleans}
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _home_folder(cls, value: Any, info: ValidationInfo) -> Any:
+        """``~`` in a path is the home folder, as a shell has it."""
+        if isinstance(value, str) and info.field_name and is_path(cls.model_fields.get(info.field_name)):
+            return os.path.expanduser(value)  # noqa: PTH111  # Path.expanduser() raises where there is no home.
+        return value
 
 
 class NoOptions(Options):

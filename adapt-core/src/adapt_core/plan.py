@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from adapt_core.choose import Chosen, choose
 from adapt_core.combinations import impossible, library_of, missing_files
@@ -28,10 +28,11 @@ from adapt_core.explain import Owners
 from adapt_core.flat import Nested, core_table, to_nested
 from adapt_core.kinds import Kind
 from adapt_core.messages import dotted
-from adapt_core.options import NoOptions, Options
+from adapt_core.options import NoOptions, Options, is_path
 from adapt_core.registry import Registry
 from adapt_core.validate import Checked, validate
-from adapt_core.validate import validate_options as validate_options
+
+AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 Source = str | Path | Mapping[str, Any]
 """A configuration: the name of its file, or its data."""
@@ -78,7 +79,8 @@ class RunPlan:
             "dataset": _dump(self.dataset),
             "method": {"name": self.method.spec.name, "train_head": self.train_head, **_dump(self.method.options)},
             "quantization": _named(self.quantizer),
-            "training": _dump(self.training),
+            # Whether a run was resumed says how it was started, not what it does.
+            "training": {**_dump(self.training), "resume": False},
             "save": _named(self.saver),
             "launch": _named(self.launcher),
             "seed": self.seed,
@@ -154,11 +156,16 @@ def examine(source: Source, overrides: Sequence[str], registry: Registry, *, fil
         *(problem for section in checked.values() for problem in section.problems),
         *_unknown(nested, chosen, checked, registry),
         *impossible(nested, chosen.entries, model if isinstance(model, ModelOptions) else None, registry),
-        *(missing_files(nested) if files_must_exist else ()),
+        *(missing_files(nested, _with_files(chosen)) if files_must_exist else ()),
     ]
     options = {section: one.options for section, one in checked.items()}
     plan = None if problems else _plan(chosen, options, document.file)
     return Examined(nested, chosen, _ordered(problems, document.file), plan)
+
+
+def _with_files(chosen: Chosen) -> dict[str, type[Options]]:
+    """The option models of the sections that may name local files."""
+    return {section: chosen.models.get(section, CORE_SECTIONS[section]) for section in ("model", "dataset")}
 
 
 def _validated(chosen: Chosen, nested: Nested) -> dict[str, Checked]:
@@ -223,8 +230,8 @@ def _plan(chosen: Chosen, sections: Mapping[str, Any], file: str | None) -> RunP
         quantizer=choices.get(Kind.QUANTIZER),
         saver=choices.get(Kind.SAVER),
         launcher=choices[Kind.LAUNCHER],
-        model=model.model_copy(update={"library": library_of(model, task.spec), "path": _absolute(model.path)}),
-        dataset=dataset.model_copy(update={"path": _absolute(dataset.path)}),
+        model=_absolute(model.model_copy(update={"library": library_of(model, task.spec)})),
+        dataset=_absolute(dataset),
         training=sections["training"],
         train_head=sections["train_head"].train_head if method.spec.head == "beside" else None,
         seed=root.seed,
@@ -232,9 +239,12 @@ def _plan(chosen: Chosen, sections: Mapping[str, Any], file: str | None) -> RunP
     )
 
 
-def _absolute(path: str | None) -> str | None:
-    """A local path as it is found from anywhere: a run is also used from other folders than it was started in."""
-    return None if path is None else str(Path(path).expanduser().absolute())
+def _absolute(options: AnyOptions) -> AnyOptions:
+    """The options with local paths as they are found from anywhere: a run is also used from other folders."""
+    paths = {name: getattr(options, name) for name, info in type(options).model_fields.items() if is_path(info)}
+    return options.model_copy(
+        update={name: str(Path(path).absolute()) for name, path in paths.items() if isinstance(path, str)}
+    )
 
 
 def _ordered(problems: list[Problem], file: str | None) -> tuple[Problem, ...]:

@@ -9,23 +9,19 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
-from adapt_core import hookspecs
+from adapt_core.discovery import entry_points, offers, reason
 from adapt_core.errors import AdaptError, UsageError
-from adapt_core.kinds import SPEC_TYPES, Kind, PluginSpec, TaskSpec, normalise
+from adapt_core.kinds import Kind, PluginSpec, TaskSpec, normalise
 from adapt_core.names import closest, nearest
 
 if TYPE_CHECKING:
     from adapt_core.catalogue import Listing
     from adapt_core.options import Options
-
-HOOKS: dict[str, Kind] = {kind.hook: kind for kind in Kind}
 
 
 @dataclass(frozen=True)
@@ -88,13 +84,13 @@ class Registry:
         """Reads the entry points of group ``adapt``. A plugin that fails is kept as broken and hurts no other."""
         entries: list[Entry] = []
         broken: list[Broken] = []
-        for point, distribution, version in _entry_points():
+        for point, distribution, version in entry_points():
             try:
-                entries += [Entry(kind, spec, distribution, version) for kind, spec in _offers(point)]
+                entries += [Entry(kind, spec, distribution, version) for kind, spec in offers(point)]
             # Broad: a plugin is somebody else's code and may raise anything, down to sys.exit(), when imported or
             # called. It is reported as broken, with its reason.
             except (Exception, SystemExit) as error:  # noqa: BLE001
-                broken.append(Broken(point.name, distribution, version, _reason(error)))
+                broken.append(Broken(point.name, distribution, version, reason(error)))
         return cls(entries, broken)
 
     def entries(self, kind: Kind | None = None) -> tuple[Entry, ...]:
@@ -180,74 +176,15 @@ def resolve(reference: str) -> Any:
     try:
         found: Any = importlib.import_module(module_name)
     # Broad: importing an implementation runs native libraries' start-up code, which raises OSError, RuntimeError
-    # and others when an installation is damaged. The reason is passed on.
-    except Exception as error:
-        raise AdaptError(f"cannot load {reference}: {_reason(error)}") from error
+    # and others when an installation is damaged; a module may even call sys.exit(). The reason is passed on.
+    except (Exception, SystemExit) as error:
+        raise AdaptError(f"cannot load {reference}: {reason(error)}") from error
     for attribute in attributes.split("."):
         try:
             found = getattr(found, attribute)
         except AttributeError as error:
             raise AdaptError(f"cannot load {reference}: {error}") from error
     return found
-
-
-def _entry_points() -> Iterator[tuple[importlib.metadata.EntryPoint, str, str]]:
-    """The entry points of group ``adapt`` with name and version of their distribution, by distribution and name.
-
-    ``importlib.metadata.entry_points`` parses those of every distribution, which takes longer than all else here.
-    """
-    found: dict[str, list[tuple[importlib.metadata.EntryPoint, str, str]]] = {}
-    for distribution in importlib.metadata.distributions():
-        if f"[{hookspecs.GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
-            continue
-        name, version = _identity(distribution)
-        points = distribution.entry_points.select(group=hookspecs.GROUP)
-        # Where a distribution is installed twice, the first on the path is the one that is imported.
-        found.setdefault(normalise(name), [(point, name, version) for point in sorted(points)])
-    for name in sorted(found):
-        yield from found[name]
-
-
-def _identity(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
-    """Its name and version. ``distribution.metadata`` would load the parser of e-mail for these two lines."""
-    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    headers = dict(line.split(": ", 1) for line in text.split("\n\n", 1)[0].splitlines() if ": " in line)
-    return headers.get("Name", "unknown").strip(), headers.get("Version", "").strip()
-
-
-def _offers(point: importlib.metadata.EntryPoint) -> Iterator[tuple[Kind, PluginSpec]]:
-    """What the hooks of one entry point return. It has a plugin manager to itself, so that nothing else can fail.
-
-    Raises:
-        AdaptError: a hook is mistyped, unmarked or returns something else than specs.
-    """
-    manager = pluggy.PluginManager(hookspecs.GROUP)
-    manager.add_hookspecs(hookspecs)
-    plugin = point.load()
-    manager.register(plugin)
-    hooks = [caller.name for caller in manager.get_hookcallers(plugin) or ()]
-    for name in hooks:
-        if name not in HOOKS:
-            raise AdaptError(f"it implements the hook {name!r}, which does not exist{nearest(name, HOOKS)}")
-    for name, kind in HOOKS.items():
-        if name in hooks:
-            yield from ((kind, spec) for spec in _specs(name, kind, getattr(manager.hook, name)()))
-        elif callable(getattr(plugin, name, None)):
-            raise AdaptError(f"its {name} is not marked with @hookimpl (from adapt_core.hookspecs)")
-    if not hooks:
-        raise AdaptError(f"it implements none of the hooks {', '.join(HOOKS)}")
-
-
-def _specs(hook: str, kind: Kind, results: list[Any]) -> Iterator[PluginSpec]:
-    """The specs in a hook's results. Raises AdaptError for anything else."""
-    expected = SPEC_TYPES[kind]
-    for result in results:
-        if isinstance(result, PluginSpec) or not isinstance(result, Iterable):
-            raise AdaptError(f"its {hook} must yield or return a list of {expected.__name__}, not a {_type(result)}")
-        for spec in result:
-            if not isinstance(spec, expected):
-                raise AdaptError(f"its {hook} must offer {expected.__name__} objects, not a {_type(spec)}")
-            yield spec
 
 
 def _clash(rivals: list[Entry]) -> str:
@@ -272,6 +209,10 @@ def _fault(spec: PluginSpec) -> str | None:
             _option_model(spec.dataset)
     except AdaptError as error:
         return error.message
+    from adapt_core.config import core_names  # Imports pydantic, which listing plugins does not need.
+
+    if spec.switch in core_names():
+        return f"its switch {spec.switch!r} is a parameter of the core already, and chooses nothing"
     targets = [spec.target, spec.engine] if isinstance(spec, TaskSpec) else [spec.target]
     for target in targets:
         module = target.partition(":")[0]
@@ -308,14 +249,3 @@ def _not_installed(what: str, distribution: str) -> UsageError:
     return UsageError(
         f"{what} is not in the installed {distribution} {version}", f"pip install --upgrade {distribution}"
     )
-
-
-def _type(value: object) -> str:
-    return type(value).__name__
-
-
-def _reason(error: BaseException) -> str:
-    """An exception in one line. Adapt's own speak for themselves."""
-    if isinstance(error, AdaptError):
-        return error.message
-    return f"{_type(error)}: {error}".replace("\n", " ").rstrip(": ")

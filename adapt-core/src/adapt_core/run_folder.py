@@ -44,6 +44,7 @@ class RunFolder:
     of a finished one. As a context manager it gives the claim back at the end.
 
     Attributes:
+        replaced: where an overwritten run lies until the new one has something to keep.
         removed: checkpoints that a kill had left incomplete, and that resuming has deleted.
     """
 
@@ -59,6 +60,7 @@ class RunFolder:
         self.report = self.path / "report.html"
         self.result = self.path / "result.json"
         self.lock_file = self.path / "run.lock"
+        self.replaced = self.path / ".replaced"
         self.removed: list[Path] = []
         self._lock: filelock.BaseFileLock | None = None
 
@@ -85,7 +87,7 @@ class RunFolder:
             path: the folder; made, with its parents, when it is not there.
             canonical: the resolved configuration.
             resume: continue the unfinished run that the folder holds.
-            overwrite: delete the run that the folder holds, and start anew.
+            overwrite: replace the run that the folder holds, which comes back if the new one fails at once.
 
         Raises:
             UsageError: the folder holds something that this run must not touch, or another process is writing it, or
@@ -110,7 +112,7 @@ class RunFolder:
                 folder.removed = folder.checkpoints.remove_incomplete()
                 folder.rewrite_metrics(folder.read_metrics())  # drops a last line that a kill has cut short
             elif overwrite:
-                folder._clear()
+                folder._set_aside()
             write_text(folder.config, HEADER + to_yaml(canonical))
         except BaseException:  # whatever it was, the claim is given back; raised again below
             folder.release()
@@ -130,25 +132,32 @@ class RunFolder:
             lacks = f"; it has no {', no '.join(missing)}" if missing else ""
             raise UsageError(
                 f"The run in {folder.path} has not finished ({folder.status}){lacks}.",
-                f"Continue it: adapt run {folder.config} --resume",
+                f"Continue it: adapt run {folder.path} --resume",
             )
+        if read_json(folder.result).get("artifact", "") is None:
+            raise UsageError(f"The run in {folder.path} only evaluated its base model, and saved none.")
         if missing:
             raise UsageError(f"The run in {folder.path} is damaged: it has no {', no '.join(missing)}.")
         return folder
 
     def release(self) -> None:
-        """Gives the claim back. Does nothing when there is none."""
+        """Gives the claim back, and deletes the run that this one replaced. Does nothing without a claim."""
         if self._lock is not None:
+            shutil.rmtree(self.replaced, ignore_errors=True)
             self._lock.release()
             self._lock = None
 
     def abandon(self) -> None:
         """Clears the folder of a run that has failed before it had anything to lose: no step taken, nothing saved.
 
-        Then the mended configuration can run in it at once. A run that has trained keeps everything.
+        Then the mended configuration can run in it at once, and a run that this one was to replace is back. A run
+        that has trained keeps everything.
         """
         if not self.read_metrics() and not self.model.exists() and self.checkpoints.newest() is None:
             self._clear()
+            if self.replaced.is_dir():
+                for child in self.replaced.iterdir():
+                    child.rename(self.path / child.name)
             self.release()
             # Only what nobody has claimed in the meantime: then the lock is held, or the folder not empty.
             with suppress(OSError), filelock.FileLock(self.lock_file, timeout=0):
@@ -201,7 +210,7 @@ class RunFolder:
         names = sorted(child.name for child in self.path.iterdir())
         ours = self._names()
         temporary = {f".{name}.tmp" for name in ours}
-        return [name for name in names if name != self.lock_file.name and name not in temporary]
+        return [name for name in names if name not in (self.lock_file.name, self.replaced.name, *temporary)]
 
     def _is_run(self) -> bool:
         """Whether Adapt made this. A copied configuration alone is not enough: something has to have run."""
@@ -251,7 +260,7 @@ class RunFolder:
             lines = [f"  {key}: {old.get(key)!r} in the run, {new.get(key)!r} now" for key in harmful]
             raise UsageError(
                 "\n".join([f"The run in {self.path} cannot be resumed with another configuration:", *lines]),
-                f"Resume with its own (adapt run {self.config} --resume), or choose another output_dir.",
+                f"Resume with its own (adapt run {self.path} --resume), or choose another output_dir.",
             )
 
     def _claim(self) -> None:
@@ -264,14 +273,25 @@ class RunFolder:
             raise UsageError(message, "Wait for it to end, or choose another output_dir.") from error
         self._lock = lock
 
+    def _ours(self) -> list[Path]:
+        """What runs have made here, without the lock; the configuration last, by which a run is recognised."""
+        names = sorted(self._names() - {self.lock_file.name, self.config.name})
+        places = [self.path / name for name in (*names, self.config.name)]
+        places += [self.path / f".{place.name}.tmp" for place in places]
+        return [place for place in places if place.exists() or place.is_symlink()]
+
     def _clear(self) -> None:
-        # The configuration goes last: until then the folder can still be recognised, and overwritten once more.
-        children = [child for child in self.path.iterdir() if child not in (self.config, self.lock_file)]
-        for child in [*children, self.config]:
-            if child.is_dir() and not child.is_symlink():
-                shutil.rmtree(child)
+        for place in self._ours():
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
             else:
-                child.unlink(missing_ok=True)
+                place.unlink(missing_ok=True)
+
+    def _set_aside(self) -> None:
+        shutil.rmtree(self.replaced, ignore_errors=True)  # left by a killed process
+        self.replaced.mkdir()
+        for place in self._ours():
+            place.rename(self.replaced / place.name)
 
 
 def _leaves(value: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -43,7 +43,9 @@ def save(
     method.save(model.module, folder.model)
     if model.processor is not None:
         model.processor.save_pretrained(folder.model)
-    write_text(folder.model / "README.md", task.card(data.info, plan.method.spec.saves))
+    write_text(folder.model / "README.md", task.card(data.info, folder.model))
+    # Before the export, for which a saver may change the model's precision.
+    dtype = next((str(each.dtype) for each in model.module.parameters() if each.is_floating_point()), "torch.float32")
     export = None
     if plan.saver is not None:
         folder.export.mkdir(exist_ok=True)
@@ -52,7 +54,6 @@ def save(
     with watch("verify", "Loading what was saved in a new process"):
         differences = _differences(folder, rows, expected, export)
     scale = max(float(np.abs(expected).max()), 1.0)
-    dtype = next((str(each.dtype) for each in model.module.parameters() if each.is_floating_point()), "torch.float32")
     for name, difference in differences.items():
         if difference is None or difference > TOLERANCE.get(dtype, 1e-4) * scale:
             shown = "are not finite" if difference is None else f"differ by up to {difference:.3g}"
@@ -77,7 +78,8 @@ def _differences(folder: RunFolder, rows: Any, expected: np.ndarray, export: Pat
         scratch = Path(name)
         write_json(scratch / "rows.json", {"rows": list(rows), "export": str(export) if export else None})
         np.save(scratch / "expected.npy", expected, allow_pickle=False)
-        command = [sys.executable, "-m", "adapt_core.verify", str(folder.path), str(scratch)]
+        # -P: no module is to come from the folder in which the command happens to run.
+        command = [sys.executable, "-P", "-m", "adapt_core.verify", str(folder.path), str(scratch)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise AdaptError(

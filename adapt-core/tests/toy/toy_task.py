@@ -75,5 +75,5 @@ class Toy:
     def predict(self, model, rows, info):
         return [{"label": int(each)} for each in np.argmax(self.outputs(model, rows), axis=-1)]
 
-    def card(self, info, saves):
+    def card(self, info, folder):
         return "# A toy\n"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from adapt_core.architecture import hints_for
@@ -65,12 +66,28 @@ def load_model(
         module, loaded = auto_class.from_pretrained(
             source, config=settings, ignore_mismatched_sizes=True, output_loading_info=True, **(load_kwargs or {})
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise _unloadable("model", options, source, error) from error
     reshaped = {entry[0] for entry in loaded["mismatched_keys"]}
     model = Model(module, tokenizer, hints_for(module, {*loaded["missing_keys"], *reshaped}, train_head))
     _require_pretrained(module, model, reshaped, source)
     return model
+
+
+def label_names(options: ModelOptions) -> list[str]:
+    """The labels that a checkpoint's head has been trained on, by id; none where it has no head or no names for them.
+
+    Raises:
+        AdaptError: the model's configuration cannot be loaded.
+    """
+    source = model_source(options)
+    try:
+        names = AutoConfig.from_pretrained(source).id2label or {}
+    except (OSError, ValueError) as error:
+        raise _unloadable("model", options, source, error) from error
+    listed = [str(names[index]) for index in sorted(names)]
+    # What transformers calls the outputs of a head without names.
+    return [] if listed == [f"LABEL_{index}" for index in range(len(listed))] else listed
 
 
 def longest(asked: int | None, tokenizer: PreTrainedTokenizerBase, module: PreTrainedModel | None) -> int:

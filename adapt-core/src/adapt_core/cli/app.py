@@ -117,6 +117,9 @@ def _end_unexpectedly(error: Exception, settings: Settings) -> int:
     cause = error.__cause__ if isinstance(error, click.Abort) else error
     if not isinstance(cause, Exception):
         return EXIT_INTERRUPTED
+    if isinstance(cause, OSError):
+        _show("Error", f"{type(cause).__name__}: {cause}", "The system refused this.", settings, cause)
+        return EXIT_FAILED
     hint = "This is a bug in Adapt or in a plugin."
     hint += "" if settings.verbose else " Repeat the command with --verbose for the traceback, and report it."
     _show("Error", f"{type(cause).__name__}: {cause}", hint, settings, cause)

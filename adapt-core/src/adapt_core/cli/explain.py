@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from adapt_core.cli.option_info import OptionInfo
 
 HEADS = {
-    "beside": "trained beside the adapter where it is new or asked for (LAST_LAYER_TUNING)",
+    "beside": "trained beside the adapter, unless it is pretrained and LAST_LAYER_TUNING is false",
     "only": "trained, and nothing new besides",
     "all": "trained with every other parameter",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,11 @@ class PeftAdapter(ABC):
         """
         from peft import get_peft_model
 
-        config = self.config(module, hints)
+        try:
+            config = self.config(module, hints)
+        except ValueError as error:
+            raise AdaptError(f"method: {error}") from error
+        _require_modules(module, config.modules_to_save or ())
         train_head = hints.train_head is not False
         if not train_head and (frozen := set(hints.head) & set(hints.fresh)):
             raise AdaptError(
@@ -46,9 +50,9 @@ class PeftAdapter(ABC):
         try:
             return get_peft_model(module, config)  # type: ignore[no-any-return]
         except ValueError as error:
-            if "arget modules" not in str(error):
-                raise
-            raise AdaptError(*_no_target(module, config.target_modules)) from error
+            if "arget modules" in str(error) and not getattr(config, "exclude_modules", None):
+                raise AdaptError(*_no_target(module, config.target_modules)) from error
+            raise AdaptError(f"method: {error}") from error
 
     def targets(self, module: nn.Module, hints: Hints, asked: Any) -> Any:
         """The target modules for PEFT: what was asked for, by default every linear layer outside the head."""
@@ -81,6 +85,17 @@ class PeftAdapter(ABC):
     def merge(self, module: nn.Module) -> nn.Module:
         """Folds the adapter into the base's weights, in place, and returns the base."""
         return module.merge_and_unload()  # type: ignore[no-any-return,operator]
+
+
+def _require_modules(module: nn.Module, names: Collection[str]) -> None:
+    """Raises AdaptError for a module to be trained that the model does not have; PEFT would train nothing."""
+    for name in names:
+        if not any(f".{each}".endswith(f".{name}") for each, _ in module.named_modules()):
+            known = {each.rsplit(".", 1)[-1] for each, _ in module.named_modules() if each}
+            raise AdaptError(
+                f"method.modules_to_save: {name!r} is no module of {type(module).__name__}" + nearest(name, known),
+                "Name a module as the model's code does.",
+            )
 
 
 def _no_target(module: nn.Module, asked: Any) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,7 +75,7 @@ class ClassificationRows:
 
 
 def load_classification_data(
-    options: TextClassificationData, seed: int, *, evaluate: bool = True
+    options: TextClassificationData, seed: int, *, evaluate: bool = True, order: Callable[[], Sequence[str]] = list
 ) -> ClassificationRows:
     """Loads and checks the data of a run.
 
@@ -86,6 +86,8 @@ def load_classification_data(
         options: the ``dataset`` section.
         seed: of every draw.
         evaluate: whether evaluation rows are wanted; without them nothing is held out.
+        order: gives label names in the order of the ids that a model already gives them; kept if the data has the
+            same. Called once the training rows are known to be good.
 
     Raises:
         UsageError: the configuration names data, splits or columns that are not there.
@@ -100,6 +102,8 @@ def load_classification_data(
     texts, pairs = columns.texts(table)
     names = read_labels(table, label, given)
     known = ordered(names) if given is None else list(given.values())
+    preferred = order()
+    known = list(preferred) if set(preferred) == set(known) else known
     train = LabelledTexts(texts, pairs, ids(table, label, names, known))
     _more_than_one_class(train, known, table.source)
 
@@ -182,7 +186,8 @@ def load_split(
 def _rows_of_run(
     options: TextClassificationData, split: str, info: Mapping[str, Any], seed: int
 ) -> tuple[LabelledTexts, str]:
-    loaded = load_classification_data(options, seed, evaluate=info["evaluation"] is not None)
+    evaluate = info["evaluation"] is not None
+    loaded = load_classification_data(options, seed, evaluate=evaluate, order=lambda: info["label_names"])
     if loaded.info["fingerprint"] != info["fingerprint"]:
         raise AdaptError(
             f"The data in {loaded.info['source']} is no longer what the run was made with: its fingerprint differs.",

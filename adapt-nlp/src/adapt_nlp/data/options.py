@@ -7,7 +7,7 @@ from string import Formatter
 
 from pydantic import field_validator, model_validator
 
-from adapt_core.config import DatasetOptions, expand_home
+from adapt_core.config import DatasetOptions
 from adapt_core.names import nearest
 from adapt_core.options import option
 
@@ -76,6 +76,7 @@ class TextClassificationData(TextDataOptions):
     )
     label_names: LabelNames | None = option(
         None,
+        path=True,
         help="Names of the labels: a list (label 0 is its first name), a mapping from the label in the data to its "
         "name, or a .json file of either or a .txt file of one name a line.",
     )
@@ -83,9 +84,7 @@ class TextClassificationData(TextDataOptions):
     @field_validator("label_names")
     @classmethod
     def _usable_names(cls, value: LabelNames | None) -> LabelNames | None:
-        if isinstance(value, str):
-            return expand_home(value)
-        if value is not None:
+        if value is not None and not isinstance(value, str):
             check_label_names(list(value.values()) if isinstance(value, dict) else value)
         return value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from adapt_core.plan import RunPlan
@@ -21,6 +22,13 @@ model = PeftModel.from_pretrained(base, folder).eval()
 tokenizer = AutoTokenizer.from_pretrained(folder)
 """
 
+OWN = """\
+import adapt_core  # the adapter is of the method {method}, whose plugin must be installed
+
+run = adapt_core.load_run("..")  # the run's folder
+print(run.predict(["a text"]))
+"""
+
 WHOLE = """\
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -30,22 +38,28 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 """
 
 USE = """\
-inputs = tokenizer(["a text"], truncation=True, return_tensors="pt")
+inputs = tokenizer({example}, truncation=True, return_tensors="pt")
 print(model.base_model.config.id2label[int(model(**inputs).logits.argmax())])
 """
 
 
-def card(plan: RunPlan, info: Mapping[str, Any], saves: str) -> str:
+def card(plan: RunPlan, info: Mapping[str, Any], folder: Path) -> str:
     """Markdown with front matter as the hub reads it, and code that loads the folder.
 
     Args:
         plan: of the run.
         info: ``data.json``.
-        saves: ``"adapter"`` or ``"model"``, as in :attr:`adapt_core.kinds.MethodSpec.saves`.
+        folder: what was saved: an adapter in PEFT's format, one in the method's own, or a whole model.
     """
     base = model_source(plan.model)
-    code = (ADAPTER if saves == "adapter" else WHOLE).format(labels=list(info["label_names"]), base=base) + USE
-    library = "peft" if saves == "adapter" else "transformers"
+    if (folder / "adapter_config.json").is_file():
+        library, code = "peft", ADAPTER + USE
+    elif (folder / "config.json").is_file():
+        library, code = "transformers", WHOLE + USE
+    else:
+        library, code = "adapt-core", OWN
+    example = '["a text"], ["its partner"]' if info["columns"]["text_pair"] else '["a text"]'
+    code = code.format(example=example, labels=list(info["label_names"]), base=base, method=plan.method.spec.name)
     return "\n".join(
         [
             "---",

@@ -10,18 +10,16 @@ from transformers import PreTrainedTokenizerBase
 
 
 class EncodedRows(Dataset[dict[str, Any]]):
-    """Token ids of all rows in memory, unpadded: four bytes a token in the tokenizer's lists.
+    """Token ids of all rows in memory, unpadded.
 
     Attributes:
         lengths: tokens of each row.
-        cut: how many rows were longer than the limit.
     """
 
-    def __init__(self, features: dict[str, list[Any]], labels: Sequence[int], limit: int) -> None:
+    def __init__(self, features: dict[str, list[Any]], labels: Sequence[int]) -> None:
         self.features = features
         self.labels = labels
         self.lengths = [len(ids) for ids in features["input_ids"]]
-        self.limit = limit
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -36,8 +34,7 @@ def encode(
     texts: Sequence[str],
     pairs: Sequence[str] | None,
     labels: Sequence[int],
-    limit: int,
 ) -> EncodedRows:
-    """Encodes texts or pairs of texts, each cut to ``limit`` tokens."""
-    encoded = tokenizer(list(texts), list(pairs) if pairs is not None else None, truncation=True, max_length=limit)
-    return EncodedRows(dict(encoded), labels, limit)
+    """Encodes texts or pairs of texts, each cut to the tokenizer's ``model_max_length``."""
+    encoded = tokenizer(list(texts), list(pairs) if pairs is not None else None, truncation=True)
+    return EncodedRows(dict(encoded), labels)

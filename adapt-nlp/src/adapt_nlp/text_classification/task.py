@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,12 +12,13 @@ import torch
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
 from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Data, Evaluated, Model, Row, Section
 from adapt_core.plan import RunPlan
 from adapt_nlp.data.classification import LabelledTexts, load_classification_data, load_split
 from adapt_nlp.data.inputs import read_inputs
 from adapt_nlp.data.options import TextClassificationData
-from adapt_nlp.models import load_model, load_tokenizer, longest
+from adapt_nlp.models import label_names, load_model, load_tokenizer, longest
 from adapt_nlp.text_classification.card import card
 from adapt_nlp.text_classification.encoding import EncodedRows, encode
 from adapt_nlp.text_classification.metrics import classification_metrics, confusion, logits_of
@@ -39,7 +41,12 @@ class TextClassification:
 
     def load_data(self) -> Data:
         """The training and evaluation rows, with their labels as indices into ``info["label_names"]``."""
-        rows = load_classification_data(self.dataset, self.plan.seed, evaluate=self.plan.training.do_eval)
+        rows = load_classification_data(
+            self.dataset,
+            self.plan.seed,
+            evaluate=self.plan.training.do_eval,
+            order=partial(label_names, self.plan.model),
+        )
         return Data(rows.train, rows.evaluation, rows.info)
 
     def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
@@ -50,9 +57,13 @@ class TextClassification:
     def load_model(
         self, info: Mapping[str, Any], path: Path | None = None, load_kwargs: Mapping[str, Any] | None = None
     ) -> Model:
-        """The classifier with one output a label, and its tokenizer."""
+        """The classifier with one output a label, and its tokenizer, which carries the length that texts are cut to.
+
+        Raises:
+            AdaptError: the model cannot be loaded, or its head knows other labels and is not trained.
+        """
         names = info["label_names"]
-        return load_model(
+        model = load_model(
             AutoModelForSequenceClassification,
             self.plan.model,
             load_tokenizer(self.plan.model, path),
@@ -66,6 +77,20 @@ class TextClassification:
             },
             load_kwargs=load_kwargs,
         )
+        trained = self.plan.training.do_train and self.plan.train_head is not False
+        if path is None and not trained and not model.hints.fresh:
+            self._require_labels(names)
+        model.processor.model_max_length = longest(self.max_length, model.processor, model.module)
+        return model
+
+    def _require_labels(self, names: Sequence[str]) -> None:
+        own = label_names(self.plan.model)
+        if own and own != list(names):
+            raise AdaptError(
+                f"The model's head knows the labels {', '.join(own)}, the data has {', '.join(names)}, and the head is "
+                "not trained: its answers would mean nothing",
+                "Train the head, or give the data's labels the model's names with dataset.label_names.",
+            )
 
     def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
         """Encoded rows, padded batch by batch to the longest text in each."""
@@ -140,22 +165,20 @@ class TextClassification:
             for row, each in zip(rows, scores, strict=True)
         ]
 
-    def card(self, info: Mapping[str, Any], saves: str) -> str:
+    def card(self, info: Mapping[str, Any], folder: Path) -> str:
         """The README of ``model/``."""
-        return card(self.plan, info, saves)
+        return card(self.plan, info, folder)
 
     # ---- helpers --------------------------------------------------------------------------------------------------
 
     def _encoded(self, rows: LabelledTexts | None, model: Model) -> EncodedRows | None:
         if rows is None:
             return None
-        limit = longest(self.max_length, model.processor, model.module)
-        return encode(model.processor, rows.texts, rows.pairs, rows.labels, limit)
+        return encode(model.processor, rows.texts, rows.pairs, rows.labels)
 
     def _logits(self, model: Model, rows: Sequence[Row]) -> Iterator[np.ndarray]:
         """Logits batch by batch, in evaluation mode; the model's mode is left as it was."""
         size = self.plan.training.eval_batch_size or 2 * self.plan.training.batch_size
-        limit = longest(self.max_length, model.processor, model.module)
         device = next(model.module.parameters()).device
         training = model.module.training
         model.module.eval()
@@ -167,7 +190,6 @@ class TextClassification:
                     [row["text"] for row in batch],
                     pairs,
                     truncation=True,
-                    max_length=limit,
                     padding=True,
                     return_tensors="pt",
                 )

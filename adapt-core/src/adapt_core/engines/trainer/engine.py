@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, Trainer
 
-from adapt_core.engines.trainer.arguments import check_machine, check_optimizer, check_schedule, training_arguments
+from adapt_core.engines.trainer.arguments import check_machine, check_schedule, training_arguments
 from adapt_core.engines.trainer.callbacks import TIMES, Log, LossWindow, Stop
 from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.engines.trainer.optimizer import check_optimizer, optimizer_settings
 from adapt_core.engines.trainer.sampler import EpochSampler
 from adapt_core.errors import AdaptError, Interrupted
 from adapt_core.interfaces import Evaluated, Model, Trained, World
@@ -41,7 +43,7 @@ class TrainerEngine:
         options = self.plan.training
         check_machine(options)
         check_schedule(options)
-        check_optimizer(self._arguments(), options.optimizer)
+        check_optimizer(self._arguments(), options)
 
     def train(self, model: Model, inputs: TrainerInputs, checkpoint: Path | None) -> Trained:
         """Trains in place. See :meth:`adapt_core.interfaces.Engine.train`."""
@@ -59,6 +61,8 @@ class TrainerEngine:
         with stop_on_signal(request):
             try:
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            except torch.OutOfMemoryError as error:
+                raise _out_of_memory(error, "batch_size (BATCH_SIZE)") from error
             except RuntimeError as error:
                 # A signal to the whole group may end a data loader's process that was just starting, and the news of
                 # that may come before the signal itself.
@@ -74,8 +78,10 @@ class TrainerEngine:
             state = f"the state of step {saved[-1]} is saved" if saved else "no state is saved"
             raise Interrupted(
                 f"Stopped by {request.signal} after step {steps} of {trainer.state.max_steps}; {state}.",
-                f"Continue with: adapt run {self.folder.path} --resume",
+                f"Continue with: adapt run {self.folder.path} --resume" if saved else "Start it again.",
             )
+        if not options.do_eval:
+            trainer.unwrap()
         share = (steps - trainer.first_step) / steps  # of the run's steps, those that this process took
         rows = round(share * float(trainer.state.epoch or 0) * len(inputs.train))
         return Trained(
@@ -91,7 +97,11 @@ class TrainerEngine:
         """Metrics of the model as it is; not computed again if training ended with them."""
         trainer = self._prepared(model, inputs)
         if trainer.last_evaluation is None or trainer.last_evaluation[0] != trainer.state.global_step:
-            trainer.evaluate()
+            try:
+                trainer.evaluate()
+            except torch.OutOfMemoryError as error:
+                raise _out_of_memory(error, "eval_batch_size (EVAL_BATCH_SIZE)") from error
+        trainer.unwrap()
         assert trainer.last_evaluation is not None
         output = trainer.last_evaluation[1]
         metrics = {
@@ -122,6 +132,7 @@ class TrainerEngine:
             self._trainer.folder = self.folder
             self._trainer.world = self.world
             self._trainer.keep = self.plan.training.checkpoints
+            self._trainer.optimizer_options = self.plan.training.optimizer_options
             self._trainer.lengths = inputs.lengths if self.plan.training.group_by_length else None
             self._trainer.model_accepts_loss_kwargs &= inputs.token_loss
             window.trainer = self._trainer
@@ -134,6 +145,7 @@ class _Trainer(Trainer):
     folder: RunFolder
     world: World
     keep: int
+    optimizer_options: Mapping[str, Any]
     lengths: Any = None
     last_evaluation: tuple[int, Any] | None = None
     first_step: int = 0
@@ -146,6 +158,13 @@ class _Trainer(Trainer):
     def mean_loss(self) -> float:
         """Mean training loss over all steps of the run, those before a resume included."""
         return float(self._total_loss_scalar) / max(self.state.global_step, 1)
+
+    def unwrap(self) -> None:
+        """Takes mixed precision off the model, which accelerate has wrapped around its ``forward``."""
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+
+    def get_optimizer_cls_and_kwargs(self, args: Any, model: Any = None) -> tuple[Any, Any]:  # type: ignore[override]
+        return optimizer_settings(args, model, self.optimizer_options)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         dataset: Any = self.train_dataset if train_dataset is None else train_dataset
@@ -185,6 +204,13 @@ class _Trainer(Trainer):
         output = super().evaluation_loop(*args, **kwargs)
         self.last_evaluation = (self.state.global_step, output)
         return output
+
+
+def _out_of_memory(error: Exception, key: str) -> AdaptError:
+    return AdaptError(
+        f"The device is out of memory: {error}",
+        f"Lower training.{key}, set training.gradient_checkpointing, or use a method that trains less.",
+    )
 
 
 def _shielded(loader: Any) -> Any:

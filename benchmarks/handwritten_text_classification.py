@@ -1,8 +1,9 @@
 """A hand-written script as people write them with Trainer and PEFT: the reference that Adapt is measured against.
 
-It knows nothing of Adapt. Its argument is a JSON object with ``model``, ``train`` and ``test`` (files), ``lr``,
-``batch_size``, ``epochs``, ``seed``, ``r``, ``alpha``, ``dropout``, ``group_by_length`` and ``output``. It prints one
-JSON object with the seconds of training and the accuracy on the test file.
+It knows nothing of Adapt. Rows at random come in an order that follows from seed and epoch alone, which is Adapt's too,
+so that what differs is not the luck of the draw. Its argument is a JSON object with ``model``, ``train`` and ``test``
+(files), ``lr``, ``batch_size``, ``epochs``, ``seed``, ``r``, ``alpha``, ``dropout``, ``group_by_length`` and
+``output``. It prints one JSON object with the seconds of training and the accuracy on the test file.
 """
 
 import json
@@ -11,8 +12,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from datasets import load_dataset
 from peft import LoraConfig, get_peft_model
+from torch.utils.data import Sampler
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -49,7 +52,29 @@ model = get_peft_model(
     ),
 )
 
-trainer = Trainer(
+
+class Order(Sampler):
+    """A permutation of the rows that depends on the seed and the epoch alone."""
+
+    epoch = 0
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __len__(self):
+        return len(data["train"])
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(settings["seed"] + (self.epoch << 32))
+        return iter(torch.randperm(len(self), generator=generator).tolist())
+
+
+class OrderedTrainer(Trainer):
+    def _get_train_sampler(self, train_dataset=None):
+        return super()._get_train_sampler(train_dataset) if settings["group_by_length"] else Order()
+
+
+trainer = OrderedTrainer(
     model=model,
     args=TrainingArguments(
         output_dir=settings["output"],

@@ -59,7 +59,10 @@ def configuration_page() -> str:
 def plugins_page() -> str:
     """Every plugin of Adapt's own packages that holds one, with its options."""
     parts = ["# Plugins", "Those of Adapt's own packages. `adapt plugins` lists what is installed."]
-    for row in json.loads(_adapt("plugins", "--json")):
+    rows = json.loads(_adapt("plugins", "--json"))
+    for row in rows:
+        if row["status"] != "ok":
+            continue
         plugin = json.loads(_adapt("explain", row["kind"], row["name"], "--json"))
         parts.append(
             f"## {plugin['kind']} `{plugin['name']}`\n\n{plugin['summary']} Provided by {plugin['distribution']}."
@@ -68,6 +71,12 @@ def plugins_page() -> str:
         parts.append("\n".join(f"- {name.replace('_', ' ')}: {_fact(fact)}" for name, fact in facts.items() if fact))
         for section, options in plugin["options"].items():
             parts += [f"In the section `{section}`:", _table(options)] if options else []
+    parts.append(
+        "## Further tuners of PEFT\n\nBy PEFT's own names and with its own options (`adapt explain method NAME`). No "
+        "test has run these, or they need more than a configuration gives: "
+        + ", ".join(_code(row["name"]) for row in rows if row["status"] in ("untested", "expert"))
+        + "."
+    )
     return _page(parts)
 
 

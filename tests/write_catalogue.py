@@ -35,9 +35,15 @@ def catalogue(registry: Registry) -> str:
     for broken in registry.broken:
         if broken.distribution in ours:
             raise ValueError(str(broken))
-    rows = [_row(entry, registry) for entry in registry.entries() if entry.distribution in ours]
+    # PEFT's tuners are those of the installed version: whoever has the core has them.
+    listed = [entry for entry in registry.entries() if entry.distribution in ours and not _of_peft(entry)]
+    rows = [_row(entry, registry) for entry in listed]
     rows.sort(key=lambda row: ours.index(row["distribution"]))
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+
+
+def _of_peft(entry: Entry) -> bool:
+    return entry.spec.target.startswith("adapt_core.methods.peft.")
 
 
 def _row(entry: Entry, registry: Registry) -> dict[str, Any]:

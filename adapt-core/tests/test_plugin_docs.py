@@ -21,12 +21,13 @@ from adapt_core import AdaptError, apply_method, hookspecs, interfaces, kinds, o
 from adapt_core.discovery import HOOKS
 from adapt_core.hookspecs import hookimpl
 from adapt_core.kinds import Kind, PluginSpec
+from adapt_core.testing import MODELS
 
 PAGE = Path(__file__).parents[2] / "docs" / "writing_a_plugin.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 HOOKSPECS = [value for name, value in vars(hookspecs).items() if name.startswith("adapt_") and callable(value)]
 SPECS = [PluginSpec, *kinds.SPEC_TYPES.values()]
-PROTOCOLS = [getattr(interfaces, kind.value.capitalize()) for kind in Kind] + [interfaces.Engine]
+PROTOCOLS = [getattr(interfaces, kind.value.capitalize()) for kind in Kind] + [interfaces.Phases, interfaces.Engine]
 
 
 def unfolded(text: str) -> str:
@@ -173,6 +174,16 @@ def test_the_example_runs_and_what_it_saved_is_what_was_trained(toy_config: Any)
     assert result["status"] == "completed"
     assert result["reload_difference"]["model"] < 1e-6
     assert result["parameters"]["trainable"] < result["parameters"]["total"] / 4
+
+
+@pytest.mark.usefixtures("bitfit")
+@pytest.mark.parametrize("model", MODELS)
+def test_the_example_keeps_the_promises_of_a_method(model: str, tmp_path: Path) -> None:
+    """The page's contract test, as it stands there."""
+    code = section("Method").split("```python\n")[2].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    names["TestBitFit"]().test_it_keeps_its_promises_or_refuses_with_a_reason(MODELS[model], tmp_path)
 
 
 def test_a_function_that_is_not_marked_would_be_noticed() -> None:

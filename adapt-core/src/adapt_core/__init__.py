@@ -1,6 +1,7 @@
 """The core of Adapt: plugins, configuration, pipeline and command line.
 
-``run``, ``load_run``, ``evaluate_run`` and ``apply_method`` are Adapt from Python; see :mod:`adapt_core.api`.
+``run``, ``load_run``, ``evaluate_run``, ``merge_run`` and ``apply_method`` are Adapt from Python; see
+:mod:`adapt_core.api`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adapt_core.api import LoadedRun, apply_method, evaluate_run, load_run, run
+    from adapt_core.api import LoadedRun, apply_method, evaluate_run, load_run, merge_run, run
     from adapt_core.errors import AdaptError, ConfigError, Interrupted
 
 __version__ = "0.1.0"
@@ -20,6 +21,7 @@ __all__ = [
     "apply_method",
     "evaluate_run",
     "load_run",
+    "merge_run",
     "run",
 ]
 

@@ -143,6 +143,26 @@ def evaluate_run(path: str | Path, data: str | None = None, split: str | None = 
     return evaluate_loaded(load_run(path), data, split)
 
 
+def merge_run(path: str | Path, output: str | Path | None = None) -> dict[str, Any]:
+    """Merges a finished run's adapter into its base model.
+
+    Args:
+        path: the run's folder, which is left as it is.
+        output: the folder to write; by default the run's with ``-merged`` added to its name.
+
+    Returns:
+        ``output``, the largest absolute ``difference`` of outputs on real rows before and after, ``largest_output``,
+        and ``tolerance``, the share of it that may differ.
+
+    Raises:
+        AdaptError: there is no finished run, nothing to merge, or the outputs differ by more than rounding.
+    """
+    from adapt_core.merging import merge_loaded
+
+    folder = Path(path)
+    return merge_loaded(load_run(folder), Path(output) if output else folder.with_name(f"{folder.name}-merged"))
+
+
 def apply_method(module: Any, method: str, *, train_head: bool | None = None, **options: Any) -> Any:
     """Puts a method on a model for a training loop of one's own.
 

@@ -10,7 +10,7 @@ from adapt_core.kinds import LauncherSpec, MethodSpec, SaverSpec
 
 @hookimpl
 def adapt_methods() -> Iterable[MethodSpec]:
-    """Full fine-tuning, the last layers, LoRA."""
+    """Adapt's own options and tuners; PEFT's others are in ``adapt_core.peft_plugins``."""
     yield MethodSpec(
         name="full",
         summary="Trains every parameter of the model.",
@@ -38,6 +38,47 @@ def adapt_methods() -> Iterable[MethodSpec]:
         saves="adapter",
         learning_rate=5e-4,
         module_types=("Linear", "Conv1D", "Conv2d", "Embedding"),
+    )
+    yield MethodSpec(
+        name="dora",
+        summary="LoRA on the direction of a weight, its magnitude trained apart (Liu et al. 2024, arXiv:2402.09353).",
+        target="adapt_core.methods.lora.method:Dora",
+        options="adapt_core.methods.lora.options:DoraOptions",
+        head="beside",
+        saves="adapter",
+        learning_rate=5e-4,
+        module_types=("Linear", "Conv1D", "Conv2d"),
+    )
+    yield MethodSpec(
+        name="adalora",
+        summary="LoRA whose ranks go to the layers where they matter (Zhang et al. 2023, arXiv:2303.10512).",
+        target="adapt_core.methods.adalora.method:Adalora",
+        options="adapt_core.methods.adalora.options:AdaloraOptions",
+        head="beside",
+        saves="adapter",
+        learning_rate=2e-3,
+        module_types=("Linear", "Conv1D"),
+    )
+    yield MethodSpec(
+        name="ssf",
+        summary="A learned scale and shift for every output channel (Lian et al. 2022, arXiv:2210.08823).",
+        target="adapt_core.methods.ssf.method:Ssf",
+        options="adapt_core.methods.ssf.options:SsfOptions",
+        head="beside",
+        saves="adapter",
+        learning_rate=5e-3,
+        module_types=(
+            "Linear",
+            "Conv1D",
+            "Conv1d",
+            "Conv2d",
+            "ConvTranspose1d",
+            "ConvTranspose2d",
+            "LayerNorm",
+            "BatchNorm1d",
+            "BatchNorm2d",
+            "Embedding",
+        ),
     )
 
 

@@ -43,7 +43,7 @@ def choose(nested: Nested, table: Table, registry: Registry) -> Chosen:
     for kind in Kind:
         path = (kind.section, "name")
         try:
-            name = _name(kind, nested, registry)
+            name = _name(kind, nested, registry, chosen.entries.get(Kind.METHOD))
             if name is None:
                 continue
             entry = registry.get(kind, name)
@@ -60,7 +60,7 @@ def choose(nested: Nested, table: Table, registry: Registry) -> Chosen:
     return chosen
 
 
-def _name(kind: Kind, nested: Nested, registry: Registry) -> str | None:
+def _name(kind: Kind, nested: Nested, registry: Registry, method: Entry | None) -> str | None:
     """The name of the plugin of a kind, None for none. Raises AdaptError when one is needed and none is named."""
     section = nested.data.get(kind.section, {})
     name = section.get("name")
@@ -69,6 +69,8 @@ def _name(kind: Kind, nested: Nested, registry: Registry) -> str | None:
     if name is None:
         if kind in (Kind.TASK, Kind.METHOD):
             raise AdaptError(_required(kind, registry))
+        if kind is Kind.SAVER and method is not None and not getattr(method.spec, "merges", True):
+            return None  # an export is a merged model
         return _DEFAULTS.get(kind)
     if not isinstance(name, str):
         raise AdaptError(f"expected the name of a {kind.value}, got {shown(name)}")
@@ -86,7 +88,7 @@ def _head_method(registry: Registry) -> str:
 
 
 def _required(kind: Kind, registry: Registry) -> str:
-    names = registry.names(kind)
+    names = registry.usual_names(kind)
     if names:
         return f"a {kind.value} is required; there are: {', '.join(names)}"
     listed = [f"{one.name} (pip install {one.distribution})" for one in registry.catalogue() if one.kind is kind]

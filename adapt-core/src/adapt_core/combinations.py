@@ -34,6 +34,12 @@ def impossible(
             ("quantization", "name"),
             f"the method {method.name} cannot train on a base in {quantizer.bits} bits ({quantizer.name}){hint}",
         )
+    if method and specs.get(Kind.SAVER) and not method.merges:
+        yield nested.problem(
+            ("save", "name"),
+            f"an export needs the adapter merged into the model's weights, which the method {method.name} cannot do; "
+            "model/ will hold the adapter; remove this",
+        )
     if task := specs.get(Kind.TASK):
         yield from _engines(nested, specs, task)
         yield from _libraries(nested, specs, task, library_of(model, task))

@@ -80,7 +80,8 @@ class Owners:
         found = [
             owner
             for entry in entries
-            if (entry.kind, entry.spec.name) not in chosen
+            # What is seldom used is seldom meant, and there is much of it.
+            if (entry.kind, entry.spec.name) not in chosen and getattr(entry.spec, "support", "tested") == "tested"
             for owner in _entry_owners(entry, self.registry)
         ]
         for listing in self.registry.catalogue():

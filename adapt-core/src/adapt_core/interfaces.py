@@ -245,6 +245,25 @@ class Method(Protocol):
         """The model as an ordinary one of its library, the adapter folded into its weights. May work in place."""
 
 
+class Phases(Protocol):
+    """What a method may have beside :class:`Method`: the engine and the pipeline call each where it is there."""
+
+    def before_training(self, module: Module, total_steps: int) -> None:
+        """Called once the number of optimizer steps of the whole run is known, also when a run is resumed."""
+
+    def after_step(self, module: Module, step: int) -> None:
+        """Called after every optimizer step, the first being 1, before gradients are set to zero."""
+
+    def save_state(self, module: Module, folder: Path) -> None:
+        """Adds to a checkpoint what continues the training; :meth:`load_state` must be there too."""
+
+    def load_state(self, module: Module, folder: Path) -> None:
+        """Restores the module from what :meth:`save_state` wrote, in place of the engine's own loading."""
+
+    def sections(self, module: Module) -> Sequence[Section]:
+        """Parts of the report on the trained module."""
+
+
 class Quantizer(Protocol):
     """A quantizer: it acts before the weights exist, and after."""
 
@@ -286,8 +305,10 @@ class Engine(Protocol):
     def check(self) -> None:
         """Raises :class:`~adapt_core.errors.AdaptError` for what this machine cannot do, before any work."""
 
-    def train(self, model: Model, inputs: Any, checkpoint: Path | None) -> Trained:
+    def train(self, model: Model, method: Method, inputs: Any, checkpoint: Path | None) -> Trained:
         """Trains in place, from a checkpoint of an earlier attempt where one is given.
+
+        Calls what the method has of :class:`Phases`.
 
         Raises :class:`~adapt_core.errors.Interrupted` when stopped from outside, after checkpointing.
         """

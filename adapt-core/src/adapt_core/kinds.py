@@ -99,6 +99,10 @@ class MethodSpec(PluginSpec):
         engines: the engines that it works with as ``"module:Class"``; None means every engine.
         module_types: the layer types that it can adapt, by class name; empty means any.
         quantization: the widths in bits of quantized bases that it trains on.
+        merges: whether it can be folded into the base's own weights.
+        identity: whether the outputs are the base model's until the first step.
+        support: ``"tested"``: the contract suite runs it; ``"untested"``: it does not; ``"expert"``: it needs more than
+            a configuration gives, and is left out of the suite.
     """
 
     head: Literal["beside", "only", "all"]
@@ -107,6 +111,9 @@ class MethodSpec(PluginSpec):
     engines: tuple[str, ...] | None = None
     module_types: tuple[str, ...] = ()
     quantization: tuple[int, ...] = ()
+    merges: bool = True
+    identity: bool = True
+    support: Literal["tested", "untested", "expert"] = "tested"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,9 +27,9 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     folder = RunFolder(plan.output_dir)
     progress = progress_for(quiet=not world.is_main)
     watch = Stopwatch(progress)
-    seed_everything(plan.seed)
     engine = resolve(plan.task.spec.engine)(plan, folder, world, progress)
     engine.check()
+    seed_everything(plan.seed)
     task = resolve(plan.task.spec.target)(plan)
     method = resolve(plan.method.spec.target)(plan.method.options)
     quantizer = resolve(plan.quantizer.spec.target)(plan.quantizer.options) if plan.quantizer else None
@@ -53,11 +53,12 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     trained, evaluated, saved = None, None, None
     if plan.training.do_train:
         checkpoint = folder.checkpoints.newest() if plan.training.resume else None
-        trained = engine.train(model, inputs, checkpoint)
+        trained = engine.train(model, method, inputs, checkpoint)
         watch.add(train=trained.seconds, evaluate=trained.evaluating, save=trained.saving)
     if plan.training.do_eval:
         with watch("evaluate", "Evaluating"):
             evaluated = engine.evaluate(model, inputs)
+    own = method.sections(model.module) if trained and hasattr(method, "sections") else ()  # saving may merge it
     if trained is not None and world.is_main:
         with watch("save", "Saving"):
             saved = save(plan, folder, task, method, model, data, watch)
@@ -66,7 +67,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     result |= {"parameters": parameters, "timing_s": watch.seconds, "peak_memory_bytes": peak_memory_bytes()}
     result |= saved or {"artifact": None, "export": None}
     if world.is_main:
-        _finish(folder, result, task.sections(evaluated, data) if evaluated else ())
+        _finish(folder, result, [*(task.sections(evaluated, data) if evaluated else ()), *own])
     return result
 
 

@@ -101,6 +101,13 @@ class Registry:
         """The names of one kind, sorted, each once."""
         return tuple(dict.fromkeys(entry.spec.name for entry in self.entries(kind)))
 
+    def usual_names(self, kind: Kind) -> tuple[str, ...]:
+        """:meth:`names` without the methods that no test runs: those to offer to somebody who has named none."""
+        tested = {
+            entry.spec.name for entry in self.entries(kind) if getattr(entry.spec, "support", "tested") == "tested"
+        }
+        return tuple(name for name in self.names(kind) if name in tested)
+
     def get(self, kind: Kind, name: str) -> Entry:
         """The plugin that a configuration names, by name or alias, whatever its case.
 
@@ -160,7 +167,8 @@ class Registry:
             return _not_installed(f"the {kind.value} {name!r}", listing.distribution)
         known = self.names(kind)
         where = "is installed" if known else "is installed, nor is any other"
-        message = f"no {kind.value} named {name!r} {where}{nearest(name, known)}"
+        near = nearest(name, known if closest(name, known) else self.usual_names(kind))
+        message = f"no {kind.value} named {name!r} {where}{near}"
         if self.broken and not closest(name, known):
             return UsageError(message, "\n".join(f"It may come from another: {broken}." for broken in self.broken))
         return UsageError(message)
@@ -173,18 +181,23 @@ def resolve(reference: str) -> Any:
         AdaptError: the module cannot be imported, or has no such attribute; with the reason.
     """
     module_name, _, attributes = reference.partition(":")
-    try:
-        found: Any = importlib.import_module(module_name)
-    # Broad: importing an implementation runs native libraries' start-up code, which raises OSError, RuntimeError
-    # and others when an installation is damaged; a module may even call sys.exit(). The reason is passed on.
-    except (Exception, SystemExit) as error:
-        raise AdaptError(f"cannot load {reference}: {reason(error)}") from error
+    found: Any = resolve_module(module_name, reference)
     for attribute in attributes.split("."):
         try:
             found = getattr(found, attribute)
         except AttributeError as error:
             raise AdaptError(f"cannot load {reference}: {error}") from error
     return found
+
+
+def resolve_module(name: str, reference: str) -> Any:
+    """Imports the module of a reference. Raises AdaptError, with the reason, when it cannot be imported."""
+    try:
+        return importlib.import_module(name)
+    # Broad: importing an implementation runs native libraries' start-up code, which raises OSError, RuntimeError
+    # and others when an installation is damaged; a module may even call sys.exit(). The reason is passed on.
+    except (Exception, SystemExit) as error:
+        raise AdaptError(f"cannot load {reference}: {reason(error)}") from error
 
 
 def _clash(rivals: list[Entry]) -> str:
@@ -201,10 +214,18 @@ def _option_model(reference: str) -> type[Options]:
     return model
 
 
+def _require_option_model(reference: str) -> None:
+    """Loads an option model, but for modules that make theirs on demand and say in ``offers`` which they can."""
+    module, _, name = reference.partition(":")
+    offers: Any = getattr(resolve_module(module, reference), "offers", None)
+    if offers is None or not offers(name):
+        _option_model(reference)
+
+
 def _fault(spec: PluginSpec) -> str | None:
     """Why a plugin would fail on use, as far as can be told without importing its implementation."""
     try:
-        _option_model(spec.options)
+        _require_option_model(spec.options)
         if isinstance(spec, TaskSpec):
             _option_model(spec.dataset)
     except AdaptError as error:

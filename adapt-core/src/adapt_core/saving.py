@@ -18,12 +18,7 @@ from adapt_core.plan import RunPlan
 from adapt_core.registry import resolve
 from adapt_core.run_folder import RunFolder
 from adapt_core.timing import Stopwatch
-
-TOLERANCE = {"torch.float32": 1e-4, "torch.float16": 1e-2, "torch.bfloat16": 5e-2}
-"""Largest difference of outputs after reloading, as a share of the largest output, by the dtype of the weights.
-
-An adapter or a whole model reloads exactly; merging rounds once a weight.
-"""
+from adapt_core.tolerance import tolerance_for
 
 
 def save(
@@ -45,7 +40,7 @@ def save(
         model.processor.save_pretrained(folder.model)
     write_text(folder.model / "README.md", task.card(data.info, folder.model))
     # Before the export, for which a saver may change the model's precision.
-    dtype = next((str(each.dtype) for each in model.module.parameters() if each.is_floating_point()), "torch.float32")
+    limit = tolerance_for(model.module)
     export = None
     if plan.saver is not None:
         folder.export.mkdir(exist_ok=True)
@@ -55,7 +50,7 @@ def save(
         differences = _differences(folder, rows, expected, export)
     scale = max(float(np.abs(expected).max()), 1.0)
     for name, difference in differences.items():
-        if difference is None or difference > TOLERANCE.get(dtype, 1e-4) * scale:
+        if difference is None or difference > limit * scale:
             shown = "are not finite" if difference is None else f"differ by up to {difference:.3g}"
             raise AdaptError(
                 f"What was saved in {folder.path / name} is not what was trained: its outputs {shown}, "

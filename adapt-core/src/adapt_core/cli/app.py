@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "adapt_core.cli.run:run",
     "eval": "adapt_core.cli.evaluate:evaluate",
     "predict": "adapt_core.cli.predict:predict",
+    "merge": "adapt_core.cli.merge:merge",
     "doctor": "adapt_core.cli.doctor:doctor",
 }
 """In the order in which a newcomer meets them."""

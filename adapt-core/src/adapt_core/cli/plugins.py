@@ -6,7 +6,7 @@ import click
 
 from adapt_core.cli.arguments import json_option, kind_argument
 from adapt_core.cli.output import print_json, print_table
-from adapt_core.kinds import Kind
+from adapt_core.kinds import Kind, PluginSpec
 
 COLUMNS = ("kind", "name", "summary", "distribution", "version", "status")
 
@@ -19,6 +19,9 @@ def plugins(kind: Kind | None, as_json: bool) -> None:
 
     A plugin that cannot be used is listed as broken, with the reason. One that cannot even say what it offers is
     listed under the name of its entry point, without a kind, and under every KIND.
+
+    A method is untested when no test of Adapt's has run it, and for experts when it needs more than a configuration
+    gives.
     """
     rows = plugin_rows(kind)
     if as_json:
@@ -33,6 +36,12 @@ def plugins(kind: Kind | None, as_json: bool) -> None:
             click.echo(f"broken: {row['name']} of {row['distribution']} {row['version']}: {row['error']}")
 
 
+def _status(spec: PluginSpec) -> str:
+    """``ok``, or for a method that the contract suite does not run, ``untested`` or ``expert``."""
+    support = getattr(spec, "support", "tested")
+    return "ok" if support == "tested" else str(support)
+
+
 def plugin_rows(kind: Kind | None = None) -> list[dict[str, str | None]]:
     """Every plugin as ``adapt plugins --json`` prints it."""
     from adapt_core.registry import Registry
@@ -45,7 +54,7 @@ def plugin_rows(kind: Kind | None = None) -> list[dict[str, str | None]]:
             "summary": entry.spec.summary,
             "distribution": entry.distribution,
             "version": entry.version,
-            "status": "broken" if entry.error else "ok",
+            "status": "broken" if entry.error else _status(entry.spec),
             "error": entry.error,
         }
         for entry in registry.examined(kind)

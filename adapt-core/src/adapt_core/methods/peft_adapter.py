@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from torch import nn
 
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Hints
+from adapt_core.methods.statistics import hold_statistics, release_statistics
+from adapt_core.methods.targets import is_linear
 from adapt_core.names import nearest
 
 
@@ -27,15 +29,11 @@ class PeftAdapter(ABC):
         A fresh head is always trained; a pretrained one unless ``hints.train_head`` is False.
 
         Raises:
-            AdaptError: the target modules match nothing, or the head is fresh and was to be frozen.
+            AdaptError: the target modules match nothing, PEFT refuses the options for this model, or the head is
+                fresh and was to be frozen.
         """
         from peft import get_peft_model
 
-        try:
-            config = self.config(module, hints)
-        except ValueError as error:
-            raise AdaptError(f"method: {error}") from error
-        _require_modules(module, config.modules_to_save or ())
         train_head = hints.train_head is not False
         if not train_head and (frozen := set(hints.head) & set(hints.fresh)):
             raise AdaptError(
@@ -43,34 +41,18 @@ class PeftAdapter(ABC):
                 "initialised: frozen, it would give random answers for ever",
                 "Remove the key, or start from a model that already has this head.",
             )
-        trained = dict.fromkeys([*(config.modules_to_save or ()), *hints.fresh, *(hints.head if train_head else ())])
-        config.modules_to_save = list(trained) or None
-        # PEFT's classes for a task train a head by themselves: without the task type they leave it alone.
-        config.task_type = hints.peft_task if train_head else None
         try:
-            return get_peft_model(module, config)  # type: ignore[no-any-return]
-        except ValueError as error:
-            if "arget modules" in str(error) and not getattr(config, "exclude_modules", None):
-                raise AdaptError(*_no_target(module, config.target_modules)) from error
+            config = self.config(module, hints)
+            asked = list(getattr(config, "modules_to_save", None) or ())
+            _require_modules(module, asked)
+            config.modules_to_save = list(dict.fromkeys([*asked, *hints.fresh, *(hints.head * train_head)])) or None
+            # PEFT's classes for a task train a head by themselves: without the task type they leave it alone.
+            config.task_type = hints.peft_task if train_head else None
+            adapted: nn.Module = get_peft_model(module, config)
+        except (ValueError, TypeError, NotImplementedError) as error:  # how PEFT refuses options and layers
             raise AdaptError(f"method: {error}") from error
-
-    def targets(self, module: nn.Module, hints: Hints, asked: Any) -> Any:
-        """The target modules for PEFT: what was asked for, by default every linear layer outside the head."""
-        if asked is not None:
-            return asked
-        excluded = tuple(f"{name}." for name in (*hints.head, *hints.fresh))
-        names = [
-            name
-            for name, layer in _linear_layers(module)
-            if not f"{name}.".startswith(excluded or ("\0",)) and layer is not _output_embeddings(module)
-        ]
-        if not names:
-            raise AdaptError(
-                f"{type(module).__name__} has no linear layer outside its head", "Name layers in method.target_modules."
-            )
-        short = sorted({name.rsplit(".", 1)[-1] for name in names})
-        matched = [name for name, _ in module.named_modules() if name.rsplit(".", 1)[-1] in short]
-        return short if matched == names else names
+        hold_statistics(adapted)
+        return adapted
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """Writes PEFT's format: ``adapter_config.json`` and ``adapter_model.safetensors``."""
@@ -83,8 +65,42 @@ class PeftAdapter(ABC):
         return PeftModel.from_pretrained(module, folder)
 
     def merge(self, module: nn.Module) -> nn.Module:
-        """Folds the adapter into the base's weights, in place, and returns the base."""
-        return module.merge_and_unload()  # type: ignore[no-any-return,operator]
+        """Folds the adapter into the base's weights, in place, and returns the base.
+
+        Raises:
+            AdaptError: the adapter is none that weights can take up.
+        """
+        release_statistics(module)
+        _unwrap_saved_modules(module)
+        try:
+            return module.merge_and_unload()  # type: ignore[no-any-return,operator]
+        except (AttributeError, NotImplementedError, ValueError, TypeError) as error:  # how PEFT's tuners refuse
+            raise AdaptError(f"This adapter cannot be merged into the model's weights: {error}") from error
+
+
+def _unwrap_saved_modules(module: nn.Module) -> None:
+    """Puts trained heads in the place of what PEFT wrapped them in.
+
+    PEFT 0.21's own merging leaves them wrapped for some tuners, and fails for most where a head is a ``Sequential``.
+    """
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    wrapped = [name for name, layer in module.named_modules() if isinstance(layer, AuxiliaryTrainingWrapper)]
+    for name in wrapped:
+        layer: Any = module.get_submodule(name)
+        whole = layer.unload_and_optionally_merge_module(merge=True, safe_merge=False, adapter_names=None)
+        module.set_submodule(name, whole)
+
+
+def stored_transposed(module: nn.Module, targets: Any) -> bool:
+    """Whether the targeted linear layers store their weights as (in, out): all are transformers' ``Conv1D``."""
+    from peft import LoraConfig
+    from peft.tuners.tuners_utils import check_target_module_exists
+
+    probe = LoraConfig(target_modules=targets)
+    layers = [layer for name, layer in module.named_modules() if name and check_target_module_exists(probe, name)]
+    linear = [type(layer).__name__ for layer in layers if is_linear(layer)]
+    return bool(linear) and set(linear) == {"Conv1D"}
 
 
 def _require_modules(module: nn.Module, names: Collection[str]) -> None:
@@ -96,29 +112,3 @@ def _require_modules(module: nn.Module, names: Collection[str]) -> None:
                 f"method.modules_to_save: {name!r} is no module of {type(module).__name__}" + nearest(name, known),
                 "Name a module as the model's code does.",
             )
-
-
-def _no_target(module: nn.Module, asked: Any) -> tuple[str, str]:
-    """Message and hint for target modules that match nothing: the nearest names that there are."""
-    names = [asked] if isinstance(asked, str) else list(asked)
-    last = {name.rsplit(".", 1)[-1] for name, layer in module.named_modules() if name and not list(layer.children())}
-    return (
-        f"method.target_modules: {', '.join(map(repr, names))} matches no layer of {type(module).__name__}"
-        + nearest(str(names[0]), last),
-        f"Layers there are: {', '.join(sorted(last))}.",
-    )
-
-
-def _linear_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Linear layers by dotted name, quantized ones and transformers' transposed ``Conv1D`` included."""
-    from transformers.pytorch_utils import Conv1D
-
-    for name, layer in module.named_modules():
-        if isinstance(layer, nn.Linear | Conv1D):
-            yield name, layer
-
-
-def _output_embeddings(module: nn.Module) -> nn.Module | None:
-    """A language model's output layer, which is left as it is."""
-    find = getattr(module, "get_output_embeddings", None)
-    return find() if find is not None else None

@@ -8,6 +8,7 @@ from torch import nn
 
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Hints
+from adapt_core.methods.statistics import release_statistics
 
 
 class WholeModel:
@@ -30,4 +31,5 @@ class WholeModel:
 
     def merge(self, module: nn.Module) -> nn.Module:
         """The model as it is: there is nothing to merge."""
+        release_statistics(module)
         return module

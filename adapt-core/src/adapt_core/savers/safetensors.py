@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from adapt_core.biases import adopt_biases
 from adapt_core.interfaces import Model, Task
 from adapt_core.options import NoOptions
 
@@ -26,8 +27,11 @@ class Safetensors:
 
     def load(self, path: Path, task: Task, info: Mapping[str, Any]) -> Model:
         """The base architecture with exactly the saved tensors."""
+        from safetensors import safe_open
         from safetensors.torch import load_model
 
         model = task.load_model(info)
+        with safe_open(path, framework="pt") as file:
+            adopt_biases(model.module, file.keys())
         load_model(model.module, str(path), strict=True)
         return model

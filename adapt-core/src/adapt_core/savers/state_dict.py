@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from adapt_core.biases import adopt_biases
 from adapt_core.interfaces import Model, Task
 from adapt_core.options import NoOptions
 
@@ -27,5 +28,7 @@ class StateDict:
     def load(self, path: Path, task: Task, info: Mapping[str, Any]) -> Model:
         """The base architecture with exactly the saved tensors."""
         model = task.load_model(info)
-        model.module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        adopt_biases(model.module, state)
+        model.module.load_state_dict(state, strict=True)
         return model

@@ -14,6 +14,7 @@ from adapt_core.signals import StopRequest
 if TYPE_CHECKING:
     from transformers import Trainer
 
+    from adapt_core.interfaces import Method
     from adapt_core.progress import Progress
     from adapt_core.run_folder import RunFolder
 
@@ -62,6 +63,26 @@ class Log(TrainerCallback):
             self.folder.append_metrics(line)
             if state.max_steps:  # not for an evaluation on its own, whose metrics are the result
                 self.progress.log(state.global_step, line)
+
+
+class Phases(TrainerCallback):
+    """Calls the method before the first step and after each, as far as it wants to be called."""
+
+    def __init__(self, method: Method) -> None:
+        self.before_training = getattr(method, "before_training", None)
+        self.after_step = getattr(method, "after_step", None)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.before_training is not None:
+            self.before_training(kwargs["model"], state.max_steps)
+
+    def on_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.after_step is not None:
+            self.after_step(kwargs["model"], state.global_step + 1)  # the Trainer counts the step afterwards
 
 
 class Stop(TrainerCallback):

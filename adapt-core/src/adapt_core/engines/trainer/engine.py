@@ -12,12 +12,12 @@ import torch
 from transformers import PrinterCallback, Trainer
 
 from adapt_core.engines.trainer.arguments import check_machine, check_schedule, training_arguments
-from adapt_core.engines.trainer.callbacks import TIMES, Log, LossWindow, Stop
+from adapt_core.engines.trainer.callbacks import TIMES, Log, LossWindow, Phases, Stop
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.engines.trainer.optimizer import check_optimizer, optimizer_settings
 from adapt_core.engines.trainer.sampler import EpochSampler
 from adapt_core.errors import AdaptError, Interrupted
-from adapt_core.interfaces import Evaluated, Model, Trained, World
+from adapt_core.interfaces import Evaluated, Method, Model, Trained, World
 from adapt_core.plan import RunPlan
 from adapt_core.progress import Progress
 from adapt_core.run_folder import RunFolder
@@ -45,7 +45,7 @@ class TrainerEngine:
         check_schedule(options)
         check_optimizer(self._arguments(), options)
 
-    def train(self, model: Model, inputs: TrainerInputs, checkpoint: Path | None) -> Trained:
+    def train(self, model: Model, method: Method, inputs: TrainerInputs, checkpoint: Path | None) -> Trained:
         """Trains in place. See :meth:`adapt_core.interfaces.Engine.train`."""
         options = self.plan.training
         if options.gradient_checkpointing and not getattr(model.module, "supports_gradient_checkpointing", False):
@@ -56,6 +56,8 @@ class TrainerEngine:
             )
         trainer = self._prepared(model, inputs)
         request = StopRequest()
+        trainer.method = method
+        trainer.add_callback(Phases(method))
         trainer.add_callback(Stop(request))
         begin = time.perf_counter()
         with stop_on_signal(request):
@@ -146,6 +148,7 @@ class _Trainer(Trainer):
     world: World
     keep: int
     optimizer_options: Mapping[str, Any]
+    method: Method | None = None
     lengths: Any = None
     last_evaluation: tuple[int, Any] | None = None
     first_step: int = 0
@@ -193,8 +196,16 @@ class _Trainer(Trainer):
             if self.world.is_main:
                 # A pickle of the Trainer's arguments, which nothing reads.
                 (checkpoints.at(step) / "training_args.bin").unlink(missing_ok=True)
+                if (save_state := getattr(self.method, "save_state", None)) is not None:
+                    save_state(self.model, checkpoints.at(step))
                 checkpoints.mark_complete(step)
                 checkpoints.keep_newest(self.keep)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if (load_state := getattr(self.method, "load_state", None)) is not None:
+            load_state(self.model, Path(resume_from_checkpoint))
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         with self.evaluating:

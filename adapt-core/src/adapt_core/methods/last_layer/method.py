@@ -7,6 +7,7 @@ from torch import nn
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Hints
 from adapt_core.methods.last_layer.options import LastLayerOptions
+from adapt_core.methods.statistics import hold_statistics
 from adapt_core.methods.whole_model import WholeModel
 
 
@@ -36,4 +37,5 @@ class LastLayer(WholeModel):
         for name in trained:
             for parameter in module.get_submodule(name).parameters():
                 parameter.requires_grad_(parameter.is_floating_point())
+        hold_statistics(module)
         return module

@@ -54,3 +54,10 @@ class LoraOptions(Options):
         """``"True"`` is a boolean here too, though the field also takes words."""
         words = {"true": True, "false": False}
         return words.get(value.lower(), value) if isinstance(value, str) else value
+
+
+class DoraOptions(LoraOptions):
+    """DoRA: the weight's direction ``W + alpha / r * B A``, normalised per output, times a trained magnitude."""
+
+    r: int = option(16, flat="r", gt=0, help="Rank of the update of the direction.")
+    alpha: float = option(8, flat="alpha", gt=0, help="Scaling: the update is multiplied by alpha / r.")

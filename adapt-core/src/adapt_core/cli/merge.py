@@ -1,0 +1,39 @@
+"""``adapt merge``: base and adapter as one ordinary model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from adapt_core.cli.arguments import json_option
+from adapt_core.cli.output import libraries_print_to_stderr, print_json, print_table
+
+
+@click.command()
+@click.argument("run", type=click.Path(file_okay=False))
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False), help="The folder to write; by default RUN with -merged."
+)
+@json_option
+def merge(run: str, output: str | None, as_json: bool) -> None:
+    """Merge the adapter that the finished run in the folder RUN saved into its base model.
+
+    The result is an ordinary model of its library, in a folder of its own; it is loaded from there and its outputs are
+    compared with the adapter's. The run itself is left as it is.
+    """
+    from adapt_core import api
+
+    with libraries_print_to_stderr():
+        found = api.merge_run(run, Path(output) if output else None)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("what", "value"),
+        [
+            ("merged model", found["output"]),
+            ("largest difference of outputs", f"{found['difference']:.3g}"),
+            ("largest output", f"{found['largest_output']:.3g}"),
+        ],
+    )

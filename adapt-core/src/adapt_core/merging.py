@@ -1,0 +1,72 @@
+"""Makes one ordinary model out of a run's base and adapter."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapt_core.biases import require_own_biases
+from adapt_core.errors import AdaptError, UsageError
+from adapt_core.interfaces import Model
+from adapt_core.quiet import quiet_libraries
+from adapt_core.registry import resolve
+from adapt_core.tolerance import tolerance_for
+
+if TYPE_CHECKING:
+    from adapt_core.api import LoadedRun
+
+
+@quiet_libraries()
+def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
+    """Writes the merged model into a new folder, loads it from there and compares outputs on real rows.
+
+    Args:
+        run: from :func:`adapt_core.api.load_run`; its model cannot be used afterwards.
+        output: the folder to write; must not exist, or be empty.
+
+    Returns:
+        ``output``, the largest absolute ``difference`` of outputs before and after, the ``largest_output`` and the
+        ``tolerance`` as a share of it.
+
+    Raises:
+        UsageError: there is nothing to merge, or the folder is taken.
+        AdaptError: the method cannot be merged, or the merged model's outputs differ past the tolerance; nothing is
+            left behind then.
+    """
+    spec = run.plan.method.spec
+    if spec.saves == "model":
+        raise UsageError(f"There is nothing to merge: {run.folder.model} holds the whole model.")
+    if not spec.merges:
+        raise UsageError(f"The method {spec.name} cannot be merged into a model's weights.")
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UsageError(f"{output} exists and is not empty.", "Name another folder with --output.")
+    # The rows that the run evaluated on, or trained on where it evaluated on none.
+    data = run.task.load_split(None, None, run.info) if run.info.get("evaluation") else run.task.load_data()
+    rows = run.task.probe_rows(data)
+    before = run.task.outputs(run.model, rows)
+    limit = tolerance_for(run.model.module)
+    method = resolve(spec.target)(run.plan.method.options)
+    merged = run.model.with_module(method.merge(run.model.module))
+    try:
+        _write(merged, output)
+        after = run.task.outputs(run.task.load_model(run.info, path=output), rows)
+        difference, largest = float(abs(after - before).max()), max(float(abs(before).max()), 1.0)
+        if not difference <= limit * largest:
+            raise AdaptError(
+                f"Merging changes outputs by up to {difference:.3g}, where the largest is {largest:.3g}; "
+                f"{limit * largest:.3g} would be rounding",
+                "Use the adapter beside its base instead.",
+            )
+    except BaseException:  # whatever it was, no half of a model is left; raised again
+        shutil.rmtree(output, ignore_errors=True)
+        raise
+    return {"output": str(output), "difference": difference, "largest_output": largest, "tolerance": limit}
+
+
+def _write(model: Model, output: Path) -> None:
+    """A folder that the library's own ``from_pretrained`` loads."""
+    require_own_biases(model.module)
+    model.module.save_pretrained(output)
+    if model.processor is not None:
+        model.processor.save_pretrained(output)

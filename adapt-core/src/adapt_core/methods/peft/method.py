@@ -1,0 +1,72 @@
+"""A tuner of PEFT by its own name: ``adapt_core.methods.peft.method:vera`` is the class of ``vera``."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from torch import nn
+
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Hints
+from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
+from adapt_core.methods.targets import resolve
+from adapt_core.options import Options
+from adapt_core.peft_fields import config_fields
+from adapt_core.peft_source import tuners
+
+PRESETS = {"ln_tuning": "norm"}
+"""The layers by default, where these are not all linear ones."""
+
+
+class PeftTuner(PeftAdapter):
+    """Any tuner; its options are the fields of its configuration."""
+
+    tuner: str
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def config(self, module: nn.Module, hints: Hints) -> Any:
+        """The tuner's ``PeftConfig``: what differs from its own defaults, and the layers by default all linear ones.
+
+        Raises:
+            AdaptError: it is a soft prompt, and PEFT has no such for the model.
+        """
+        from peft import PeftType
+        from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+        kind: Any = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(self.tuner.upper())]
+        defaults = {field.name: field.default for field in config_fields(self.tuner)}
+        given = {name: value for name, value in self.options if value != defaults[name]}
+        if "num_virtual_tokens" in defaults:
+            if hints.peft_task is None:
+                raise AdaptError(
+                    f"{self.tuner} puts tokens before a language model's input, which {type(module).__name__} has not"
+                )
+            return kind(**given)
+        if "target_modules" in defaults and not self._known(module, given):
+            preset = PRESETS.get(self.tuner, "all-linear")
+            given["target_modules"] = resolve(module, hints, given.get("target_modules"), preset)
+            if "fan_in_fan_out" in defaults and stored_transposed(module, given["target_modules"]):
+                given["fan_in_fan_out"] = True
+        return kind(**given)
+
+    def _known(self, module: nn.Module, given: dict[str, Any]) -> bool:
+        """Whether to leave the layers to PEFT: (IA)3 rescales only some of them, which PEFT knows by architecture."""
+        from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as known
+
+        if self.tuner != "ia3" or given.get("target_modules") is not None:
+            return False
+        return getattr(getattr(module, "config", None), "model_type", None) in known
+
+
+def __getattr__(name: str) -> type[PeftTuner]:
+    if name not in tuners():
+        raise AttributeError(f"the installed PEFT has no tuner {name!r}")
+    return _made(name)
+
+
+@cache
+def _made(name: str) -> type[PeftTuner]:
+    return type(name, (PeftTuner,), {"tuner": name, "__doc__": f"PEFT's {name}."})

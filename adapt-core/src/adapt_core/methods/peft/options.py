@@ -1,0 +1,56 @@
+"""The options of PEFT's tuners: the fields of their configuration classes, read without importing PEFT.
+
+``adapt_core.methods.peft.options:vera`` is the option model of the tuner that PEFT calls ``vera``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from pydantic import create_model
+
+from adapt_core.errors import AdaptError
+from adapt_core.options import Options, option
+from adapt_core.peft_fields import Field, config_fields
+from adapt_core.peft_source import tuners
+
+FLAT = ("r", "alpha", "target_modules", "fan_in_fan_out")
+"""Options that the top level of a configuration accepts too, by their own name."""
+
+DEFAULTS: dict[str, Any] = {"num_virtual_tokens": 20}
+"""Where PEFT has none and needs one."""
+
+COMPUTED = frozenset({"total_step"})
+"""Options that follow from the run."""
+
+
+def offers(name: str) -> bool:
+    """Whether there is such an option model: what is asked before one is made."""
+    return name in tuners()
+
+
+def __getattr__(name: str) -> type[Options]:
+    if name not in tuners():
+        raise AttributeError(f"the installed PEFT has no tuner {name!r}")
+    return option_model(name)
+
+
+@cache
+def option_model(tuner: str) -> type[Options]:
+    """The option model of a tuner.
+
+    Raises:
+        AdaptError: the tuner's configuration cannot be read.
+    """
+    try:
+        fields = {field.name: _field(field) for field in config_fields(tuner) if field.name not in COMPUTED}
+        return create_model(f"{tuner}_options", __base__=Options, __doc__=f"PEFT's own of {tuner}.", **fields)
+    except (SyntaxError, TypeError, NameError) as error:
+        raise AdaptError(f"the configuration of PEFT's tuner {tuner!r} cannot be read: {error}") from error
+
+
+def _field(field: Field) -> Any:
+    default = DEFAULTS.get(field.name, field.default)
+    flat = field.name if field.name in FLAT else None
+    return field.type, option(default, help=field.help or f"PEFT's {field.name}.", flat=flat)

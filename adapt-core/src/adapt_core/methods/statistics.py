@@ -1,0 +1,35 @@
+"""Frozen batch normalisation: its running statistics are no parameters, and must not move either."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def hold_statistics(module: nn.Module, *, trained: bool = False) -> None:
+    """Keeps frozen batch normalisation in evaluation mode, whatever the model's mode.
+
+    An adapter file does not hold running statistics: were they to move in training, the adapter would reload wrong.
+
+    Args:
+        module: the model, with its trainable parameters chosen.
+        trained: hold the statistics also where scale or shift are trained.
+    """
+    for layer in module.modules():
+        frozen = not any(each.requires_grad for each in layer.parameters())
+        if isinstance(layer, _BatchNorm) and (frozen or trained):
+            layer.register_forward_pre_hook(_evaluate)
+
+
+def release_statistics(module: nn.Module) -> None:
+    """Undoes :func:`hold_statistics`."""
+    for layer in module.modules():
+        for key, hook in list(layer._forward_pre_hooks.items()):
+            if hook is _evaluate:
+                del layer._forward_pre_hooks[key]
+
+
+def _evaluate(layer: nn.Module, _: Any) -> None:
+    layer.training = False

@@ -1,0 +1,142 @@
+"""Which layers of a model a method adapts: by name, by pattern, or by preset."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from torch import nn
+
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Hints
+from adapt_core.names import closest
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def resolve(module: nn.Module, hints: Hints, asked: Any, default: str = "all-linear") -> list[str] | str:
+    """The target modules as PEFT takes them: names or their last parts, or one regular expression.
+
+    Args:
+        module: the model, before the method.
+        hints: its head and fresh layers, which no preset reaches into, nor into the output layer of a language model.
+        asked: names, parts of names after a dot, one regular expression, or presets; None for the default.
+        default: a preset.
+
+    Raises:
+        AdaptError: a name, pattern or preset matches nothing, with the nearest names.
+    """
+    if isinstance(asked, str) and asked not in PRESETS:
+        if not any(_matches(asked, name) for name in _names(module)):
+            raise _nothing(module, asked)
+        return asked
+    wanted = [default] if asked is None else [asked] if isinstance(asked, str) else list(asked)
+    names: list[str] = []
+    for each in wanted:
+        if each in PRESETS:
+            found = preset(module, hints, each)
+            if not found:
+                raise AdaptError(
+                    f"{type(module).__name__} has no layer of the preset {each!r} outside its head",
+                    "Name layers in method.target_modules.",
+                )
+        else:
+            found = [name for name in _names(module) if f".{name}".endswith(f".{each}")]
+            if not found:
+                raise _nothing(module, each)
+        names += found
+    return named_exactly(module, dict.fromkeys(names))
+
+
+def preset(module: nn.Module, hints: Hints, name: str) -> list[str]:
+    """The dotted names of a preset's layers, in the order of the model."""
+    outside = tuple(f"{each}." for each in (*hints.head, *hints.fresh))
+    output = output_embeddings(module)
+    return [
+        key
+        for key, layer in module.named_modules()
+        if key
+        and layer is not output
+        and not (outside and f"{key}.".startswith(outside))
+        and PRESETS[name](layer, _ancestors(module, key))
+    ]
+
+
+def named_exactly(module: nn.Module, names: Iterable[str]) -> list[str] | str:
+    """Target modules for PEFT that match these layers and no other: last parts of names, names, or an expression."""
+    wanted = list(names)
+    everything = _names(module)
+    for attempt in (sorted({name.rsplit(".", 1)[-1] for name in wanted}), wanted):
+        endings = tuple(f".{each}" for each in attempt)
+        if {name for name in everything if f".{name}".endswith(endings)} == set(wanted):
+            return attempt
+    return "|".join(re.escape(name) for name in wanted)
+
+
+def is_linear(layer: nn.Module) -> bool:
+    """Whether a layer is linear: a quantized one and transformers' transposed ``Conv1D`` are too."""
+    from transformers.pytorch_utils import Conv1D
+
+    return isinstance(layer, nn.Linear | Conv1D)
+
+
+def _is_norm(layer: nn.Module) -> bool:
+    """Whether a layer normalises without statistics of its own: layer, group and root-mean-square normalisation."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    return "norm" in type(layer).__name__.lower() and not list(layer.children()) and not isinstance(layer, _BatchNorm)
+
+
+def _in_attention(ancestors: Sequence[nn.Module]) -> bool:
+    return any("attention" in type(each).__name__.lower() for each in ancestors)
+
+
+def _in_block(ancestors: Sequence[nn.Module]) -> bool:
+    return any(isinstance(each, nn.ModuleList | nn.Sequential) for each in ancestors)
+
+
+PRESETS: dict[str, Callable[[nn.Module, Sequence[nn.Module]], bool]] = {
+    "all-linear": lambda layer, _: is_linear(layer),
+    "attention": lambda layer, ancestors: is_linear(layer) and _in_attention(ancestors),
+    "mlp": lambda layer, ancestors: is_linear(layer) and _in_block(ancestors) and not _in_attention(ancestors),
+    "conv": lambda layer, _: isinstance(layer, CONVOLUTIONS),
+    "norm": lambda layer, _: _is_norm(layer),
+    "all": lambda layer, _: is_linear(layer) or isinstance(layer, CONVOLUTIONS),
+}
+"""Presets by what a layer is and what it is part of."""
+
+
+def _ancestors(module: nn.Module, name: str) -> list[nn.Module]:
+    """The modules around a layer, the model itself first."""
+    found = [module]
+    for part in name.split(".")[:-1]:
+        found.append(getattr(found[-1], part))
+    return found
+
+
+def _names(module: nn.Module) -> list[str]:
+    return [name for name, _ in module.named_modules() if name]
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.fullmatch(pattern, name) is not None
+    except re.error as error:
+        raise AdaptError(f"method.target_modules: {pattern!r} is no regular expression: {error}") from error
+
+
+def _nothing(module: nn.Module, asked: str) -> AdaptError:
+    layers = {name.rsplit(".", 1)[-1] for name, layer in module.named_modules() if name and not list(layer.children())}
+    near = closest(asked, layers)
+    return AdaptError(
+        f"method.target_modules: {asked!r} matches no layer of {type(module).__name__}"
+        + (f"; did you mean {near!r}?" if near else ""),
+        f"Layers there are: {', '.join(sorted(layers))}. Presets: {', '.join(PRESETS)}.",
+    )
+
+
+def output_embeddings(module: nn.Module) -> nn.Module | None:
+    """A language model's output layer, which is left as it is."""
+    find = getattr(module, "get_output_embeddings", None)
+    return find() if find is not None else None

@@ -1,0 +1,1 @@
+"""SSF, scaling and shifting features (Lian et al. 2022, arXiv 2210.08823), as a tuner of PEFT."""

@@ -1,0 +1,106 @@
+"""Where the output channels of a layer are: in what it computes, and in its weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
+CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2}
+BATCH_NORMS = {nn.BatchNorm1d: 1, nn.BatchNorm2d: 2}
+
+OPERATIONS: dict[str, tuple[type[nn.Module], ...]] = {
+    "linear": (nn.Linear, Conv1D),
+    "conv": tuple(CONVOLUTIONS),
+    "layer_norm": (nn.LayerNorm,),
+    "batch_norm": tuple(BATCH_NORMS),
+    "embedding": (nn.Embedding,),
+}
+"""The layers that can be scaled and shifted, by the name of their operation."""
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The output channels of a layer.
+
+    Attributes:
+        count: how many there are.
+        axis: theirs in the output, counted from the end.
+    """
+
+    count: int
+    axis: int
+
+
+def channels_of(layer: nn.Module, output: Tensor | None = None) -> Channels:
+    """The output channels of a layer.
+
+    Args:
+        layer: one of :data:`OPERATIONS`.
+        output: what it computed; only batch normalisation of one dimension needs it, to tell (N, C) from (N, C, L).
+
+    Raises:
+        TypeError: the layer is none of these.
+    """
+    if isinstance(layer, nn.Linear):
+        return Channels(layer.out_features, -1)
+    if isinstance(layer, Conv1D):
+        return Channels(layer.nf, -1)
+    if isinstance(layer, nn.Embedding):
+        return Channels(layer.embedding_dim, -1)
+    if isinstance(layer, nn.LayerNorm):
+        # timm's LayerNorm2d normalises the channels of images, which are not last.
+        return Channels(layer.normalized_shape[-1], -3 if type(layer).__name__.endswith("2d") else -1)
+    for kind, dimensions in CONVOLUTIONS.items():
+        if isinstance(layer, kind):
+            convolution: Any = layer
+            return Channels(int(convolution.out_channels), -dimensions - 1)
+    if isinstance(layer, nn.BatchNorm1d):
+        return Channels(layer.num_features, 1 - output.dim() if output is not None else -1)
+    if isinstance(layer, nn.BatchNorm2d):
+        return Channels(layer.num_features, -3)
+    raise TypeError(f"SSF cannot scale and shift a {type(layer).__name__}; it can {', '.join(OPERATIONS)} layers")
+
+
+@torch.no_grad()
+def fold(layer: nn.Module, scale: Tensor, shift: Tensor) -> None:
+    """Multiplies and shifts a layer's output for good: scale into its weight, both into its bias.
+
+    A bias is made where there is none. Weights that another layer shares are its own afterwards.
+
+    Args:
+        layer: one of :data:`OPERATIONS`, not quantized.
+        scale, shift: of shape (channels,).
+
+    Raises:
+        TypeError: the layer's weights are quantized.
+    """
+    held: Any = layer
+    if held.weight is not None and not held.weight.is_floating_point():
+        raise TypeError(f"the weights of {type(layer).__name__} are quantized: dequantize the model before merging")
+    shape = held.normalized_shape if isinstance(layer, nn.LayerNorm) else (channels_of(layer).count,)
+    dtype = held.weight.dtype if held.weight is not None else scale.dtype
+    weight = held.weight if held.weight is not None else torch.ones(shape, dtype=dtype, device=scale.device)
+    held.weight = nn.Parameter((weight.to(scale.dtype) * _beside(layer, weight, scale)).to(dtype), requires_grad=False)
+    if isinstance(layer, nn.Embedding):
+        held.weight += shift.to(dtype)
+        return
+    bias = held.bias if held.bias is not None else torch.zeros(shape, dtype=dtype, device=scale.device)
+    held.bias = nn.Parameter((bias.to(scale.dtype) * scale + shift).to(dtype), requires_grad=False)
+
+
+def _beside(layer: nn.Module, weight: Tensor, scale: Tensor) -> Tensor:
+    """The scale in a shape that multiplies the output channels of a weight."""
+    if isinstance(layer, TRANSPOSED):
+        # (in, out / groups, ...): the inputs of a group meet that group's outputs.
+        groups = layer.groups
+        inputs = weight.shape[0] // groups
+        each = scale.view(groups, 1, -1).expand(groups, inputs, -1).reshape(weight.shape[0], -1)
+        return each.view(*each.shape, *(1,) * (weight.dim() - 2))
+    if isinstance(layer, nn.Linear) or type(layer) in CONVOLUTIONS or isinstance(layer, tuple(CONVOLUTIONS)):
+        return scale.view(-1, *(1,) * (weight.dim() - 1))
+    return scale

@@ -1,0 +1,111 @@
+"""A layer with scale and shift after it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
+from torch import Tensor, nn
+
+from adapt_core.peft.ssf.channels import BATCH_NORMS, CONVOLUTIONS, channels_of, fold
+from adapt_core.peft.ssf.config import SsfConfig
+from adapt_core.peft.ssf.function import scale_shift
+
+DEVIATION = 0.02
+"""Of the normal initialisation, as in the paper's own code."""
+
+SAFE = 0.05
+"""Smallest scale for which features are computed back from the output."""
+
+
+class SsfLayer(nn.Module, BaseTunerLayer):
+    """Scales and shifts the output channels of a base layer (SSF, section 3.2).
+
+    Args:
+        base_layer: one of the layers in :data:`adapt_core.peft.ssf.channels.OPERATIONS`.
+        adapter_name: of the first adapter.
+        config: its configuration.
+    """
+
+    adapter_layer_names = ("ssf_scale", "ssf_shift")
+    other_param_names = ("keep",)
+
+    def __init__(self, base_layer: nn.Module, adapter_name: str, config: SsfConfig) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        self.ssf_scale = nn.ParameterDict()
+        self.ssf_shift = nn.ParameterDict()
+        self.keep: dict[str, bool] = {}
+        self._checked: dict[str, tuple[int, bool]] = {}
+        self._disable_adapters = False
+        self.merged_adapters: list[str] = []
+        self._active_adapter = adapter_name
+        self.update_layer(adapter_name, config)
+
+    def update_layer(self, adapter_name: str, config: SsfConfig) -> None:
+        """Adds an adapter."""
+        base = self.get_base_layer()
+        count = channels_of(base).count
+        noise = [torch.randn(count) * DEVIATION if config.init == "normal" else torch.zeros(count) for _ in range(2)]
+        self.ssf_scale[adapter_name] = nn.Parameter(1 + noise[0])
+        self.ssf_shift[adapter_name] = nn.Parameter(noise[1])
+        unsure = isinstance(base, (*CONVOLUTIONS, *BATCH_NORMS))  # an activation in place often follows these
+        self.keep[adapter_name] = config.keep == "output" or (config.keep == "auto" and not unsure)
+        self._move_adapter_to_device_of_base_layer(adapter_name)
+        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """The base layer's output, scaled and shifted by every active adapter in turn."""
+        if self.disable_adapters and self.merged:
+            self.unmerge()
+        result = self.base_layer(x, *args, **kwargs)
+        if self.disable_adapters or self.merged:
+            return result
+        for name in self.active_adapters:
+            if name in self.ssf_scale:
+                scale, shift = self.ssf_scale[name], self.ssf_shift[name]
+                axis = channels_of(self.get_base_layer(), result).axis
+                result = scale_shift(result, scale, shift, axis, keep_output=self._keeps_output(name))
+        return result
+
+    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Folds adapters into the base layer's weight and bias."""
+        for name in check_adapters_to_merge(self, adapter_names):
+            if name in self.ssf_scale:
+                scale, shift = self.ssf_scale[name].data, self.ssf_shift[name].data
+                if safe_merge and not bool(torch.isfinite(scale).all() & torch.isfinite(shift).all()):
+                    raise ValueError(f"the adapter {name!r} holds numbers that are not finite")
+                fold(self.get_base_layer(), scale, shift)
+                self.merged_adapters.append(name)
+
+    def unmerge(self) -> None:
+        """Takes merged adapters out again, up to rounding. Raises ValueError where a scale is zero."""
+        if not self.merged:
+            warnings.warn("Already unmerged. Nothing to do.", stacklevel=2)
+            return
+        while self.merged_adapters:
+            name = self.merged_adapters[-1]
+            scale, shift = self.ssf_scale[name].data, self.ssf_shift[name].data
+            if not bool(scale.all()):
+                raise ValueError(f"the adapter {name!r} has a scale of zero and cannot be taken out again")
+            fold(self.get_base_layer(), torch.ones_like(scale), -shift)
+            fold(self.get_base_layer(), 1 / scale, torch.zeros_like(shift))
+            self.merged_adapters.pop()
+
+    def _keeps_output(self, name: str) -> bool:
+        """Whether the backward pass can work from the output: asked for, and no scale too near zero to divide by.
+
+        Looked at once a change of the scale, since on a GPU looking waits for it.
+        """
+        scale = self.ssf_scale[name]
+        if not self.keep[name] or not (torch.is_grad_enabled() and scale.requires_grad):
+            return False
+        version = scale._version
+        if self._checked.get(name, (-1, False))[0] != version:
+            self._checked[name] = (version, bool(scale.detach().abs().min() > SAFE))
+        return self._checked[name][1]
+
+    def __repr__(self) -> str:
+        return "ssf." + super().__repr__()

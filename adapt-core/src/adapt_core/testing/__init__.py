@@ -1,0 +1,16 @@
+"""Contract suites: what a plugin of each kind promises, as tests to inherit.
+
+A method's::
+
+    from adapt_core.testing import MethodContract
+
+    class TestMyMethod(MethodContract):
+        method = "my_method"
+        options = {"rank": 2}
+        works_on = ("encoder", "causal_lm")
+"""
+
+from adapt_core.testing.method import MethodContract
+from adapt_core.testing.models import MODELS, Tiny
+
+__all__ = ["MODELS", "MethodContract", "Tiny"]

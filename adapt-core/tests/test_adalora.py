@@ -1,0 +1,96 @@
+"""AdaLoRA's three phases in a real run, the ranks it reports, and that resuming it changes nothing."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import adapt_core
+from adapt_core import AdaptError, ConfigError, Interrupted
+from adapt_core.methods.adalora.method import Adalora
+
+pytestmark = pytest.mark.usefixtures("no_reload")
+OPTIONS = {"name": "adalora", "init_r": 4, "target_r": 2, "tinit": 3, "tfinal": 5}
+TRAINING = {"batch_size": 16, "lr": 0.01, "interval": "steps", "interval_steps": 4}
+STEPS, LAYERS = 16, 13  # 256 rows; 6 linear layers in each of 2 blocks, and the pooler
+
+
+@pytest.fixture
+def ranks(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
+    """The number of singular values that are not zero after each step, all layers together."""
+    found: dict[int, int] = {}
+    original = Adalora.after_step
+
+    def noted(self: Adalora, module: Any, step: int) -> None:
+        original(self, module, step)
+        found[step] = sum(int((each != 0).sum()) for name, each in module.named_parameters() if ".lora_E." in name)
+
+    monkeypatch.setattr(Adalora, "after_step", noted)
+    return found
+
+
+def adapter(run: str) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(Path(run) / "model" / "adapter_model.safetensors")
+
+
+def test_the_budget_stays_then_falls_then_stays(toy_config: Any, ranks: dict[int, int]) -> None:
+    """The page's three phases: until tinit, until total - tfinal, until the end."""
+    result = adapt_core.run(toy_config(method=OPTIONS, training=TRAINING))
+    assert result["steps"] == STEPS == len(ranks)
+    assert {ranks[step] for step in (1, 2, 3)} == {4 * LAYERS}
+    falling = [ranks[step] for step in range(4, STEPS - 5 + 1)]
+    assert all(later <= earlier for earlier, later in itertools.pairwise(falling))
+    assert falling[0] < 4 * LAYERS and falling[-1] == 2 * LAYERS
+    assert {ranks[step] for step in range(STEPS - 5, STEPS + 1)} == {2 * LAYERS}
+
+
+def test_the_report_shows_the_ranks(toy_config: Any) -> None:
+    config = toy_config(method=OPTIONS, training=TRAINING)
+    adapt_core.run(config)
+    page = (Path(config["output_dir"]) / "report.html").read_text()
+    assert "Ranks" in page and "bert.encoder.layer.0.attention.self.query" in page
+
+
+def test_a_resumed_run_ends_as_one_that_was_never_interrupted(
+    toy_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = toy_config(method=OPTIONS, training=TRAINING, output_dir=str(tmp_path / "whole"))
+    expected = adapt_core.run(whole)
+    config = toy_config(method=OPTIONS, training=TRAINING)
+    original = Adalora.after_step
+
+    def interrupted(self: Adalora, module: Any, step: int) -> None:
+        original(self, module, step)
+        if step == 10:  # ranks have been taken away; the checkpoint is that of step 8
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Adalora, "after_step", interrupted)
+        with pytest.raises(Interrupted, match="the state of step 8 is saved"):
+            adapt_core.run(config)
+    result = adapt_core.run(config, resume=True)
+    assert result["metrics"] == expected["metrics"]
+    first, second = adapter(whole["output_dir"]), adapter(config["output_dir"])
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_what_was_saved_evaluates_as_it_was_trained(toy_config: Any) -> None:
+    config = toy_config(method=OPTIONS, training=TRAINING)
+    result = adapt_core.run(config)
+    again = adapt_core.evaluate_run(config["output_dir"])["metrics"]
+    assert again["accuracy"] == result["metrics"]["accuracy"]
+    assert again["loss"] == pytest.approx(result["metrics"]["loss"], rel=1e-5)
+
+
+def test_phases_that_do_not_fit_are_refused(toy_config: Any) -> None:
+    with pytest.raises(AdaptError, match=r"method.tinit \(3\) and method.tfinal \(5\) leave none of the 8 steps"):
+        adapt_core.run(toy_config(method=OPTIONS, training={**TRAINING, "max_steps": 8}))
+    with pytest.raises(ConfigError, match=r"target_r \(4\) must be below init_r \(4\)"):
+        adapt_core.run(toy_config(method={**OPTIONS, "target_r": 4}))

@@ -1,0 +1,82 @@
+"""PEFT's tuners as read off its source are those that its own code has."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from adapt_core.errors import AdaptError
+from adapt_core.kinds import Kind
+from adapt_core.methods.peft import options
+from adapt_core.peft_fields import INTERNAL, config_class, config_fields
+from adapt_core.peft_plugins import EXPERT, OWN, TESTED
+from adapt_core.peft_source import tuners
+from adapt_core.registry import Registry
+
+
+def configurations() -> dict[str, Any]:
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    return {kind.value.lower(): config for kind, config in PEFT_TYPE_TO_CONFIG_MAPPING.items() if kind != "SSF"}
+
+
+def test_every_tuner_of_peft_is_found() -> None:
+    assert set(tuners()) == set(configurations())
+    assert {*TESTED, *EXPERT, *OWN} <= set(tuners())
+
+
+def test_every_field_is_found_with_its_default() -> None:
+    for tuner, config in configurations().items():
+        assert config_class(tuner) == config.__name__
+        found = {field.name: field.default for field in config_fields(tuner)}
+        real = {field.name: field for field in dataclasses.fields(config) if field.init}
+        assert set(found) == set(real) - INTERNAL - {"inference_mode"}, tuner
+        for name, default in found.items():
+            expected: Any = real[name].default
+            if expected is dataclasses.MISSING:
+                factory = real[name].default_factory
+                expected = factory() if factory is not dataclasses.MISSING else ...
+            computed = dataclasses.is_dataclass(expected)  # a configuration of PEFT's own, made anew each time
+            assert default == (None if computed else expected), f"{tuner}.{name}"
+
+
+def test_every_default_is_valid_for_its_own_option() -> None:
+    for tuner in tuners():
+        options.option_model(tuner)()
+
+
+def test_types_are_checked_and_typos_refused() -> None:
+    model = options.option_model("vera")
+    assert model(r=4).model_dump()["r"] == 4
+    for wrong in ({"r": "many"}, {"rank": 4}, {"save_projection": "maybe"}):
+        with pytest.raises(ValidationError):
+            model(**wrong)
+
+
+def test_a_tuner_that_peft_does_not_have_is_an_error() -> None:
+    with pytest.raises(AttributeError, match="the installed PEFT has no tuner 'nonsense'"):
+        options.nonsense  # noqa: B018  # looking it up is the test
+    with pytest.raises(AdaptError, match="no tuner 'nonsense'"):
+        config_class("nonsense")
+
+
+def test_they_are_listed_by_name_and_said_to_be_untested_where_no_test_runs_them() -> None:
+    listed = {entry.spec.name: entry.spec for entry in Registry.load().entries(Kind.METHOD)}
+    assert set(tuners()) <= set(listed)
+    assert {name for name in tuners() if listed[name].support == "expert"} == EXPERT  # type: ignore[attr-defined]
+    tested = {name for name in tuners() if listed[name].support == "tested"}  # type: ignore[attr-defined]
+    assert tested == {*TESTED, *OWN}
+
+
+def test_reading_them_imports_neither_peft_nor_torch() -> None:
+    code = (
+        "import sys\nfrom adapt_core.methods.peft.options import vera, adalora\n"
+        "print([name for name in ('torch', 'peft', 'transformers') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

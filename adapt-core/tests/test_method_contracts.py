@@ -43,6 +43,38 @@ class TestAdalora(MethodContract):
     works_on = LINEAR
 
 
+class TestBitfit(MethodContract):
+    method = "bitfit"
+    works_on = ("tied_lm", "encoder", "vision_transformer", "convolutional")
+
+
+class TestPissa(MethodContract):
+    method = "lora"
+    options: ClassVar = {"dropout": 0.0, "init_lora_weights": "pissa", "r": 4}
+    works_on = LINEAR
+    moves_base = True
+
+
+class TestPissaByIteration(MethodContract):
+    method = "lora"
+    options: ClassVar = {"dropout": 0.0, "init_lora_weights": "pissa_niter_4", "r": 4}
+    works_on = LINEAR
+    moves_base = True
+
+
+class TestOlora(MethodContract):
+    method = "lora"
+    options: ClassVar = {"dropout": 0.0, "init_lora_weights": "olora", "r": 4}
+    works_on = ("causal_lm", "encoder", "encoder_decoder", "vision_transformer")
+    moves_base = True
+
+
+class TestRankStabilizedLora(MethodContract):
+    method = "lora"
+    options: ClassVar = {"dropout": 0.0, "use_rslora": True}
+    works_on = LINEAR
+
+
 class TestSsf(MethodContract):
     method = "ssf"
 

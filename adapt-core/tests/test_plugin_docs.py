@@ -107,29 +107,29 @@ def bitfit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     written = files()
     project = tomllib.loads(written.pop("pyproject.toml"))["project"]
     modules = {name.removeprefix("src/").removesuffix(".py").replace("/", "."): text for name, text in written.items()}
-    assert set(modules) == {"adapt_bitfit.plugin", "adapt_bitfit.options", "adapt_bitfit.method"}
-    modules["adapt_bitfit.__init__"] = ""
+    assert set(modules) == {"adapt_biases.plugin", "adapt_biases.options", "adapt_biases.method"}
+    modules["adapt_biases.__init__"] = ""
     install(site, project["name"], project["version"], modules, project["entry-points"]["adapt"])
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(site)
         patch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
         yield site
-    for module in [name for name in sys.modules if name.startswith("adapt_bitfit")]:
+    for module in [name for name in sys.modules if name.startswith("adapt_biases")]:
         del sys.modules[module]
 
 
 def test_the_example_is_short() -> None:
-    lines = files()["src/adapt_bitfit/method.py"].split("class BitFit", 1)[1].splitlines()
-    assert len([line for line in lines if line.strip()]) <= 35
+    lines = files()["src/adapt_biases/method.py"].split("class Biases", 1)[1].splitlines()
+    assert len([line for line in lines if line.strip()]) <= 36
 
 
 @pytest.mark.usefixtures("bitfit")
 def test_the_example_is_listed_and_explained_with_its_options() -> None:
-    (row,) = [row for row in adapt("plugins", "method", "--json").json if row["name"] == "bitfit"]
-    assert (row["distribution"], row["version"], row["status"]) == ("adapt-bitfit", "1.0", "ok")
-    found = adapt("explain", "method", "bitfit", "--json").json
+    (row,) = [row for row in adapt("plugins", "method", "--json").json if row["name"] == "biases"]
+    assert (row["distribution"], row["version"], row["status"]) == ("adapt-biases", "1.0", "ok")
+    found = adapt("explain", "method", "biases", "--json").json
     assert {option["key"]: option["flat"] for option in found["options"]["method"]} == {
-        "norms": "BITFIT_NORMS",
+        "norms": "BIASES_NORMS",
         "train_head": "LAST_LAYER_TUNING",
     }
 
@@ -144,7 +144,7 @@ def classifier() -> Any:
 
 @pytest.mark.usefixtures("bitfit")
 def test_the_example_trains_the_biases_and_the_head(classifier: Any) -> None:
-    module = apply_method(classifier, "bitfit")
+    module = apply_method(classifier, "biases")
     trained = sum(each.numel() for each in module.parameters() if each.requires_grad)
     # Biases of query, key, value and output (8 each), of the two inner layers (12 and 8), of three norms (8 each), of
     # the pooler (8); the head of 3 labels.
@@ -153,7 +153,7 @@ def test_the_example_trains_the_biases_and_the_head(classifier: Any) -> None:
 
 @pytest.mark.usefixtures("bitfit")
 def test_the_example_obeys_its_option(classifier: Any) -> None:
-    module = apply_method(classifier, "bitfit", norms=False)
+    module = apply_method(classifier, "biases", norms=False)
     trained = {name for name, each in module.named_parameters() if each.requires_grad}
     assert not any("LayerNorm" in name for name in trained)
     assert "bert.encoder.layer.0.attention.self.query.bias" in trained
@@ -163,14 +163,14 @@ def test_the_example_obeys_its_option(classifier: Any) -> None:
 def test_the_example_refuses_a_model_without_biases() -> None:
     from torch import nn
 
-    with pytest.raises(AdaptError, match="bitfit: the model has no biases"):
-        apply_method(nn.Sequential(nn.Linear(2, 2, bias=False)), "bitfit")
+    with pytest.raises(AdaptError, match="biases: the model has no biases"):
+        apply_method(nn.Sequential(nn.Linear(2, 2, bias=False)), "biases")
 
 
 @pytest.mark.usefixtures("bitfit")
 def test_the_example_runs_and_what_it_saved_is_what_was_trained(toy_config: Any) -> None:
     """A whole run, with the reload in a new process."""
-    result = run(toy_config(method={"name": "BitFit"}, training={"max_steps": 3}))
+    result = run(toy_config(method={"name": "Biases"}, training={"max_steps": 3}))
     assert result["status"] == "completed"
     assert result["reload_difference"]["model"] < 1e-6
     assert result["parameters"]["trainable"] < result["parameters"]["total"] / 4
@@ -183,12 +183,12 @@ def test_the_example_keeps_the_promises_of_a_method(model: str, tmp_path: Path) 
     code = section("Method").split("```python\n")[2].split("```")[0]
     names: dict[str, Any] = {}
     exec(code, names)
-    names["TestBitFit"]().test_it_keeps_its_promises_or_refuses_with_a_reason(MODELS[model], tmp_path)
+    names["TestBiases"]().test_it_keeps_its_promises_or_refuses_with_a_reason(MODELS[model], tmp_path)
 
 
 def test_a_function_that_is_not_marked_would_be_noticed() -> None:
     """What the page's example calls a hook really is one."""
-    source = files()["src/adapt_bitfit/plugin.py"]
+    source = files()["src/adapt_biases/plugin.py"]
     scope: dict[str, Any] = {}
     exec(compile(source, "plugin.py", "exec"), scope)
     assert hookimpl.project_name == "adapt"

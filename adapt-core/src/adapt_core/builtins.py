@@ -50,6 +50,26 @@ def adapt_methods() -> Iterable[MethodSpec]:
         module_types=("Linear", "Conv1D", "Conv2d"),
     )
     yield MethodSpec(
+        name="bitfit",
+        summary="Trains the biases alone (Ben Zaken et al. 2021, arXiv:2106.10199).",
+        target="adapt_core.methods.bitfit.method:Bitfit",
+        options="adapt_core.methods.bitfit.options:BitfitOptions",
+        head="beside",
+        saves="adapter",
+        learning_rate=2e-3,
+        module_types=(
+            "Linear",
+            "Conv1D",
+            "Conv1d",
+            "Conv2d",
+            "ConvTranspose1d",
+            "ConvTranspose2d",
+            "LayerNorm",
+            "BatchNorm1d",
+            "BatchNorm2d",
+        ),
+    )
+    yield MethodSpec(
         name="adalora",
         summary="LoRA whose ranks go to the layers where they matter (Zhang et al. 2023, arXiv:2303.10512).",
         target="adapt_core.methods.adalora.method:Adalora",

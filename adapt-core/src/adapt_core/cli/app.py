@@ -24,6 +24,7 @@ COMMANDS = {
     "predict": "adapt_core.cli.predict:predict",
     "merge": "adapt_core.cli.merge:merge",
     "doctor": "adapt_core.cli.doctor:doctor",
+    "new-plugin": "adapt_core.cli.new_plugin:new_plugin",
 }
 """In the order in which a newcomer meets them."""
 

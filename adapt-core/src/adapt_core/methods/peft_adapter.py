@@ -12,7 +12,7 @@ from torch import nn
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Hints
 from adapt_core.methods.statistics import hold_statistics, release_statistics
-from adapt_core.methods.targets import is_linear
+from adapt_core.methods.targets import is_linear, selected
 from adapt_core.names import nearest
 
 
@@ -94,11 +94,7 @@ def _unwrap_saved_modules(module: nn.Module) -> None:
 
 def stored_transposed(module: nn.Module, targets: Any) -> bool:
     """Whether the targeted linear layers store their weights as (in, out): all are transformers' ``Conv1D``."""
-    from peft import LoraConfig
-    from peft.tuners.tuners_utils import check_target_module_exists
-
-    probe = LoraConfig(target_modules=targets)
-    layers = [layer for name, layer in module.named_modules() if name and check_target_module_exists(probe, name)]
+    layers = [module.get_submodule(name) for name in selected(module, targets)]
     linear = [type(layer).__name__ for layer in layers if is_linear(layer)]
     return bool(linear) and set(linear) == {"Conv1D"}
 

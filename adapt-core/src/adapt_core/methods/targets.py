@@ -49,6 +49,14 @@ def resolve(module: nn.Module, hints: Hints, asked: Any, default: str = "all-lin
     return named_exactly(module, dict.fromkeys(names))
 
 
+def selected(module: nn.Module, targets: list[str] | str) -> list[str]:
+    """The dotted names of the layers that target modules mean, as PEFT reads them."""
+    if isinstance(targets, str):
+        return [name for name in _names(module) if _matches(targets, name)]
+    endings = tuple(f".{each}" for each in targets)
+    return [name for name in _names(module) if f".{name}".endswith(endings)]
+
+
 def preset(module: nn.Module, hints: Hints, name: str) -> list[str]:
     """The dotted names of a preset's layers, in the order of the model."""
     outside = tuple(f"{each}." for each in (*hints.head, *hints.fresh))

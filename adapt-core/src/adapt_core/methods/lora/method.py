@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from adapt_core.errors import AdaptError
+from adapt_core.files import read_json, write_json
 from adapt_core.interfaces import Hints
-from adapt_core.methods.lora.options import LoraOptions
+from adapt_core.methods.lora.options import LoraOptions, starts_with_weights
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
-from adapt_core.methods.targets import resolve
+from adapt_core.methods.targets import resolve, selected
 
 PEFT_NAMES = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
 """Options whose name in ``peft.LoraConfig`` is another."""
@@ -23,6 +28,7 @@ class Lora(PeftAdapter):
 
     def __init__(self, options: LoraOptions) -> None:
         self.options = options
+        self._start: dict[str, torch.Tensor] | None = None
 
     def config(self, module: nn.Module, hints: Hints) -> Any:
         """The ``peft.LoraConfig`` for a model."""
@@ -30,8 +36,53 @@ class Lora(PeftAdapter):
 
         given = {PEFT_NAMES.get(name, name): value for name, value in self.options}
         given["target_modules"] = resolve(module, hints, given["target_modules"])
+        self._require_straight(module, given["target_modules"])
         given["fan_in_fan_out"] = given["fan_in_fan_out"] or stored_transposed(module, given["target_modules"])
         return LoraConfig(**given, **self.fixed)
+
+    def apply(self, module: nn.Module, hints: Hints) -> nn.Module:
+        """Adds the adapter; see :meth:`PeftAdapter.apply`."""
+        adapted = super().apply(module, hints)
+        if starts_with_weights(self.options):
+            self._start = {name: each.clone() for name, each in _factors(adapted).items()}
+        return adapted
+
+    def save(self, module: nn.Module, folder: Path) -> None:
+        """Writes PEFT's format; an update that began with weights as its difference from then.
+
+        The adapter goes onto the base as its own file has it, and not onto what training left of it: ``B A - B0 A0``
+        is an ordinary LoRA of twice the rank (PiSSA, arXiv 2404.02948, appendix on converting PiSSA to LoRA).
+        """
+        super().save(module, folder)
+        if self._start is None:
+            return
+        file = folder / "adapter_model.safetensors"
+        tensors = load_file(file)
+        for name, start in self._start.items():
+            before = start.to(tensors[name])
+            down = ".lora_A" in name
+            tensors[name] = torch.cat([tensors[name], before if down else -before], dim=0 if down else 1).contiguous()
+        save_file(tensors, file, metadata={"format": "pt"})
+        config = read_json(folder / "adapter_config.json")
+        config |= {"r": 2 * config["r"], "lora_alpha": 2 * config["lora_alpha"], "init_lora_weights": True}
+        write_json(folder / "adapter_config.json", config)
+
+    def _require_straight(self, module: nn.Module, targets: Any) -> None:
+        layers = [module.get_submodule(name) for name in selected(module, targets)]
+        if self.options.init_lora_weights == "olora" and any(type(layer).__name__ == "Conv1D" for layer in layers):
+            raise AdaptError(
+                "method.init_lora_weights: olora takes no layers that store their weights as (in, out), as those of "
+                f"{type(module).__name__} do",
+                "Use pissa instead.",
+            )
+
+
+def _factors(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The two matrices of every update, by the names that they are saved under."""
+    from peft import get_peft_model_state_dict
+
+    state: dict[str, torch.Tensor] = get_peft_model_state_dict(module)
+    return {name: each.detach() for name, each in state.items() if ".lora_A" in name or ".lora_B" in name}
 
 
 class Dora(Lora):

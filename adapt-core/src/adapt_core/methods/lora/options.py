@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
+from adapt_core.names import nearest
 from adapt_core.options import Options, option
+
+STARTS = ("gaussian", "orthogonal", "pissa", "olora")
+"""Named ways to start, beside true, false and ``pissa_niter_N``."""
+
+
+def starts_with_weights(options: LoraOptions) -> bool:
+    """Whether the update takes over a part of the base's weights at the start."""
+    return str(options.init_lora_weights).startswith(("pissa", "olora"))
 
 
 class LoraOptions(Options):
@@ -23,8 +33,13 @@ class LoraOptions(Options):
     fan_in_fan_out: bool = option(
         False, flat="fan_in_fan_out", help="Weights are stored (in, out), as in transformers' Conv1D."
     )
-    init_lora_weights: bool | Literal["gaussian", "orthogonal"] = option(
-        True, flat="init_lora_weights", help="How the update starts; true and gaussian start at zero change."
+    init_lora_weights: bool | str = option(
+        True,
+        flat="init_lora_weights",
+        examples=[True, False, *STARTS, "pissa_niter_16"],
+        help="How the update starts: true, gaussian and orthogonal at zero change; pissa (Meng et al. 2024, "
+        "arXiv:2404.02948), pissa_niter_N (faster, by N iterations) and olora (Büyükakyüz 2024, arXiv:2406.01775) "
+        "with a part of the weights, and are saved as an ordinary LoRA of twice the rank.",
     )
     use_rslora: bool = option(False, help="Scale by alpha / sqrt(r) instead (Kalajdzievski 2023, arXiv 2312.03732).")
     bias: Literal["none", "all", "lora_only"] = option("none", help="Which of the model's biases are trained too.")
@@ -54,6 +69,22 @@ class LoraOptions(Options):
         """``"True"`` is a boolean here too, though the field also takes words."""
         words = {"true": True, "false": False}
         return words.get(value.lower(), value) if isinstance(value, str) else value
+
+    @field_validator("init_lora_weights")
+    @classmethod
+    def _known_start(cls, value: bool | str) -> bool | str:
+        if isinstance(value, str) and value not in STARTS and not re.fullmatch(r"pissa_niter_[1-9]\d*", value):
+            raise ValueError(f"unknown start {value!r}{nearest(value, (*STARTS, 'pissa_niter_16'))}")
+        return value
+
+    @model_validator(mode="after")
+    def _can_be_converted(self) -> LoraOptions:
+        if starts_with_weights(self) and (self.use_rslora or self.rank_pattern or self.alpha_pattern):
+            raise ValueError(
+                f"init_lora_weights={self.init_lora_weights} is saved as an ordinary LoRA of twice the rank, which "
+                "use_rslora, rank_pattern and alpha_pattern do not allow; remove one"
+            )
+        return self
 
 
 class DoraOptions(LoraOptions):

@@ -9,17 +9,19 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def scale_shift(features: Tensor, scale: Tensor, shift: Tensor, axis: int, *, keep_output: bool) -> Tensor:
+def scale_shift(features: Tensor, scale: Tensor | None, shift: Tensor, axis: int, *, keep_output: bool) -> Tensor:
     """``scale * features + shift`` along one axis (SSF, equation 2), in the dtype of the features.
 
     Args:
         features: of any floating dtype, ``channels`` long along ``axis``.
-        scale, shift: of shape (channels,).
+        scale, shift: of shape (channels,); no scale is 1.
         axis: counted from the end, negative.
         keep_output: keep the result for the backward pass and compute the features from it. It must not be changed in
             place then, and no scale may be near zero.
     """
     shape = (-1,) + (1,) * (-axis - 1)
+    if scale is None:
+        return (features + shift.view(shape)).to(features.dtype)
     if keep_output:
         return _ScaleShift.apply(features, scale, shift, shape)  # type: ignore[no-any-return,no-untyped-call]
     return (features * scale.view(shape) + shift.view(shape)).to(features.dtype)

@@ -49,7 +49,8 @@ class SsfLayer(nn.Module, BaseTunerLayer):
         base = self.get_base_layer()
         count = channels_of(base).count
         noise = [torch.randn(count) * DEVIATION if config.init == "normal" else torch.zeros(count) for _ in range(2)]
-        self.ssf_scale[adapter_name] = nn.Parameter(1 + noise[0])
+        if config.scale:
+            self.ssf_scale[adapter_name] = nn.Parameter(1 + noise[0])
         self.ssf_shift[adapter_name] = nn.Parameter(noise[1])
         unsure = isinstance(base, (*CONVOLUTIONS, *BATCH_NORMS))  # an activation in place often follows these
         self.keep[adapter_name] = config.keep == "output" or (config.keep == "auto" and not unsure)
@@ -64,17 +65,18 @@ class SsfLayer(nn.Module, BaseTunerLayer):
         if self.disable_adapters or self.merged:
             return result
         for name in self.active_adapters:
-            if name in self.ssf_scale:
-                scale, shift = self.ssf_scale[name], self.ssf_shift[name]
+            if name in self.ssf_shift:
                 axis = channels_of(self.get_base_layer(), result).axis
+                scale, shift = self._scale(name), self.ssf_shift[name]
                 result = scale_shift(result, scale, shift, axis, keep_output=self._keeps_output(name))
         return result
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Folds adapters into the base layer's weight and bias."""
         for name in check_adapters_to_merge(self, adapter_names):
-            if name in self.ssf_scale:
-                scale, shift = self.ssf_scale[name].data, self.ssf_shift[name].data
+            if name in self.ssf_shift:
+                shift = self.ssf_shift[name].data
+                scale = self._scale_or_one(name)
                 if safe_merge and not bool(torch.isfinite(scale).all() & torch.isfinite(shift).all()):
                     raise ValueError(f"the adapter {name!r} holds numbers that are not finite")
                 fold(self.get_base_layer(), scale, shift)
@@ -87,18 +89,29 @@ class SsfLayer(nn.Module, BaseTunerLayer):
             return
         while self.merged_adapters:
             name = self.merged_adapters[-1]
-            scale, shift = self.ssf_scale[name].data, self.ssf_shift[name].data
+            shift = self.ssf_shift[name].data
+            scale = self._scale_or_one(name)
             if not bool(scale.all()):
                 raise ValueError(f"the adapter {name!r} has a scale of zero and cannot be taken out again")
             fold(self.get_base_layer(), torch.ones_like(scale), -shift)
             fold(self.get_base_layer(), 1 / scale, torch.zeros_like(shift))
             self.merged_adapters.pop()
 
+    def _scale(self, name: str) -> Tensor | None:
+        scale: Tensor | None = self.ssf_scale.get(name)
+        return scale
+
+    def _scale_or_one(self, name: str) -> Tensor:
+        scale = self._scale(name)
+        return scale.detach() if scale is not None else torch.ones_like(self.ssf_shift[name].data)
+
     def _keeps_output(self, name: str) -> bool:
         """Whether the backward pass can work from the output: asked for, and no scale too near zero to divide by.
 
         Looked at once a change of the scale, since on a GPU looking waits for it.
         """
+        if name not in self.ssf_scale:
+            return False
         scale = self.ssf_scale[name]
         if not self.keep[name] or not (torch.is_grad_enabled() and scale.requires_grad):
             return False

@@ -1,0 +1,17 @@
+"""Options of BitFit."""
+
+from __future__ import annotations
+
+from adapt_core.options import Options, option
+
+
+class BitfitOptions(Options):
+    """BitFit: of every layer, the bias alone is trained. Layers without one stay as they are."""
+
+    target_modules: list[str] | str | None = option(
+        None,
+        flat="target_modules",
+        help="Only these layers: names, one regular expression, or presets (attention, mlp, all-linear, conv, norm, "
+        "all); every layer with a bias by default.",
+    )
+    modules_to_save: list[str] = option([], help="Further modules that are trained whole and saved with the adapter.")

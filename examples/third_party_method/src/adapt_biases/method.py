@@ -1,0 +1,43 @@
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from adapt_biases.options import BiasesOptions
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Hints
+from adapt_core.methods.statistics import hold_statistics, release_statistics
+
+FILE = "biases.safetensors"
+
+
+class Biases:
+    """Trains the biases, and the head beside them where it is new or not to be left alone."""
+
+    def __init__(self, options: BiasesOptions) -> None:
+        self.options = options
+
+    def apply(self, module: nn.Module, hints: Hints) -> nn.Module:
+        head = hints.fresh if hints.train_head is False else (*hints.fresh, *hints.head)
+        for name, parameter in module.named_parameters():
+            bias = name.endswith(".bias") and (self.options.norms or "norm" not in name.lower())
+            parameter.requires_grad_(bias or name.startswith(tuple(f"{part}." for part in head)))
+        if not any(parameter.requires_grad for parameter in module.parameters()):
+            raise AdaptError("biases: the model has no biases", "Choose another method.")
+        hold_statistics(module, trained=True)  # of batch normalisation: they are not in the file below
+        return module
+
+    def save(self, module: nn.Module, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        trained = {name: value for name, value in module.named_parameters() if value.requires_grad}
+        save_file({name: value.detach().cpu().contiguous() for name, value in trained.items()}, folder / FILE)
+
+    def load(self, module: nn.Module, folder: Path, hints: Hints) -> nn.Module:
+        unknown = module.load_state_dict(load_file(folder / FILE), strict=False).unexpected_keys
+        if unknown:
+            raise AdaptError(f"{folder / FILE} is of another model: this one has no {', '.join(unknown)}")
+        return module
+
+    def merge(self, module: nn.Module) -> nn.Module:
+        release_statistics(module)
+        return module

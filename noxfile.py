@@ -103,7 +103,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Builds the site into ``site/``; a broken link, or a generated page that is out of date, fails."""
-    session.install(*pinned("mkdocs", *folders("core", "nlp")))
+    session.install(*pinned("mkdocs", *folders("core", "nlp", "quant")))
     session.run("python", "docs/generate_reference.py", "--check")
     session.run("mkdocs", "build", "--strict")
 
@@ -134,8 +134,8 @@ def build(session: nox.Session) -> None:
     if broken := [plugin for plugin in plugins if plugin["error"]]:
         session.error(f"broken plugins: {broken}")
     found = {plugin["distribution"] for plugin in plugins}
-    if found != {"adapt-core", "adapt-nlp"}:
-        session.error(f"plugins of adapt-core and adapt-nlp expected, found those of {sorted(found)}")
+    if found != {"adapt-core", "adapt-nlp", "adapt-quant"}:
+        session.error(f"plugins of adapt-core, adapt-nlp and adapt-quant expected, found those of {sorted(found)}")
     session.log(f"{len(wheels)} wheels, {len(plugins)} plugins: " + ", ".join(plugin["name"] for plugin in plugins))
 
 

@@ -1,4 +1,4 @@
-"""What is true of the package while it holds no plugin."""
+"""What adapt-quant registers, and what it costs to have installed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ def test_its_version_is_the_one_in_its_metadata() -> None:
     assert adapt_quant.__version__ == distribution("adapt-quant").version
 
 
-def test_importing_it_imports_neither_torch_nor_the_core() -> None:
-    code = "import adapt_quant, sys; print([name for name in ('torch', 'adapt_core') if name in sys.modules])"
+def test_its_plugin_and_options_import_no_heavy_library() -> None:
+    code = (
+        "import adapt_quant.plugin, adapt_quant.bitsandbytes.options, sys; "
+        "print([name for name in ('torch', 'transformers', 'bitsandbytes') if name in sys.modules])"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
 
-def test_adapt_lists_the_core_s_plugins_beside_it_and_none_of_its_own() -> None:
+def test_adapt_lists_its_quantizers() -> None:
     adapt = shutil.which("adapt", path=sysconfig.get_path("scripts"))
     assert adapt, "the core's command is not installed"
     result = subprocess.run([adapt, "plugins", "--json"], capture_output=True, text=True, check=True)
-    plugins = json.loads(result.stdout)
-    distributions = {plugin["distribution"] for plugin in plugins}
-    assert "adapt-core" in distributions
-    assert "adapt-quant" not in distributions
+    own = [plugin for plugin in json.loads(result.stdout) if plugin["distribution"] == "adapt-quant"]
+    assert [(plugin["kind"], plugin["name"], plugin["error"]) for plugin in own] == [
+        ("quantizer", "bnb_4bit", None),
+        ("quantizer", "bnb_8bit", None),
+    ]

@@ -41,13 +41,23 @@ def hints_for(module: nn.Module, fresh_keys: Iterable[str] = (), train_head: boo
     )
 
 
+def head_and_output(module: nn.Module) -> list[str]:
+    """The names of a model's head and of its output layer: what is not quantized."""
+    output = _output(module)
+    return [*_head(module), *(name for name, child in module.named_modules() if child is output)]
+
+
+def _output(module: nn.Module) -> nn.Module | None:
+    find = getattr(module, "get_output_embeddings", None)
+    return find() if find is not None else None
+
+
 def _head(module: nn.Module) -> Iterable[str]:
     """The parts of a transformers model beside its base, without a language model's output layer."""
     base = getattr(module, "base_model_prefix", "")
     if not base or not hasattr(module, base):
         return
-    find = getattr(module, "get_output_embeddings", None)
-    output = find() if find is not None else None
+    output = _output(module)
     for name, child in module.named_children():
         if name != base and child is not output and any(True for _ in child.parameters()):
             yield name

@@ -37,6 +37,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=5e-4,
+        quantization=(4, 8),
         module_types=("Linear", "Conv1D", "Conv2d", "Embedding"),
     )
     yield MethodSpec(
@@ -47,6 +48,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=5e-4,
+        quantization=(4, 8),
         module_types=("Linear", "Conv1D", "Conv2d"),
     )
     yield MethodSpec(
@@ -57,6 +59,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=2e-3,
+        quantization=(4, 8),
         module_types=(
             "Linear",
             "Conv1D",
@@ -77,6 +80,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=2e-3,
+        quantization=(4, 8),
         module_types=("Linear", "Conv1D"),
     )
     yield MethodSpec(
@@ -87,6 +91,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=5e-3,
+        quantization=(4, 8),
         module_types=(
             "Linear",
             "Conv1D",

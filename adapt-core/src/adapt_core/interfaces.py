@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from adapt_core.units import bytes_text
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -183,14 +185,14 @@ class Task(Protocol):
         """
 
     def load_model(
-        self, info: Mapping[str, Any], path: Path | None = None, load_kwargs: Mapping[str, Any] | None = None
+        self, info: Mapping[str, Any], path: Path | None = None, quantizer: Quantizer | None = None
     ) -> Model:
         """Loads the model.
 
         Args:
             info: :attr:`Data.info`, of this run or read back from ``data.json``.
             path: a folder that a run saved a whole model in; None for the base model that the plan names.
-            load_kwargs: from the quantizer, for the library's loading function.
+            quantizer: gives arguments for the library's loading function; told which modules stay as they are.
         """
 
     def engine_inputs(self, data: Data, model: Model) -> Any:
@@ -264,16 +266,64 @@ class Phases(Protocol):
         """Parts of the report on the trained module."""
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What the weights of a model take, in bytes.
+
+    Attributes:
+        parameters: how many weights are quantized.
+        weights: what their codes take.
+        constants: what goes with them: the scale of every block, tables of codes.
+        rest: all other parameters and buffers.
+    """
+
+    parameters: int
+    weights: int
+    constants: int
+    rest: int
+
+    @property
+    def text(self) -> str:
+        """For a person."""
+        quantized = self.weights + self.constants
+        return (
+            f"{self.parameters:,} quantized weights take {bytes_text(quantized)} "
+            f"({8 * quantized / max(self.parameters, 1):.2f} bits each), the rest of the model {bytes_text(self.rest)}"
+        )
+
+
 class Quantizer(Protocol):
     """A quantizer: it acts before the weights exist, and after."""
 
     def __init__(self, options: Any) -> None: ...
 
-    def load_kwargs(self) -> Mapping[str, Any]:
-        """Arguments for the library's loading function."""
+    def load_kwargs(self, keep: Sequence[str]) -> Mapping[str, Any]:
+        """Arguments for the library's loading function.
+
+        Args:
+            keep: names of modules that are not to be quantized: the head and the output layer.
+
+        Raises:
+            AdaptError: this machine cannot do what the options ask for.
+        """
+
+    def load_code(self, keep: Sequence[str]) -> str:
+        """The same arguments as Python source, ``name=expression`` with what must be imported in full."""
 
     def prepare(self, model: Model) -> Model:
         """Makes a loaded quantized model ready for training."""
+
+    def dequantize(self, module: Module) -> Module:
+        """The same model of its library in float32 without quantized layers; may work in place."""
+
+    def tolerance(self) -> float | None:
+        """How far outputs may be from those of the dequantized model, as a share of the largest.
+
+        None where it computes otherwise than with dequantized weights.
+        """
+
+    def memory(self, module: Module) -> Memory:
+        """What a quantized model's weights take."""
 
 
 class Saver(Protocol):

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json
-from adapt_core.interfaces import Model, Task
+from adapt_core.interfaces import Model, Quantizer, Row, Task
 from adapt_core.plan import RunPlan, build_plan
 from adapt_core.registry import resolve
 from adapt_core.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    import numpy as np
 
-def load_artifact(folder: RunFolder) -> tuple[RunPlan, Task, Model, Mapping[str, Any]]:
+
+def load_artifact(folder: RunFolder, *, dequantized: bool = False) -> tuple[RunPlan, Task, Model, Mapping[str, Any]]:
     """The plan of a run, its task, the model in ``model/`` in evaluation mode, and ``data.json``.
+
+    Args:
+        folder: the run's.
+        dequantized: put the adapter on the quantized base's weights in float32, where the base is quantized.
 
     Raises:
         AdaptError: a file is missing, or a plugin of the run is not installed.
@@ -28,10 +35,48 @@ def load_artifact(folder: RunFolder) -> tuple[RunPlan, Task, Model, Mapping[str,
         model = task.load_model(info, path=folder.model)
     else:
         method = resolve(plan.method.spec.target)(plan.method.options)
-        base = task.load_model(info)
+        base = _base(plan, task, info, dequantized)
         model = base.with_module(method.load(base.module, folder.model, base.hints))
     model.module.eval()
     return plan, task, model, info
+
+
+def load_dequantized(folder: RunFolder, rows: Sequence[Row], quantized: np.ndarray) -> tuple[Model, np.ndarray, float]:
+    """The saved adapter of a run on its quantized base's weights in float32: what can be merged.
+
+    Args:
+        folder: the run's.
+        rows: real ones.
+        quantized: the outputs of the run's own model for them.
+
+    Returns:
+        The model, its outputs, and the largest absolute difference from ``quantized``.
+
+    Raises:
+        AdaptError: that is more than rounding, where the quantizer computes with the dequantized weights.
+    """
+    # From the files: layers of a quantizer may not keep what they were made from.
+    plan, task, model, _ = load_artifact(folder, dequantized=True)
+    assert plan.quantizer is not None
+    outputs = task.outputs(model, rows)
+    limit = resolve(plan.quantizer.spec.target)(plan.quantizer.options).tolerance()
+    difference, largest = float(abs(outputs - quantized).max()), max(float(abs(quantized).max()), 1.0)
+    if limit is not None and not difference <= limit * largest:
+        raise AdaptError(
+            f"Dequantizing the base changes outputs by up to {difference:.3g}, where the largest is {largest:.3g}; "
+            f"{limit * largest:.3g} would be rounding",
+            "Use the adapter on its quantized base instead. Please report this with the configuration.",
+        )
+    return model, outputs, difference
+
+
+def _base(plan: RunPlan, task: Task, info: Mapping[str, Any], dequantized: bool) -> Model:
+    """The model that the adapter of a run goes on, as the run had it."""
+    if plan.quantizer is None:
+        return task.load_model(info)
+    quantizer: Quantizer = resolve(plan.quantizer.spec.target)(plan.quantizer.options)
+    base = quantizer.prepare(task.load_model(info, quantizer=quantizer))
+    return base.with_module(quantizer.dequantize(base.module)) if dequantized else base
 
 
 def _require_readable(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from adapt_core.biases import require_own_biases
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.interfaces import Model
+from adapt_core.loading import load_dequantized
 from adapt_core.quiet import quiet_libraries
 from adapt_core.registry import resolve
 from adapt_core.tolerance import tolerance_for
@@ -27,7 +28,8 @@ def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
 
     Returns:
         ``output``, the largest absolute ``difference`` of outputs before and after, the ``largest_output`` and the
-        ``tolerance`` as a share of it.
+        ``tolerance`` as a share of it; where the base is quantized, also ``difference_from_quantized``, that of
+        dequantizing it, on whose weights the adapter is merged.
 
     Raises:
         UsageError: there is nothing to merge, or the folder is taken.
@@ -45,9 +47,13 @@ def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
     data = run.task.load_split(None, None, run.info) if run.info.get("evaluation") else run.task.load_data()
     rows = run.task.probe_rows(data)
     before = run.task.outputs(run.model, rows)
-    limit = tolerance_for(run.model.module)
+    found: dict[str, Any] = {}
+    model = run.model
+    if run.plan.quantizer is not None:
+        model, before, found["difference_from_quantized"] = load_dequantized(run.folder, rows, before)
+    limit = tolerance_for(model.module)
     method = resolve(spec.target)(run.plan.method.options)
-    merged = run.model.with_module(method.merge(run.model.module))
+    merged = model.with_module(method.merge(model.module))
     try:
         _write(merged, output)
         after = run.task.outputs(run.task.load_model(run.info, path=output), rows)
@@ -61,7 +67,8 @@ def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
     except BaseException:  # whatever it was, no half of a model is left; raised again
         shutil.rmtree(output, ignore_errors=True)
         raise
-    return {"output": str(output), "difference": difference, "largest_output": largest, "tolerance": limit}
+    found |= {"output": str(output), "difference": difference, "largest_output": largest, "tolerance": limit}
+    return found
 
 
 def _write(model: Model, output: Path) -> None:

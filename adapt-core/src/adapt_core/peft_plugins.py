@@ -35,11 +35,13 @@ TESTED: dict[str, dict[str, Any]] = {
         "summary": "Learned vectors that rescale keys, values and inner activations (Liu et al. 2022, "
         "arXiv:2205.05638).",
         "learning_rate": 5e-3,
+        "quantization": (4, 8),
         "module_types": WITH_CONV,
     },
     "vera": {
         "summary": "Shared random matrices with learned vectors (Kopiczko et al. 2023, arXiv:2310.11454).",
         "learning_rate": 5e-3,
+        "quantization": (4, 8),
         "module_types": LINEAR,
     },
     "loha": {
@@ -55,6 +57,7 @@ TESTED: dict[str, dict[str, Any]] = {
     "oft": {
         "summary": "Orthogonal transformations in blocks (Qiu et al. 2023, arXiv:2306.07280).",
         "learning_rate": 1e-3,
+        "quantization": (4, 8),
         "module_types": LINEAR,
     },
     "boft": {

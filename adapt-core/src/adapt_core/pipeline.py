@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from adapt_core.environment import describe_environment, peak_memory_bytes
@@ -38,9 +39,10 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         data = task.load_data()
         require_same_data(folder, data)
     with watch("load", "Loading the model"):
-        model = task.load_model(data.info, load_kwargs=quantizer.load_kwargs() if quantizer else None)
+        model = task.load_model(data.info, quantizer=quantizer)
     with watch("prepare", "Applying the method"):
         model = quantizer.prepare(model) if quantizer else model
+        memory = quantizer.memory(model.module) if quantizer else None
         model = model.with_module(method.apply(model.module, model.hints))
         inputs = task.engine_inputs(data, model)
         parameters = count_parameters(model.module)
@@ -49,6 +51,8 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         write_json(folder.environment, describe_environment())
         write_json(folder.data, data.info)
         progress.show(task.preview(data), parameters)
+        if memory:
+            progress.notice(f"Memory: {memory.text}")
 
     trained, evaluated, saved = None, None, None
     if plan.training.do_train:
@@ -64,7 +68,12 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
             saved = save(plan, folder, task, method, model, data, watch)
     world.barrier()
     result = _result(trained, evaluated)
-    result |= {"parameters": parameters, "timing_s": watch.seconds, "peak_memory_bytes": peak_memory_bytes()}
+    result |= {
+        "parameters": parameters,
+        "memory": asdict(memory) if memory else None,
+        "timing_s": watch.seconds,
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
     result |= saved or {"artifact": None, "export": None}
     if world.is_main:
         _finish(folder, result, [*(task.sections(evaluated, data) if evaluated else ()), *own])

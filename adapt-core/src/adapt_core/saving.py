@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json, write_text
 from adapt_core.interfaces import Data, Method, Model, Task
+from adapt_core.loading import load_dequantized
 from adapt_core.plan import RunPlan
 from adapt_core.registry import resolve
 from adapt_core.run_folder import RunFolder
@@ -28,13 +30,14 @@ def save(
 
     Returns:
         ``artifact`` and ``export`` (paths within the run folder; the latter may be None) and ``reload_difference``,
-        the largest absolute difference of outputs of each.
+        the largest absolute difference of outputs of each; with an export of a quantized base also
+        ``difference_from_quantized``, that of dequantizing it.
 
     Raises:
         AdaptError: something saved gives other outputs than the trained model, with the numbers.
     """
     rows = task.probe_rows(data)
-    expected = task.outputs(model, rows)
+    expected = {folder.model.name: task.outputs(model, rows)}
     method.save(model.module, folder.model)
     if model.processor is not None:
         model.processor.save_pretrained(folder.model)
@@ -42,13 +45,18 @@ def save(
     # Before the export, for which a saver may change the model's precision.
     limit = tolerance_for(model.module)
     export = None
+    found: dict[str, Any] = {}
     if plan.saver is not None:
         folder.export.mkdir(exist_ok=True)
         saver = resolve(plan.saver.spec.target)(plan.saver.options)
+        if plan.quantizer is not None:
+            quantized = expected[folder.model.name]
+            model, expected[folder.export.name], difference = load_dequantized(folder, rows, quantized)
+            found["difference_from_quantized"] = difference
         export = saver.save(model.with_module(method.merge(model.module)), folder.export)
     with watch("verify", "Loading what was saved in a new process"):
         differences = _differences(folder, rows, expected, export)
-    scale = max(float(np.abs(expected).max()), 1.0)
+    scale = max(float(np.abs(expected[folder.model.name]).max()), 1.0)
     for name, difference in differences.items():
         if difference is None or difference > limit * scale:
             shown = "are not finite" if difference is None else f"differ by up to {difference:.3g}"
@@ -61,18 +69,21 @@ def save(
         "artifact": folder.model.name,
         "export": export and str(export.relative_to(folder.path)),
         "reload_difference": differences,
+        **found,
     }
 
 
-def _differences(folder: RunFolder, rows: Any, expected: np.ndarray, export: Path | None) -> dict[str, float | None]:
+def _differences(
+    folder: RunFolder, rows: Any, expected: Mapping[str, np.ndarray], export: Path | None
+) -> dict[str, float | None]:
     """Largest absolute difference of outputs by what was loaded, from a process that knows only the run folder.
 
-    None where outputs are not finite.
+    What is loaded is compared with the outputs expected of it, or of ``model/``. None where outputs are not finite.
     """
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         write_json(scratch / "rows.json", {"rows": list(rows), "export": str(export) if export else None})
-        np.save(scratch / "expected.npy", expected, allow_pickle=False)
+        np.savez(scratch / "expected.npz", **expected)
         # -P: no module is to come from the folder in which the command happens to run.
         command = [sys.executable, "-P", "-m", "adapt_core.verify", str(folder.path), str(scratch)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

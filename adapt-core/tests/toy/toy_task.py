@@ -39,9 +39,10 @@ class Toy:
     def load_split(self, source, split, info):
         return Data(None, self.load_data().evaluation, {**info, "evaluation": "split validation"})
 
-    def load_model(self, info, path=None, load_kwargs=None):
+    def load_model(self, info, path=None, quantizer=None):
+        further = quantizer.load_kwargs(["classifier"]) if quantizer else {}
         module, loaded = AutoModelForSequenceClassification.from_pretrained(
-            path or self.plan.model.path, num_labels=2, output_loading_info=True, **(load_kwargs or {})
+            path or self.plan.model.path, num_labels=2, output_loading_info=True, **further
         )
         return Model(module, None, hints_for(module, loaded["missing_keys"], self.plan.train_head))
 

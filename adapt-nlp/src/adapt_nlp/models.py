@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from adapt_core.architecture import hints_for
+from adapt_core.architecture import head_and_output, hints_for
 from adapt_core.config import ModelOptions
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Model
+from adapt_core.interfaces import Model, Quantizer
 
 LONGEST = 512
 """Tokens of a text where neither the configuration nor the model sets a limit."""
@@ -42,7 +43,7 @@ def load_model(
     path: Path | None = None,
     train_head: bool | None = None,
     config: Mapping[str, Any],
-    load_kwargs: Mapping[str, Any] | None = None,
+    quantizer: Quantizer | None = None,
 ) -> Model:
     """A model of transformers with its hints: which of its modules are the head, and which are fresh.
 
@@ -53,7 +54,7 @@ def load_model(
         path: a saved whole model to load instead of the one in ``options``.
         train_head: passed on in the hints.
         config: values to set in the model's configuration.
-        load_kwargs: further arguments of ``from_pretrained``.
+        quantizer: of the base; the head and the output layer stay as they are.
 
     Raises:
         AdaptError: the model cannot be loaded, or the checkpoint has no weights for most of it.
@@ -63,8 +64,9 @@ def load_model(
         settings = AutoConfig.from_pretrained(source, **config)
         if settings.pad_token_id is None:
             settings.pad_token_id = tokenizer.pad_token_id
+        further = quantizer.load_kwargs(kept_whole(auto_class, settings)) if quantizer else {}
         module, loaded = auto_class.from_pretrained(
-            source, config=settings, ignore_mismatched_sizes=True, output_loading_info=True, **(load_kwargs or {})
+            source, config=settings, ignore_mismatched_sizes=True, output_loading_info=True, **further
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise _unloadable("model", options, source, error) from error
@@ -112,6 +114,12 @@ def model_source(options: ModelOptions, path: Path | None = None) -> str:
     if path is not None:
         return str(path)
     return str(Path(options.path).expanduser().resolve()) if options.path else options.source
+
+
+def kept_whole(auto_class: Any, settings: Any) -> list[str]:
+    """The modules of a model that a quantizer leaves alone, found without making its weights."""
+    with torch.device("meta"):
+        return head_and_output(auto_class.from_config(settings))
 
 
 def _require_pretrained(module: PreTrainedModel, model: Model, reshaped: set[str], source: str) -> None:

@@ -20,7 +20,7 @@ def merge(run: str, output: str | None, as_json: bool) -> None:
     """Merge the adapter that the finished run in the folder RUN saved into its base model.
 
     The result is an ordinary model of its library, in a folder of its own; it is loaded from there and its outputs are
-    compared with the adapter's. The run itself is left as it is.
+    compared with the adapter's; a quantized base is dequantized first. The run itself is left as it is.
     """
     from adapt_core import api
 
@@ -35,5 +35,10 @@ def merge(run: str, output: str | None, as_json: bool) -> None:
             ("merged model", found["output"]),
             ("largest difference of outputs", f"{found['difference']:.3g}"),
             ("largest output", f"{found['largest_output']:.3g}"),
+            *(
+                [("largest difference from the quantized model", f"{found['difference_from_quantized']:.3g}")]
+                if "difference_from_quantized" in found
+                else []
+            ),
         ],
     )

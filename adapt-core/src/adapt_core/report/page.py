@@ -143,6 +143,11 @@ def _costs(result: Mapping[str, Any]) -> list[Fact]:
         facts.append(Fact("steps", number_text(result["steps"])))
     for name, value in _of(result, "throughput").items():
         facts.append(Fact(readable(name), number_text(value, digits=3)))
+    if memory := _of(result, "memory"):
+        quantized = memory["weights"] + memory["constants"]
+        facts.append(
+            Fact("quantized weights", bytes_text(quantized), f"{8 * quantized / memory['parameters']:.2f} bits each")
+        )
     if result.get("peak_memory_bytes"):
         facts.append(Fact("peak memory", bytes_text(result["peak_memory_bytes"])))
     if result.get("artifact"):

@@ -12,5 +12,6 @@ A method's::
 
 from adapt_core.testing.method import MethodContract
 from adapt_core.testing.models import MODELS, Tiny
+from adapt_core.testing.quantizer import QuantizerContract
 
-__all__ = ["MODELS", "MethodContract", "Tiny"]
+__all__ = ["MODELS", "MethodContract", "QuantizerContract", "Tiny"]

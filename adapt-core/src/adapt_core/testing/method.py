@@ -59,7 +59,7 @@ class MethodContract:
         self._trains_its_own_parameters_only(tiny, adapted)
         self._learns(tiny, adapted, method)
         self._leaves_the_rest_alone(tiny, adapted, frozen)
-        expected = _outputs(tiny, adapted)
+        expected = outputs_of(tiny, adapted)
         self._reloads(tiny, adapted, method, tmp_path, expected)
         self._merges_as_declared(adapted, method, tiny, expected)
 
@@ -71,8 +71,8 @@ class MethodContract:
         assert all(torch.equal(first[name], second[name]) for name in first), "not the same with the same seed"
 
     def _starts_as_declared(self, tiny: Tiny) -> None:
-        before = _outputs(tiny, tiny.seeded())
-        after = _outputs(tiny, self._adapted(tiny)[0])
+        before = outputs_of(tiny, tiny.seeded())
+        after = outputs_of(tiny, self._adapted(tiny)[0])
         same = before.shape == after.shape and torch.allclose(before, after, atol=1e-4)
         assert same == self._spec().identity, f"identity is declared {self._spec().identity}"
 
@@ -127,7 +127,7 @@ class MethodContract:
         extra = [name for name in saved if _plain(name) in base - trained]
         assert not extra, f"the adapter's file holds weights of the base: {extra}"
         again = method.load(tiny.seeded(), folder / "saved", self._hints(tiny, tiny.seeded())).eval()
-        assert torch.allclose(_outputs(tiny, again), expected, atol=1e-5), "other outputs after loading"
+        assert torch.allclose(outputs_of(tiny, again), expected, atol=1e-5), "other outputs after loading"
 
     def _merges_as_declared(self, adapted: nn.Module, method: Method, tiny: Tiny, expected: Tensor) -> None:
         if not self._spec().merges:
@@ -138,7 +138,7 @@ class MethodContract:
         names = {type(module).__module__.partition(".")[0] for module in merged.modules()}
         assert not names & {"peft", "adapt_core"}, "the merged model still holds adapter layers"
         scale = max(float(expected.abs().max()), 1.0)
-        difference = float((_outputs(tiny, merged) - expected).abs().max())
+        difference = float((outputs_of(tiny, merged) - expected).abs().max())
         assert difference < 1e-4 * scale, f"merging changes outputs by {difference}"
 
     # ---- helpers --------------------------------------------------------------------------------------------------
@@ -160,7 +160,8 @@ class MethodContract:
         return method.apply(module, self._hints(tiny, module)).eval(), method
 
 
-def _outputs(tiny: Tiny, module: nn.Module) -> Tensor:
+def outputs_of(tiny: Tiny, module: nn.Module) -> Tensor:
+    """Logits for a model's batch, in evaluation mode."""
     module.eval()
     with torch.no_grad():
         return cast(Tensor, module(**tiny.batch()).logits)

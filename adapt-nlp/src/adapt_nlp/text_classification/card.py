@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
 from adapt_core.plan import RunPlan
-from adapt_nlp.models import model_source
+from adapt_core.registry import resolve
+from adapt_nlp.models import kept_whole, model_source
 
 ADAPTER = """\
-from peft import PeftModel
+{imports}from peft import PeftModel
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 folder = "."  # this folder
 labels = {labels!r}
 base = AutoModelForSequenceClassification.from_pretrained(
-    {base!r}, num_labels=len(labels), id2label=dict(enumerate(labels))
+    {base!r}, num_labels=len(labels), id2label=dict(enumerate(labels)){further}
 )
 model = PeftModel.from_pretrained(base, folder).eval()
 tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -59,7 +62,15 @@ def card(plan: RunPlan, info: Mapping[str, Any], folder: Path) -> str:
     else:
         library, code = "adapt-core", OWN
     example = '["a text"], ["its partner"]' if info["columns"]["text_pair"] else '["a text"]'
-    code = code.format(example=example, labels=list(info["label_names"]), base=base, method=plan.method.spec.name)
+    quantized = _quantized(plan, info) if library == "peft" else ""
+    code = code.format(
+        imports="import torch\nimport transformers\n" if quantized else "",
+        further=f", {quantized}" if quantized else "",
+        example=example,
+        labels=list(info["label_names"]),
+        base=base,
+        method=plan.method.spec.name,
+    )
     return "\n".join(
         [
             "---",
@@ -79,3 +90,13 @@ def card(plan: RunPlan, info: Mapping[str, Any], folder: Path) -> str:
             "",
         ]
     )
+
+
+def _quantized(plan: RunPlan, info: Mapping[str, Any]) -> str:
+    """The arguments that load the base as the run had it, as Python source; empty where it is not quantized."""
+    if plan.quantizer is None:
+        return ""
+    settings = AutoConfig.from_pretrained(model_source(plan.model), num_labels=len(info["label_names"]))
+    keep = kept_whole(AutoModelForSequenceClassification, settings)
+    code: str = resolve(plan.quantizer.spec.target)(plan.quantizer.options).load_code(keep)
+    return code

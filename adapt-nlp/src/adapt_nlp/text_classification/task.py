@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, DataCollatorWithPad
 
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Data, Evaluated, Model, Row, Section
+from adapt_core.interfaces import Data, Evaluated, Model, Quantizer, Row, Section
 from adapt_core.plan import RunPlan
 from adapt_nlp.data.classification import LabelledTexts, load_classification_data, load_split
 from adapt_nlp.data.inputs import read_inputs
@@ -55,7 +55,7 @@ class TextClassification:
         return Data(None, rows, {**info, "evaluation": name})
 
     def load_model(
-        self, info: Mapping[str, Any], path: Path | None = None, load_kwargs: Mapping[str, Any] | None = None
+        self, info: Mapping[str, Any], path: Path | None = None, quantizer: Quantizer | None = None
     ) -> Model:
         """The classifier with one output a label, and its tokenizer, which carries the length that texts are cut to.
 
@@ -75,7 +75,7 @@ class TextClassification:
                 "label2id": {name: index for index, name in enumerate(names)},
                 "problem_type": "single_label_classification",
             },
-            load_kwargs=load_kwargs,
+            quantizer=quantizer,
         )
         trained = self.plan.training.do_train and self.plan.train_head is not False
         if path is None and not trained and not model.hints.fresh:

@@ -1,0 +1,102 @@
+"""What a quantizer and the methods on it promise, as tests to inherit."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from adapt_core.architecture import head_and_output, hints_for
+from adapt_core.interfaces import Method, Model, Quantizer
+from adapt_core.kinds import Kind
+from adapt_core.registry import Registry
+from adapt_core.testing.method import MethodContract, outputs_of
+from adapt_core.testing.models import MODELS, Tiny
+from adapt_core.validate import validate_options
+
+
+class QuantizerContract(MethodContract):
+    """Holds a method on a base of a quantizer to what :class:`MethodContract` asks, and the quantizer to its own part.
+
+    The head and the output layer stay whole, what was saved loads onto a base that is quantized anew, and merges into
+    the dequantized one, whose outputs are the quantized one's where the quantizer says so.
+
+    Attributes:
+        quantizer: the plugin's name.
+        quantizer_options: its options, as in a configuration.
+    """
+
+    quantizer: ClassVar[str]
+    quantizer_options: ClassVar[Mapping[str, Any]] = {}
+
+    @pytest.fixture(params=list(MODELS))
+    def tiny(self, request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+        """Every tiny model in turn, quantized."""
+        registry = Registry.load()
+        entry = registry.get(Kind.QUANTIZER, self.quantizer)
+        options = validate_options(
+            registry.options(entry.spec), dict(self.quantizer_options), f"quantizer {self.quantizer}"
+        )
+        return QuantizedTiny(MODELS[request.param], registry.load_target(entry)(options))
+
+    def test_the_method_claims_the_width(self) -> None:
+        """A configuration with both is accepted, as it is for no method that does not claim it."""
+        bits = Registry.load().get(Kind.QUANTIZER, self.quantizer).spec.bits  # type: ignore[attr-defined]
+        assert bits in self._spec().quantization
+
+    def test_the_head_and_the_output_layer_stay_whole(self, tiny: Any) -> None:
+        """And the weights that are measured are all there are."""
+        if tiny.name not in self.works_on:
+            pytest.skip("nothing of it is quantized")
+        plain, quantized = tiny.tiny.seeded(), tiny.seeded()
+        for name in head_and_output(plain):
+            before, after = plain.get_submodule(name).state_dict(), quantized.get_submodule(name).state_dict()
+            assert all(torch.equal(before[key], after[key]) for key in before), f"{name} was quantized"
+        memory = tiny.quantizer.memory(quantized)
+        assert memory.parameters > 0
+        whole = sum(each.numel() for each in plain.parameters())
+        rest = sum(each.numel() for each in quantized.parameters() if each.is_floating_point())
+        assert memory.parameters + rest == whole, "some weights are neither quantized nor left whole"
+
+    def _merges_as_declared(self, adapted: nn.Module, method: Method, tiny: Any, expected: Tensor) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            method.save(adapted, Path(folder))
+            base = tiny.dequantized()
+            loaded = method.load(base, Path(folder), self._hints(tiny, base)).eval()
+        reference = outputs_of(tiny, loaded)
+        limit = tiny.quantizer.tolerance()
+        if limit is not None:
+            scale = max(float(expected.abs().max()), 1.0)
+            difference = float((reference - expected).abs().max())
+            assert difference <= limit * scale, f"dequantizing changes outputs by {difference}"
+        super()._merges_as_declared(loaded, method, tiny, reference)
+
+
+@dataclass(frozen=True)
+class QuantizedTiny:
+    """A tiny model whose base is quantized as it is loaded; otherwise as :class:`~adapt_core.testing.models.Tiny`."""
+
+    tiny: Tiny
+    quantizer: Quantizer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.tiny, name)
+
+    def seeded(self, seed: int = 0) -> nn.Module:
+        """The model with the weights of a seed, quantized, in evaluation mode."""
+        plain: Any = self.tiny.seeded(seed)
+        with tempfile.TemporaryDirectory() as folder:
+            plain.save_pretrained(folder)
+            module = type(plain).from_pretrained(folder, **self.quantizer.load_kwargs(head_and_output(plain)))
+        model = self.quantizer.prepare(Model(module, None, hints_for(module)))
+        return model.module.eval()  # type: ignore[no-any-return]
+
+    def dequantized(self) -> nn.Module:
+        """The quantized model back in float32."""
+        return self.quantizer.dequantize(self.seeded()).eval()  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""The quantizers of bitsandbytes, through transformers."""

@@ -1,0 +1,88 @@
+"""The layers of bitsandbytes: back to ordinary ones, and what they take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
+from bitsandbytes.nn import Linear4bit, Linear8bitLt
+from torch import Tensor, nn
+
+from adapt_core.interfaces import Memory
+
+
+def dequantized(layer: nn.Module) -> nn.Module | None:
+    """An ordinary layer in float32 with the weights that a quantized one stands for; None for any other.
+
+    It is of the kind that transformers quantized: linear, or ``Conv1D`` with its weight of shape (in, out).
+    """
+    from transformers.pytorch_utils import Conv1D
+
+    if not isinstance(layer, Linear4bit | Linear8bitLt):
+        return None
+    weight = _weight(layer).float()
+    out_features, in_features = weight.shape
+    plain: nn.Module
+    if issubclass(getattr(layer, "source_cls", nn.Linear), Conv1D):
+        plain = Conv1D(out_features, in_features)
+        weight = weight.T.contiguous()
+    else:
+        plain = nn.Linear(in_features, out_features, bias=layer.bias is not None, device="meta")
+    plain.weight = nn.Parameter(weight, requires_grad=False)
+    if layer.bias is not None:
+        plain.bias = nn.Parameter(layer.bias.detach().float(), requires_grad=False)
+    return plain.train(layer.training)
+
+
+def halve_unquantized(module: nn.Module) -> None:
+    """Makes weights float16 that are quantized only for a product (``llm_int8_has_fp16_weight``)."""
+    for layer in module.modules():
+        if isinstance(layer, Linear8bitLt) and layer.weight.dtype == torch.float32:
+            layer.weight.data = layer.weight.data.half()
+
+
+def measure(module: nn.Module) -> Memory:
+    """Bytes of a model's tensors; what two modules share counts once."""
+    parameters = weights = constants = 0
+    quantized: set[int] = set()
+    for layer in module.modules():
+        if not isinstance(layer, Linear4bit | Linear8bitLt) or id(layer.weight) in quantized:
+            continue
+        weight: Any = layer.weight
+        quantized.add(id(weight))
+        parameters += layer.in_features * layer.out_features
+        weights += weight.nbytes
+        constants += sum(each.nbytes for each in _constants(layer))
+    everything = {id(each): each for each in (*module.parameters(), *module.buffers())}
+    rest = sum(each.nbytes for key, each in everything.items() if key not in quantized)
+    return Memory(parameters, weights, constants, rest)
+
+
+def _weight(layer: Linear4bit | Linear8bitLt) -> Tensor:
+    """The weights, of shape (out, in)."""
+    weight: Any = layer.weight
+    if isinstance(layer, Linear4bit):
+        return dequantize_4bit(weight.data, weight.quant_state)
+    if weight.dtype != torch.int8:  # llm_int8_has_fp16_weight: nothing is quantized until a product is made
+        return weight.detach()
+    return int8_vectorwise_dequant(weight.data, _scales(layer))
+
+
+def _scales(layer: Linear8bitLt) -> Tensor:
+    """One a row. The first call of a layer moves them from its weight to its state."""
+    weight: Any = layer.weight
+    scales: Tensor = layer.state.SCB if layer.state.SCB is not None else weight.SCB
+    return scales
+
+
+def _constants(layer: Linear4bit | Linear8bitLt) -> list[Tensor]:
+    """What is kept beside the codes: scales, their own scales and offset, tables of codes."""
+    weight: Any = layer.weight
+    if isinstance(layer, Linear8bitLt):
+        return [_scales(layer)] if weight.dtype == torch.int8 else []
+    state = weight.quant_state
+    kept = [state.absmax, state.code]
+    if state.nested:
+        kept += [state.offset, state.state2.absmax, state.state2.code]
+    return kept

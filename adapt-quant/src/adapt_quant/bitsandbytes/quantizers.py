@@ -1,0 +1,150 @@
+"""The quantizers: their arguments for transformers, and the way back."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import BitsAndBytesConfig
+
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Memory, Model
+from adapt_quant.bitsandbytes.layers import dequantized, halve_unquantized, measure
+from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions
+
+ROUNDING = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+"""Largest difference of outputs by rounding, as a share of the largest output, by what a layer computes in."""
+
+MARKS = (
+    "is_loaded_in_4bit",
+    "is_loaded_in_8bit",
+    "is_quantized",
+    "quantization_method",
+    "hf_quantizer",
+    "hf_device_map",
+)
+"""What transformers leaves on a quantized model; libraries take it for one as long as they are there."""
+
+
+class BitsAndBytes(ABC):
+    """What both widths share."""
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+        # One line for every product of matrices, to say what its paper says: inputs are cast to 16 bits.
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Arguments of ``BitsAndBytesConfig``, but for the modules that stay as they are."""
+
+    @abstractmethod
+    def tolerance(self) -> float | None:
+        """How far outputs may be from those of the dequantized model, as a share of the largest."""
+
+    def load_kwargs(self, keep: Sequence[str]) -> Mapping[str, Any]:
+        """``dtype``, ``quantization_config`` and ``device_map`` for ``from_pretrained``.
+
+        What is not quantized is float32, in which small updates do not vanish.
+
+        Raises:
+            AdaptError: layers are to be kept on the CPU where there is no GPU.
+        """
+        settings = BitsAndBytesConfig(**self._settings(keep))  # type: ignore[no-untyped-call]
+        return {"dtype": torch.float32, "quantization_config": settings, "device_map": self._device_map()}
+
+    def load_code(self, keep: Sequence[str]) -> str:
+        """The same as Python source."""
+        given = ", ".join(f"{name}={value!r}" for name, value in self._settings(keep).items())
+        return f"dtype=torch.float32, quantization_config=transformers.BitsAndBytesConfig({given})"
+
+    def prepare(self, model: Model) -> Model:
+        """Makes weights that stay whole until a product is made float16.
+
+        Raises:
+            AdaptError: the model has no layer to quantize.
+        """
+        if not self.memory(model.module).parameters:
+            raise AdaptError(
+                f"{type(model.module).__name__} has no linear layer outside its head and skip_modules: nothing was "
+                "quantized",
+                "Leave the quantizer out.",
+            )
+        halve_unquantized(model.module)
+        return model
+
+    def dequantize(self, module: nn.Module) -> nn.Module:
+        """The model with ordinary layers in float32, in place."""
+        for name, layer in list(module.named_modules()):
+            if (plain := dequantized(layer)) is not None:
+                module.set_submodule(name, plain)
+        for mark in MARKS:
+            if mark in vars(module):
+                delattr(module, mark)
+        config: Any = module.config
+        if hasattr(config, "quantization_config"):
+            del config.quantization_config
+        return module.float()
+
+    def memory(self, module: nn.Module) -> Memory:
+        """What the weights take: measured on the tensors that are there."""
+        return measure(module)
+
+    def _settings(self, keep: Sequence[str]) -> dict[str, Any]:
+        kept = list(dict.fromkeys([*keep, *self.options.skip_modules]))
+        return {**self.settings(), "llm_int8_skip_modules": kept}
+
+    def _device_map(self) -> Any:
+        return {"": torch.cuda.current_device() if torch.cuda.is_available() else "cpu"}
+
+
+class FourBit(BitsAndBytes):
+    """4 bits: NF4 or FP4."""
+
+    options: FourBitOptions
+
+    def settings(self) -> dict[str, Any]:
+        """As in the class above."""
+        return {
+            "load_in_4bit": True,
+            "bnb_4bit_compute_dtype": self.options.compute_dtype,
+            "bnb_4bit_quant_type": self.options.quant_type,
+            "bnb_4bit_use_double_quant": self.options.double_quant,
+        }
+
+    def tolerance(self) -> float | None:
+        """Rounding in the dtype that layers compute in: weights are dequantized for every product."""
+        return ROUNDING[self.options.compute_dtype]
+
+
+class EightBit(BitsAndBytes):
+    """8 bits: LLM.int8()."""
+
+    options: EightBitOptions
+
+    def settings(self) -> dict[str, Any]:
+        """As in the class above."""
+        return {
+            "load_in_8bit": True,
+            "llm_int8_threshold": self.options.threshold,
+            "llm_int8_enable_fp32_cpu_offload": self.options.enable_fp32_cpu_offload,
+            "llm_int8_has_fp16_weight": self.options.has_fp16_weight,
+        }
+
+    def tolerance(self) -> float | None:
+        """None: it quantizes the inputs of its layers too, which no dequantized weight makes up for."""
+        return None
+
+    def _device_map(self) -> Any:
+        if not self.options.enable_fp32_cpu_offload:
+            return super()._device_map()
+        if not torch.cuda.is_available():
+            raise AdaptError(
+                "quantization.enable_fp32_cpu_offload: there is no GPU here from which layers could be kept away",
+                "Leave it out: without a GPU every layer is on the CPU, in 8 bits.",
+            )
+        return "auto"

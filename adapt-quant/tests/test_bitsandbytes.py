@@ -1,0 +1,163 @@
+"""The quantizers against the published codes, and what they take against arithmetic."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from adapt_core.architecture import head_and_output, hints_for
+from adapt_core.errors import AdaptError, ConfigError
+from adapt_core.interfaces import Model
+from adapt_core.kinds import Kind
+from adapt_core.registry import Registry
+from adapt_core.testing import MODELS
+from adapt_core.validate import validate_options
+
+# Dettmers et al. 2023 (arXiv 2305.14314), appendix E.
+NF4 = [
+    -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
+    -0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0,
+    0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+    0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
+]  # fmt: skip
+
+
+def quantizer(name: str, **options: Any) -> Any:
+    registry = Registry.load()
+    entry = registry.get(Kind.QUANTIZER, name)
+    return registry.load_target(entry)(validate_options(registry.options(entry.spec), options, name))
+
+
+def quantized(module: Any, folder: Path, name: str, **options: Any) -> tuple[Any, Any]:
+    """A model after quantizing it, and the quantizer."""
+    module.save_pretrained(folder)
+    using = quantizer(name, **options)
+    again = type(module).from_pretrained(folder, **using.load_kwargs(head_and_output(module)))
+    return using.prepare(Model(again, None, hints_for(again))).module, using
+
+
+def llama(width: int = 1024) -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    settings: Any = LlamaConfig
+    return LlamaForCausalLM(
+        settings(
+            vocab_size=100,
+            hidden_size=width,
+            intermediate_size=2 * width,
+            num_hidden_layers=1,
+            num_attention_heads=8,
+            num_key_value_heads=8,
+            tie_word_embeddings=False,
+        )
+    )
+
+
+def test_nf4_takes_the_nearest_of_the_published_codes_times_the_largest_of_its_block(tmp_path: Path) -> None:
+    plain = llama(64)
+    module, using = quantized(plain, tmp_path, "bnb_4bit", compute_dtype="float32")
+    weight = plain.model.layers[0].mlp.up_proj.weight.detach()
+    blocks = weight.reshape(-1, 64)
+    scales = blocks.abs().max(dim=1, keepdim=True).values
+    codes = torch.tensor(NF4)
+    nearest = codes[((blocks / scales).unsqueeze(-1) - codes).abs().argmin(dim=-1)] * scales
+    found = using.dequantize(module).model.layers[0].mlp.up_proj.weight
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, nearest.reshape(weight.shape), atol=1e-6)
+
+
+def test_eight_bits_are_whole_numbers_times_the_largest_of_the_row(tmp_path: Path) -> None:
+    plain = llama(64)
+    module, using = quantized(plain, tmp_path, "bnb_8bit")
+    weight = plain.model.layers[0].mlp.up_proj.weight.detach()
+    # The library rounds the weights to float16 before it quantizes them.
+    rows = weight.half().float()
+    scales = rows.abs().max(dim=1, keepdim=True).values
+    found = using.dequantize(module).model.layers[0].mlp.up_proj.weight
+    steps = found * 127 / scales
+    assert torch.allclose(steps, steps.round(), atol=1e-3)
+    assert float((steps - rows * 127 / scales).abs().max()) < 0.5 + 1e-2
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "bits"),
+    [
+        # 4 bits of code, and a scale of 32 bits for every 64 weights.
+        ("bnb_4bit", {}, 4 + 32 / 64),
+        # The scales in 8 bits, with one of 32 bits for every 256 of them.
+        ("bnb_4bit", {"double_quant": True}, 4 + 8 / 64 + 32 / (64 * 256)),
+        # A whole number of 8 bits, and a scale of 32 bits for every row: 1024 weights, and 2048 in one layer of seven.
+        ("bnb_8bit", {}, 8 + 32 * (4 * 1024 + 2 * 2048 + 1024) / (4 * 1024**2 + 3 * 2 * 1024**2)),
+        ("bnb_8bit", {"has_fp16_weight": True}, 16),
+    ],
+)
+def test_the_memory_is_that_of_the_closed_form(name: str, options: dict[str, Any], bits: float, tmp_path: Path) -> None:
+    module, using = quantized(llama(), tmp_path, name, **options)
+    memory = using.memory(module)
+    assert memory.parameters == 4 * 1024**2 + 3 * 2 * 1024**2
+    assert 8 * (memory.weights + memory.constants) / memory.parameters == pytest.approx(bits, rel=0.01)
+    # Two embeddings of 100 rows, three norms; all in 32 bits.
+    assert memory.rest == pytest.approx(4 * (2 * 100 * 1024 + 3 * 1024), rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["bnb_4bit", "bnb_8bit"])
+def test_transposed_layers_are_as_they_were_after_dequantizing(name: str, tmp_path: Path) -> None:
+    """GPT-2's layers hold (in, out); a merged model that held (out, in) would load wrong, or not at all."""
+    settings: Any = GPT2Config
+    torch.manual_seed(0)
+    plain = GPT2LMHeadModel(settings(vocab_size=60, n_embd=64, n_layer=1, n_head=2, n_positions=16)).eval()
+    module, using = quantized(plain, tmp_path / "plain", name)
+    again = using.dequantize(module)
+    before, after = plain.state_dict(), again.state_dict()
+    assert {key: value.shape for key, value in after.items()} == {key: value.shape for key, value in before.items()}
+    assert type(again.transformer.h[0].mlp.c_fc) is type(plain.transformer.h[0].mlp.c_fc)
+    largest = float(before["transformer.h.0.mlp.c_fc.weight"].abs().max())
+    assert torch.allclose(
+        after["transformer.h.0.mlp.c_fc.weight"], before["transformer.h.0.mlp.c_fc.weight"], atol=0.16 * largest
+    )
+    again.save_pretrained(tmp_path / "dequantized")
+    loaded = GPT2LMHeadModel.from_pretrained(tmp_path / "dequantized").eval()
+    assert not getattr(loaded, "is_quantized", False)
+    ids = torch.tensor([[1, 2, 3]])
+    with torch.no_grad():
+        assert torch.allclose(loaded(ids).logits, again.eval()(ids).logits, atol=1e-6)
+
+
+def test_skipped_modules_stay_whole(tmp_path: Path) -> None:
+    module, _ = quantized(llama(64), tmp_path, "bnb_4bit", skip_modules=["up_proj"])
+    assert type(module.model.layers[0].mlp.up_proj) is nn.Linear
+    assert type(module.model.layers[0].mlp.down_proj) is not nn.Linear
+
+
+def test_a_model_of_which_nothing_is_quantized_is_refused(tmp_path: Path) -> None:
+    plain = MODELS["convolutional"].seeded()
+    with pytest.raises(AdaptError, match="nothing was quantized"):
+        quantized(plain, tmp_path, "bnb_4bit")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to offload from")
+def test_offloading_without_a_gpu_is_refused() -> None:
+    with pytest.raises(AdaptError, match="enable_fp32_cpu_offload: there is no GPU"):
+        quantizer("bnb_8bit", enable_fp32_cpu_offload=True).load_kwargs([])
+
+
+def test_options_of_the_other_width_are_refused() -> None:
+    with pytest.raises(ConfigError, match="quant_type"):
+        quantizer("bnb_8bit", quant_type="nf4")
+
+
+def test_no_notice_of_the_library_reaches_the_user(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tiny = MODELS["causal_lm"]
+    module, _ = quantized(tiny.seeded(), tmp_path, "bnb_8bit")
+    capfd.readouterr()
+    with caplog.at_level(logging.NOTSET):
+        module(**tiny.batch())
+    assert "MatMul8bitLt" not in caplog.text
+    assert "MatMul8bitLt" not in "".join(capfd.readouterr())

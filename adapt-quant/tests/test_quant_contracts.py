@@ -6,31 +6,21 @@ from adapt_core.kinds import Kind, MethodSpec
 from adapt_core.registry import Registry
 from adapt_core.testing import QuantizerContract
 
-LINEAR = ("causal_lm", "tied_lm", "encoder", "encoder_decoder", "vision_transformer")
-
-OPTIONS: dict[str, dict[str, object]] = {
-    "lora": {"dropout": 0.0},
-    "dora": {"dropout": 0.0},
-    "adalora": {"tinit": 2, "tfinal": 4},
-    "oft": {"oft_block_size": 4},
+SETTINGS: dict[str, dict[str, object]] = {
+    "lora": {"options": {"dropout": 0.0}},
+    "dora": {"options": {"dropout": 0.0}},
+    "adalora": {"options": {"tinit": 2, "tfinal": 4}},
+    "bitfit": {"works_on": ("tied_lm", "encoder")},
+    "ia3": {"learning_rate": 5e-2},
+    "oft": {"options": {"oft_block_size": 4}, "works_on": ("causal_lm", "encoder")},
+    "vera": {"options": {"r": 16}, "learning_rate": 5e-2},
 }
-WORKS_ON: dict[str, tuple[str, ...]] = {}
+"""What differs from the defaults of the suite, as in the core's own contract tests."""
+
 QUANTIZERS: dict[str, dict[str, object]] = {
     "bnb_4bit": {"compute_dtype": "float32", "double_quant": True},
     "bnb_8bit": {},
 }
-
-
-def contract(method: str, quantizer: str) -> type[QuantizerContract]:
-    """The suite of a method on a quantizer."""
-    members = {
-        "method": method,
-        "options": OPTIONS.get(method, {}),
-        "works_on": WORKS_ON.get(method, LINEAR),
-        "quantizer": quantizer,
-        "quantizer_options": QUANTIZERS[quantizer],
-    }
-    return type(f"Test_{method}_{quantizer}", (QuantizerContract,), members)
 
 
 CLAIMING = [
@@ -40,5 +30,7 @@ CLAIMING = [
 ]
 
 for _method in CLAIMING:
-    for _quantizer in QUANTIZERS:
-        globals()[f"Test_{_method}_{_quantizer}"] = contract(_method, _quantizer)
+    for _quantizer, _options in QUANTIZERS.items():
+        _name = f"Test_{_method}_{_quantizer}"
+        _members = {"method": _method, "quantizer": _quantizer, "quantizer_options": _options}
+        globals()[_name] = type(_name, (QuantizerContract,), {**_members, **SETTINGS.get(_method, {})})

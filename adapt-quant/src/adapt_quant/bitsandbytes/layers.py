@@ -35,11 +35,27 @@ def dequantized(layer: nn.Module) -> nn.Module | None:
     return plain.train(layer.training)
 
 
-def halve_unquantized(module: nn.Module) -> None:
-    """Makes weights float16 that are quantized only for a product (``llm_int8_has_fp16_weight``)."""
+def ready(module: nn.Module) -> None:
+    """Mends what a loaded model in 8 bits lacks, in place.
+
+    Weights that are quantized only for a product (``llm_int8_has_fp16_weight``) become float16, as they are to be.
+    """
     for layer in module.modules():
-        if isinstance(layer, Linear8bitLt) and layer.weight.dtype == torch.float32:
-            layer.weight.data = layer.weight.data.half()
+        if isinstance(layer, Linear8bitLt):
+            if layer.weight.dtype == torch.float32:
+                layer.weight.data = layer.weight.data.half()
+            layer.register_forward_pre_hook(_keep_scales)
+
+
+def _keep_scales(layer: nn.Module, _: Any) -> None:
+    """Keeps a layer from forgetting its scales.
+
+    PEFT's DoRA moves a weight on the CPU to where it is, which makes a new one that has codes and no scales; the layer
+    (bitsandbytes 0.50) would take both from it in place of its own.
+    """
+    weight: Any = layer.weight
+    if weight.CB is not None and weight.SCB is None:
+        weight.CB = None
 
 
 def measure(module: nn.Module) -> Memory:

@@ -13,7 +13,7 @@ from transformers import BitsAndBytesConfig
 
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Memory, Model
-from adapt_quant.bitsandbytes.layers import dequantized, halve_unquantized, measure
+from adapt_quant.bitsandbytes.layers import dequantized, measure, ready
 from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions
 
 ROUNDING = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
@@ -63,7 +63,7 @@ class BitsAndBytes(ABC):
         return f"dtype=torch.float32, quantization_config=transformers.BitsAndBytesConfig({given})"
 
     def prepare(self, model: Model) -> Model:
-        """Makes weights that stay whole until a product is made float16.
+        """Mends what the libraries leave undone; see :func:`adapt_quant.bitsandbytes.layers.ready`.
 
         Raises:
             AdaptError: the model has no layer to quantize.
@@ -74,7 +74,7 @@ class BitsAndBytes(ABC):
                 "quantized",
                 "Leave the quantizer out.",
             )
-        halve_unquantized(model.module)
+        ready(model.module)
         return model
 
     def dequantize(self, module: nn.Module) -> nn.Module:

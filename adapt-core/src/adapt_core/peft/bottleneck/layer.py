@@ -132,7 +132,7 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
     def delete_adapter(self, adapter_name: str) -> None:
         """Takes an adapter away."""
         self.untap(adapter_name)
-        super().delete_adapter(adapter_name)  # type: ignore[no-untyped-call]
+        super().delete_adapter(adapter_name)
 
     def untap(self, adapter_name: str) -> None:
         """Stops listening to the module that an adapter reads the input of."""

@@ -47,10 +47,10 @@ class BottleneckModel(BaseTuner):
         except AttributeError as error:
             raise ValueError(f"input_modules: {name!r}, which the bottleneck at {key!r} reads, is no module") from error
 
-    def _unload_and_optionally_merge(self, merge: bool = True, **options: Any) -> Any:
-        if not merge:
-            for layer in self.model.modules():
-                if isinstance(layer, BottleneckLayer):
-                    for name in list(layer.taps):
-                        layer.untap(name)
-        return super()._unload_and_optionally_merge(merge=merge, **options)  # type: ignore[no-untyped-call]
+    def unload(self) -> nn.Module:
+        """The base model without the adapters."""
+        for layer in self.model.modules():
+            if isinstance(layer, BottleneckLayer):
+                for name in list(layer.taps):
+                    layer.untap(name)
+        return super().unload()

@@ -79,6 +79,23 @@ class TestSsf(MethodContract):
     method = "ssf"
 
 
+class TestBottleneck(MethodContract):
+    method = "bottleneck"
+    works_on = LINEAR
+
+
+class TestBottleneckAfterFeedForwards(MethodContract):
+    method = "bottleneck"
+    options: ClassVar = {"placement": "pfeiffer", "non_linearity": "gelu"}
+    works_on = LINEAR
+
+
+class TestBottleneckInParallel(MethodContract):
+    method = "bottleneck"
+    options: ClassVar = {"form": "parallel", "scaling": 4.0, "reduction_factor": 4}
+    works_on = LINEAR
+
+
 class TestIa3(MethodContract):
     method = "ia3"
     works_on = ("causal_lm", "tied_lm", "encoder", "encoder_decoder")

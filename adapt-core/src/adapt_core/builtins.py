@@ -73,6 +73,17 @@ def adapt_methods() -> Iterable[MethodSpec]:
         ),
     )
     yield MethodSpec(
+        name="bottleneck",
+        summary="Small bottleneck networks in every transformer block (Houlsby et al. 2019, arXiv:1902.00751).",
+        target="adapt_core.methods.bottleneck.method:Bottleneck",
+        options="adapt_core.methods.bottleneck.options:BottleneckOptions",
+        head="beside",
+        saves="adapter",
+        learning_rate=1e-3,
+        module_types=("Linear", "Conv1D"),
+        merges=False,
+    )
+    yield MethodSpec(
         name="adalora",
         summary="LoRA whose ranks go to the layers where they matter (Zhang et al. 2023, arXiv:2303.10512).",
         target="adapt_core.methods.adalora.method:Adalora",

@@ -96,8 +96,13 @@ def _is_norm(layer: nn.Module) -> bool:
     return "norm" in type(layer).__name__.lower() and not list(layer.children()) and not isinstance(layer, _BatchNorm)
 
 
+def is_attention(module: nn.Module) -> bool:
+    """Whether a module is an attention, or a part of one with others in it, by the name of its class."""
+    return "attention" in type(module).__name__.lower()
+
+
 def _in_attention(ancestors: Sequence[nn.Module]) -> bool:
-    return any("attention" in type(each).__name__.lower() for each in ancestors)
+    return any(is_attention(each) for each in ancestors)
 
 
 def _in_block(ancestors: Sequence[nn.Module]) -> bool:

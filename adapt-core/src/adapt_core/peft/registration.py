@@ -11,6 +11,7 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPIN
 class OwnPeftType(str, Enum):  # noqa: UP042  # as PEFT's: its value is what PEFT compares and writes
     """Adapt's members beside those of ``peft.PeftType``."""
 
+    BOTTLENECK = "BOTTLENECK"
     SSF = "SSF"
 
 

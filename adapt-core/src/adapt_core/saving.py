@@ -51,8 +51,9 @@ def save(
         saver = resolve(plan.saver.spec.target)(plan.saver.options)
         if plan.quantizer is not None:
             quantized = expected[folder.model.name]
-            model, expected[folder.export.name], difference = load_dequantized(folder, rows, quantized)
-            found["difference_from_quantized"] = difference
+            model, expected[folder.export.name], found["difference_from_quantized"] = load_dequantized(
+                folder, rows, quantized
+            )
         export = saver.save(model.with_module(method.merge(model.module)), folder.export)
     with watch("verify", "Loading what was saved in a new process"):
         differences = _differences(folder, rows, expected, export)
@@ -83,7 +84,7 @@ def _differences(
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         write_json(scratch / "rows.json", {"rows": list(rows), "export": str(export) if export else None})
-        np.savez(scratch / "expected.npz", **expected)
+        np.savez(scratch / "expected.npz", allow_pickle=False, **expected)
         # -P: no module is to come from the folder in which the command happens to run.
         command = [sys.executable, "-P", "-m", "adapt_core.verify", str(folder.path), str(scratch)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -20,7 +20,6 @@ from adapt_core.testing.method import MethodContract, outputs_of
 from adapt_core.testing.models import MODELS, Tiny
 from adapt_core.validate import validate_options
 
-
 QUANTIZED = ("causal_lm", "tied_lm", "encoder")
 """Models that hold what there is to quantize: linear and transposed layers, with and without a bias, and both heads."""
 

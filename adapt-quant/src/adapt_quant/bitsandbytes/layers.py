@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
-from bitsandbytes.nn import Linear4bit, Linear8bitLt
+from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 from torch import Tensor, nn
 
 from adapt_core.interfaces import Memory
@@ -78,11 +78,12 @@ def measure(module: nn.Module) -> Memory:
 def _weight(layer: Linear4bit | Linear8bitLt) -> Tensor:
     """The weights, of shape (out, in)."""
     weight: Any = layer.weight
+    plain: Tensor = weight.detach()  # llm_int8_has_fp16_weight: nothing is quantized until a product is made
     if isinstance(layer, Linear4bit):
-        return dequantize_4bit(weight.data, weight.quant_state)
-    if weight.dtype != torch.int8:  # llm_int8_has_fp16_weight: nothing is quantized until a product is made
-        return weight.detach()
-    return int8_vectorwise_dequant(weight.data, _scales(layer))
+        plain = dequantize_4bit(weight.data, weight.quant_state)
+    elif weight.dtype == torch.int8:
+        plain = int8_vectorwise_dequant(weight.data, _scales(layer))
+    return plain
 
 
 def _scales(layer: Linear8bitLt) -> Tensor:

@@ -54,7 +54,7 @@ class BitsAndBytes(ABC):
         Raises:
             AdaptError: layers are to be kept on the CPU where there is no GPU.
         """
-        settings = BitsAndBytesConfig(**self._settings(keep))  # type: ignore[no-untyped-call]
+        settings = BitsAndBytesConfig(**self._settings(keep))
         return {"dtype": torch.float32, "quantization_config": settings, "device_map": self._device_map()}
 
     def load_code(self, keep: Sequence[str]) -> str:

@@ -73,7 +73,7 @@ def test_the_budget_stays_then_falls_then_stays(toy_config: Any, ranks: dict[int
 
 @pytest.mark.parametrize("every", [1, 7])
 def test_the_pages_example_has_the_cubic_budget_at_every_step(every: int) -> None:
-    """tinit 10, tfinal 20 and 100 steps; ranks are taken away every deltaT steps, and at the end of the second phase."""
+    """tinit 10, tfinal 20, 100 steps; ranks are taken away every deltaT steps, and at the end of the second phase."""
     torch.manual_seed(0)
     layers, first, last = 3, 12, 4
     model = torch.nn.Sequential(*(torch.nn.Linear(24, 24) for _ in range(layers)))

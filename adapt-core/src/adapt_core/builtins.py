@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from adapt_core.hookspecs import hookimpl
 from adapt_core.kinds import LauncherSpec, MethodSpec, SaverSpec
+from adapt_core.layer_types import LAYER_TYPES
 
 
 @hookimpl
@@ -37,7 +38,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=5e-4,
-        module_types=("Linear", "Conv1D", "Conv2d", "Embedding"),
+        module_types=LAYER_TYPES["lora"],
     )
     yield MethodSpec(
         name="dora",
@@ -47,7 +48,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=5e-4,
-        module_types=("Linear", "Conv1D", "Conv2d"),
+        module_types=LAYER_TYPES["dora"],
     )
     yield MethodSpec(
         name="bitfit",
@@ -57,17 +58,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=2e-3,
-        module_types=(
-            "Linear",
-            "Conv1D",
-            "Conv1d",
-            "Conv2d",
-            "ConvTranspose1d",
-            "ConvTranspose2d",
-            "LayerNorm",
-            "BatchNorm1d",
-            "BatchNorm2d",
-        ),
+        module_types=LAYER_TYPES["bitfit"],
     )
     yield MethodSpec(
         name="adalora",
@@ -77,7 +68,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=2e-3,
-        module_types=("Linear", "Conv1D"),
+        module_types=LAYER_TYPES["adalora"],
     )
     yield MethodSpec(
         name="ssf",
@@ -87,18 +78,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=5e-3,
-        module_types=(
-            "Linear",
-            "Conv1D",
-            "Conv1d",
-            "Conv2d",
-            "ConvTranspose1d",
-            "ConvTranspose2d",
-            "LayerNorm",
-            "BatchNorm1d",
-            "BatchNorm2d",
-            "Embedding",
-        ),
+        module_types=LAYER_TYPES["ssf"],
     )
 
 

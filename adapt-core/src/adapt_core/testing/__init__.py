@@ -10,7 +10,8 @@ A method's::
         works_on = ("encoder", "causal_lm")
 """
 
+from adapt_core.testing.layers import LAYERS
 from adapt_core.testing.method import MethodContract
 from adapt_core.testing.models import MODELS, Tiny
 
-__all__ = ["MODELS", "MethodContract", "Tiny"]
+__all__ = ["LAYERS", "MODELS", "MethodContract", "Tiny"]

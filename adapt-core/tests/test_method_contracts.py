@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
-from adapt_core.testing import MethodContract
+import pytest
+
+from adapt_core import AdaptError
+from adapt_core.kinds import Kind, MethodSpec
+from adapt_core.registry import Registry
+from adapt_core.testing import LAYERS, MethodContract
 
 LINEAR = ("causal_lm", "tied_lm", "encoder", "encoder_decoder", "vision_transformer")
 WITH_HEAD = ("encoder", "vision_transformer", "convolutional")
@@ -52,6 +59,7 @@ class TestPissa(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "pissa", "r": 4}
     works_on = LINEAR
+    layer_types = ("Linear", "Conv1D")
     moves_base = True
 
 
@@ -59,12 +67,14 @@ class TestPissaByIteration(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "pissa_niter_4", "r": 4}
     works_on = LINEAR
+    layer_types = ("Linear", "Conv1D")
     moves_base = True
 
 
 class TestOlora(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "olora", "r": 4}
+    layer_types = ("Linear",)
     works_on = ("causal_lm", "encoder", "encoder_decoder", "vision_transformer")
     moves_base = True
 
@@ -98,6 +108,7 @@ class TestBottleneckInParallel(MethodContract):
 
 class TestIa3(MethodContract):
     method = "ia3"
+    layer_options: ClassVar = {"feedforward_modules": []}
     works_on = ("causal_lm", "tied_lm", "encoder", "encoder_decoder")
     learning_rate = 5e-2
 
@@ -163,3 +174,37 @@ class TestPTuning(MethodContract):
     options: ClassVar = {"num_virtual_tokens": 4}
     learning_rate = 5e-2
     works_on = ("causal_lm", "tied_lm", "encoder", "encoder_decoder")
+
+
+def own_methods() -> list[MethodSpec]:
+    entries = Registry.load().entries(Kind.METHOD)
+    return [cast(MethodSpec, entry.spec) for entry in entries if entry.distribution == "adapt-core"]
+
+
+def test_what_is_called_tested_is_run_by_the_suite() -> None:
+    run = {value.method for value in globals().values() if isinstance(value, type) and hasattr(value, "method")}
+    assert {spec.name for spec in own_methods() if spec.support == "tested"} == run
+
+
+def test_every_declared_type_of_layer_is_one_that_the_suite_tries() -> None:
+    declared = {kind for spec in own_methods() for kind in spec.module_types}
+    assert declared == set(LAYERS)
+
+
+@pytest.mark.parametrize(
+    ("layer", "declared", "failure"),
+    [
+        ("LayerNorm", ("Linear", "LayerNorm"), (AdaptError, "layer is a LayerNorm, which vera does not adapt")),
+        ("Linear", ("Conv1D",), (pytest.fail.Exception, "DID NOT RAISE")),
+    ],
+)
+def test_a_declaration_of_layers_that_is_not_true_fails_the_suite(
+    layer: str, declared: tuple[str, ...], failure: Any, tmp_path: Path
+) -> None:
+    class Wrong(TestVera):
+        def _spec(self) -> MethodSpec:
+            return replace(super()._spec(), module_types=declared)
+
+    kind, says = failure
+    with pytest.raises(kind, match=says):
+        Wrong().test_it_adapts_the_types_of_layers_that_it_declares_and_no_others(layer, tmp_path)

@@ -209,7 +209,10 @@ def test_a_wrong_option_is_refused_in_words(classifier: Any) -> None:
     ("options", "says"),
     [
         ({"modules_to_save": ["classifer"]}, "'classifer' is no module of BertForSequence.*did you mean 'classifier'"),
-        ({"target_modules": ["LayerNorm"]}, "method: .*LayerNorm.* is not supported"),
+        (
+            {"target_modules": ["LayerNorm"]},
+            "embeddings.LayerNorm is a LayerNorm, and .*, which lora does not",
+        ),
         ({"target_modules": ["query"], "exclude_modules": ["query"]}, "method: .*exclude"),
         ({"init_lora_weights": "orthogonal", "r": 3}, "method: .*even"),
     ],

@@ -80,6 +80,54 @@ def test_transposed_layers_are_told_to_peft(recwarn: pytest.WarningsRecorder) ->
     assert straight.peft_config["default"].fan_in_fan_out is False
 
 
+class Doubled(nn.Linear):
+    """A linear layer of somebody's own."""
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "says"),
+    [
+        ("lora", {}, "wide is a LayerNorm, which lora does not adapt; it adapts Linear, Conv1D, Conv1d, Conv2d"),
+        ("ssf", {}, "group is a GroupNorm, which ssf does not adapt"),
+        ("bitfit", {}, "group is a GroupNorm, and 1 more, which bitfit does not adapt"),
+        ("oft", {}, "image is a Conv2d, and 2 more, which oft does not adapt; it adapts Linear, Embedding"),
+        ("lora", {"init_lora_weights": "pissa"}, "image is a Conv2d, .* lora with init_lora_weights=pissa does not"),
+    ],
+)
+def test_a_layer_of_a_type_that_a_method_does_not_declare_is_refused(
+    method: str, options: dict[str, Any], says: str
+) -> None:
+    layers = {"image": nn.Conv2d(4, 4, 1), "wide": nn.LayerNorm(4), "group": nn.GroupNorm(2, 4), "own": Doubled(4, 4)}
+    model = nn.ModuleDict({**layers, "words": nn.Embedding(5, 4)})
+    wanted = {
+        "lora": ["own", "image", "words", "wide"],
+        "ssf": ["own", "image", "words", "wide", "group"],
+        "bitfit": ["own", "group", "words"],
+        "oft": ["own", "image", "words", "wide", "group"],
+    }[method]
+    with pytest.raises(AdaptError, match=f"method.target_modules: {says}"):
+        apply_method(model, method, target_modules=wanted, **options)
+
+
+def test_a_layer_that_is_left_out_may_be_of_any_type() -> None:
+    model = nn.ModuleDict({"linear": Doubled(4, 4), "wide": nn.LayerNorm(4)})
+    adapted = apply_method(model, "lora", target_modules=["linear", "wide"], exclude_modules=["wide"])
+    assert {name.split(".lora_")[0] for name, each in adapted.named_parameters() if each.requires_grad} == {
+        "base_model.model.linear"
+    }
+
+
+@pytest.mark.parametrize("method", ["lora", "ssf", "bitfit", "vera"])
+def test_the_layer_that_attention_of_torch_never_calls_gets_no_adapter(method: str) -> None:
+    model = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+    adapted = apply_method(model, method, **({"dropout": 0.0} if method == "lora" else {})).train()
+    adapted(torch.randn(2, 5, 16)).sum().backward()
+    trained = {name: each for name, each in adapted.named_parameters() if each.requires_grad}
+    assert trained and all(each.grad is not None for each in trained.values())
+    with pytest.raises(AdaptError, match=f"self_attn.out_proj is a .*, which {method} does not adapt"):
+        apply_method(nn.TransformerEncoderLayer(16, 2, 32), method, target_modules=["out_proj"])
+
+
 def test_frozen_batch_normalisation_keeps_its_statistics() -> None:
     tiny = MODELS["convolutional"]
     for method in ("lora", "ssf", "last_layer"):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from adapt_core.hookspecs import hookimpl
 from adapt_core.kinds import LauncherSpec, MethodSpec, SaverSpec
+from adapt_core.layer_types import LAYER_TYPES
 
 
 @hookimpl
@@ -38,7 +39,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         saves="adapter",
         learning_rate=5e-4,
         quantization=(4, 8),
-        module_types=("Linear", "Conv1D", "Conv2d", "Embedding"),
+        module_types=LAYER_TYPES["lora"],
     )
     yield MethodSpec(
         name="dora",
@@ -49,7 +50,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         saves="adapter",
         learning_rate=5e-4,
         quantization=(4, 8),
-        module_types=("Linear", "Conv1D", "Conv2d"),
+        module_types=LAYER_TYPES["dora"],
     )
     yield MethodSpec(
         name="bitfit",
@@ -60,17 +61,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         saves="adapter",
         learning_rate=2e-3,
         quantization=(4, 8),
-        module_types=(
-            "Linear",
-            "Conv1D",
-            "Conv1d",
-            "Conv2d",
-            "ConvTranspose1d",
-            "ConvTranspose2d",
-            "LayerNorm",
-            "BatchNorm1d",
-            "BatchNorm2d",
-        ),
+        module_types=LAYER_TYPES["bitfit"],
     )
     yield MethodSpec(
         name="bottleneck",
@@ -80,7 +71,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=1e-3,
-        module_types=("Linear", "Conv1D"),
+        module_types=LAYER_TYPES["bottleneck"],
         merges=False,
     )
     yield MethodSpec(
@@ -92,7 +83,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         saves="adapter",
         learning_rate=2e-3,
         quantization=(4, 8),
-        module_types=("Linear", "Conv1D"),
+        module_types=LAYER_TYPES["adalora"],
     )
     yield MethodSpec(
         name="ssf",
@@ -103,18 +94,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         saves="adapter",
         learning_rate=5e-3,
         quantization=(4, 8),
-        module_types=(
-            "Linear",
-            "Conv1D",
-            "Conv1d",
-            "Conv2d",
-            "ConvTranspose1d",
-            "ConvTranspose2d",
-            "LayerNorm",
-            "BatchNorm1d",
-            "BatchNorm2d",
-            "Embedding",
-        ),
+        module_types=LAYER_TYPES["ssf"],
     )
 
 

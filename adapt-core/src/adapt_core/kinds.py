@@ -97,7 +97,8 @@ class MethodSpec(PluginSpec):
         saves: ``"adapter"`` (a file of its own over an unchanged base) or ``"model"`` (a whole model).
         learning_rate: recommended peak learning rate, used by ``adapt init``.
         engines: the engines that it works with as ``"module:Class"``; None means every engine.
-        module_types: the layer types that it can adapt, by class name; empty means any.
+        module_types: the types of layers that its option ``target_modules`` may name, by the class or one that it
+            extends; empty means any.
         quantization: the widths in bits of quantized bases that it trains on.
         merges: whether it can be folded into the base's own weights.
         identity: whether the outputs are the base model's until the first step.

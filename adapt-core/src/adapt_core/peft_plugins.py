@@ -7,6 +7,7 @@ from typing import Any
 
 from adapt_core.hookspecs import hookimpl
 from adapt_core.kinds import MethodSpec
+from adapt_core.layer_types import LAYER_TYPES
 from adapt_core.peft_source import tuners
 
 OWN = frozenset({"adalora", "lora"})
@@ -27,48 +28,38 @@ EXPERT = frozenset(
 )
 """Tuners that need inputs, layers or adapters that a configuration alone does not give."""
 
-LINEAR = ("Linear", "Conv1D")
-WITH_CONV = (*LINEAR, "Conv2d")
-
 TESTED: dict[str, dict[str, Any]] = {
     "ia3": {
         "summary": "Learned vectors that rescale keys, values and inner activations (Liu et al. 2022, "
         "arXiv:2205.05638).",
         "learning_rate": 5e-3,
         "quantization": (4, 8),
-        "module_types": WITH_CONV,
     },
     "vera": {
         "summary": "Shared random matrices with learned vectors (Kopiczko et al. 2023, arXiv:2310.11454).",
         "learning_rate": 5e-3,
         "quantization": (4, 8),
-        "module_types": LINEAR,
     },
     "loha": {
         "summary": "Hadamard products of low-rank matrices (Hyeon-Woo et al. 2021, arXiv:2108.06098).",
         "learning_rate": 1e-3,
-        "module_types": ("Linear", "Conv2d"),
     },
     "lokr": {
         "summary": "Kronecker products of small matrices (Yeh et al. 2023, arXiv:2309.14859).",
         "learning_rate": 1e-3,
-        "module_types": ("Linear", "Conv2d"),
     },
     "oft": {
         "summary": "Orthogonal transformations in blocks (Qiu et al. 2023, arXiv:2306.07280).",
         "learning_rate": 1e-3,
         "quantization": (4, 8),
-        "module_types": LINEAR,
     },
     "boft": {
         "summary": "Orthogonal butterfly factors (Liu et al. 2023, arXiv:2311.06243).",
         "learning_rate": 1e-3,
-        "module_types": ("Linear", "Conv2d"),
     },
     "fourierft": {
         "summary": "A few learned Fourier coefficients of the update (Gao et al. 2024, arXiv:2405.03003).",
         "learning_rate": 3e-3,
-        "module_types": LINEAR,
         "identity": False,
     },
     "ln_tuning": {
@@ -116,5 +107,6 @@ def adapt_methods() -> Iterable[MethodSpec]:
                 options=f"adapt_core.methods.peft.options:{tuner}",
                 head="beside",
                 saves="adapter",
+                module_types=LAYER_TYPES.get(tuner, ()),
                 **known,
             )

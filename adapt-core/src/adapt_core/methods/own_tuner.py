@@ -9,7 +9,7 @@ from torch import nn
 
 from adapt_core.interfaces import Hints
 from adapt_core.methods.peft_adapter import PeftAdapter
-from adapt_core.methods.targets import output_embeddings
+from adapt_core.methods.targets import is_bypassed, output_embeddings
 
 
 class OwnTuner(PeftAdapter):
@@ -39,6 +39,7 @@ class OwnTuner(PeftAdapter):
             name
             for name, layer in module.named_modules()
             if isinstance(layer, kinds)
+            and not is_bypassed(layer)
             and layer is not output_embeddings(module)
             and not (outside and f"{name}.".startswith(outside))
         ]

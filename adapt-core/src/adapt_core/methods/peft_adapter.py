@@ -5,19 +5,33 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Hints
+from adapt_core.layer_types import LAYER_TYPES
 from adapt_core.methods.statistics import hold_statistics, release_statistics
-from adapt_core.methods.targets import is_linear, selected
+from adapt_core.methods.targets import is_linear, require_layer_types, selected
 from adapt_core.names import nearest
 
 
 class PeftAdapter(ABC):
     """A method whose adapter is PEFT's. Subclasses give the ``PeftConfig``."""
+
+    name: ClassVar[str] = "this method"
+    """What a configuration calls it."""
+
+    @property
+    def layer_types(self) -> tuple[str, ...]:
+        """The types of layers that it can be told to adapt, by class name; empty means any."""
+        return LAYER_TYPES.get(self.name, ())
+
+    @property
+    def called(self) -> str:
+        """What an error about its layers calls it: its name, and the option that narrows their types."""
+        return self.name
 
     @abstractmethod
     def config(self, module: nn.Module, hints: Hints) -> Any:
@@ -29,8 +43,8 @@ class PeftAdapter(ABC):
         A fresh head is always trained; a pretrained one unless ``hints.train_head`` is False.
 
         Raises:
-            AdaptError: the target modules match nothing, PEFT refuses the options for this model, or the head is
-                fresh and was to be frozen.
+            AdaptError: the target modules match nothing or are of a type that it does not adapt, PEFT refuses the
+                options for this model, or the head is fresh and was to be frozen.
         """
         from peft import get_peft_model
 
@@ -46,6 +60,7 @@ class PeftAdapter(ABC):
             asked = list(getattr(config, "modules_to_save", None) or ())
             _require_modules(module, asked)
             config.modules_to_save = list(dict.fromkeys([*asked, *hints.fresh, *(hints.head * train_head)])) or None
+            require_layer_types(module, _targeted(module, config), self.layer_types, self.called)
             # PEFT's classes for a task train a head by themselves: without the task type they leave it alone.
             config.task_type = hints.peft_task if train_head else None
             adapted: nn.Module = get_peft_model(module, config)
@@ -97,6 +112,15 @@ def stored_transposed(module: nn.Module, targets: Any) -> bool:
     layers = [module.get_submodule(name) for name in selected(module, targets)]
     linear = [type(layer).__name__ for layer in layers if is_linear(layer)]
     return bool(linear) and set(linear) == {"Conv1D"}
+
+
+def _targeted(module: nn.Module, config: Any) -> list[str]:
+    """The dotted names of the layers that a ``PeftConfig`` chooses; none where it leaves that to PEFT."""
+    from peft.tuners.tuners_utils import check_target_module_exists
+
+    if not getattr(config, "target_modules", None):
+        return []
+    return [name for name, _ in module.named_modules() if name and check_target_module_exists(config, name)]
 
 
 def _require_modules(module: nn.Module, names: Collection[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from torch import nn
@@ -57,6 +57,38 @@ def selected(module: nn.Module, targets: list[str] | str) -> list[str]:
     return [name for name in _names(module) if f".{name}".endswith(endings)]
 
 
+def require_layer_types(module: nn.Module, names: Iterable[str], types: Collection[str], method: str) -> None:
+    """Holds a method to the layers that it declares (``MethodSpec.module_types``).
+
+    Args:
+        module: the model.
+        names: the dotted names of the layers that are to be adapted.
+        types: class names; a layer of a class that extends one of these will do. None of them means any layer.
+        method: what to call it in the error.
+
+    Raises:
+        AdaptError: a layer is of another type.
+    """
+    layers = {name: module.get_submodule(name) for name in names}
+    others = [
+        f"{name} is a {type(layer).__name__}"
+        for name, layer in layers.items()
+        if types and (is_bypassed(layer) or not _type_names(layer) & set(types))
+    ]
+    if others:
+        more = f", and {len(others) - 1} more" if len(others) > 1 else ""
+        raise AdaptError(
+            f"method.target_modules: {others[0]}{more}, which {method} does not adapt; it adapts {', '.join(types)}",
+            "Name other layers, or choose a method that adapts these: `adapt explain method NAME` lists the types.",
+        )
+
+
+def _type_names(layer: nn.Module) -> set[str]:
+    """The class names of a layer; of a quantized one, those of the layer that it was."""
+    kind: type = getattr(layer, "source_cls", type(layer))  # transformers' note of what it quantized
+    return {each.__name__ for each in kind.__mro__}
+
+
 def preset(module: nn.Module, hints: Hints, name: str) -> list[str]:
     """The dotted names of a preset's layers, in the order of the model."""
     outside = tuple(f"{each}." for each in (*hints.head, *hints.fresh))
@@ -86,7 +118,17 @@ def is_linear(layer: nn.Module) -> bool:
     """Whether a layer is linear: a quantized one and transformers' transposed ``Conv1D`` are too."""
     from transformers.pytorch_utils import Conv1D
 
-    return isinstance(layer, nn.Linear | Conv1D)
+    return isinstance(layer, nn.Linear | Conv1D) and not is_bypassed(layer)
+
+
+def is_bypassed(layer: nn.Module) -> bool:
+    """Whether a layer is never called: ``nn.MultiheadAttention`` reads the weights of its output layer itself.
+
+    An adapter put on it would do nothing and have no gradient.
+    """
+    from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+
+    return isinstance(layer, NonDynamicallyQuantizableLinear)
 
 
 def _is_norm(layer: nn.Module) -> bool:

@@ -10,8 +10,9 @@ A method's::
         works_on = ("encoder", "causal_lm")
 """
 
+from adapt_core.testing.layers import LAYERS
 from adapt_core.testing.method import MethodContract
 from adapt_core.testing.models import MODELS, Tiny
 from adapt_core.testing.quantizer import QuantizerContract
 
-__all__ = ["MODELS", "MethodContract", "QuantizerContract", "Tiny"]
+__all__ = ["LAYERS", "MODELS", "MethodContract", "QuantizerContract", "Tiny"]

@@ -15,6 +15,7 @@ from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Hints, Method
 from adapt_core.kinds import Kind, MethodSpec
 from adapt_core.registry import Registry
+from adapt_core.testing.layers import LAYERS
 from adapt_core.testing.models import MODELS, Tiny
 from adapt_core.validate import validate_options
 
@@ -29,6 +30,8 @@ class MethodContract:
         options: its options, as in a configuration; what is random in training (dropout) is best switched off.
         works_on: the names of the models in :data:`adapt_core.testing.models.MODELS` that it works on; it must refuse
             the others with a reason.
+        layer_types: the types of layers that it adapts with these options, where they are fewer than its spec declares.
+        layer_options: further options for when it is told which layer to adapt.
         learning_rate: with which its loss falls within 20 steps of Adam.
         moves_base: whether it moves a part of the base's weights into the adapter.
     """
@@ -36,6 +39,8 @@ class MethodContract:
     method: ClassVar[str]
     options: ClassVar[Mapping[str, Any]] = {}
     works_on: ClassVar[tuple[str, ...]] = tuple(MODELS)
+    layer_types: ClassVar[tuple[str, ...] | None] = None
+    layer_options: ClassVar[Mapping[str, Any]] = {}
     learning_rate: ClassVar[float] = 1e-2
     moves_base: ClassVar[bool] = False
 
@@ -46,11 +51,34 @@ class MethodContract:
 
     def test_it_keeps_its_promises_or_refuses_with_a_reason(self, tiny: Tiny, tmp_path: Path) -> None:
         """On one model, in one go, since every promise is about the same trained adapter."""
-        if tiny.name not in self.works_on:
-            with pytest.raises(AdaptError) as refused:
-                self._adapted(tiny)
-            assert refused.value.message
-            return
+        if tiny.name in self.works_on:
+            self._keeps_its_promises(tiny, tmp_path)
+        else:
+            self._refuses(tiny)
+
+    @pytest.mark.parametrize("layer", list(LAYERS))
+    def test_it_adapts_the_types_of_layers_that_it_declares_and_no_others(self, layer: str, tmp_path: Path) -> None:
+        """Each as the one target in a model of that layer; a method that declares none adapts any that it is told to.
+
+        A method that has no option ``target_modules`` cannot be told, and declares none.
+        """
+        declared = self._spec().module_types
+        adapted = declared if self.layer_types is None else self.layer_types
+        if "target_modules" not in Registry.load().options(self._spec()).model_fields:
+            assert not declared, "module_types are declared, but there is no option target_modules"
+        elif not adapted or layer in adapted:
+            self._keeps_its_promises(LAYERS[layer], tmp_path)
+        else:
+            self._refuses(LAYERS[layer])
+
+    # ---- promises -------------------------------------------------------------------------------------------------
+
+    def _refuses(self, tiny: Tiny) -> None:
+        with pytest.raises(AdaptError) as refused:
+            self._adapted(tiny)
+        assert refused.value.message
+
+    def _keeps_its_promises(self, tiny: Tiny, tmp_path: Path) -> None:
         self._deterministic(tiny)
         self._starts_as_declared(tiny)
         base = tiny.seeded()
@@ -62,8 +90,6 @@ class MethodContract:
         expected = outputs_of(tiny, adapted)
         self._reloads(tiny, adapted, method, tmp_path, expected)
         self._merges_as_declared(adapted, method, tiny, expected)
-
-    # ---- promises -------------------------------------------------------------------------------------------------
 
     def _deterministic(self, tiny: Tiny) -> None:
         first, second = (_trainable(self._adapted(tiny)[0]) for _ in range(2))
@@ -135,8 +161,8 @@ class MethodContract:
                 method.merge(adapted)
             return
         merged = method.merge(adapted).eval()
-        names = {type(module).__module__.partition(".")[0] for module in merged.modules()}
-        assert not names & {"peft", "adapt_core"}, "the merged model still holds adapter layers"
+        foreign = {type(module) for module in merged.modules()} - {type(module) for module in tiny.seeded().modules()}
+        assert not foreign, f"the merged model still holds {foreign}"
         scale = max(float(expected.abs().max()), 1.0)
         difference = float((outputs_of(tiny, merged) - expected).abs().max())
         assert difference < 1e-4 * scale, f"merging changes outputs by {difference}"
@@ -149,11 +175,16 @@ class MethodContract:
     def _hints(self, tiny: Tiny, module: nn.Module) -> Hints:
         return hints_for(module, [f"{name}.weight" for name in tiny.fresh])
 
+    def _options(self, tiny: Tiny) -> dict[str, Any]:
+        if not tiny.targets:
+            return dict(self.options)
+        return {**self.options, **self.layer_options, "target_modules": list(tiny.targets)}
+
     def _adapted(self, tiny: Tiny, base: nn.Module | None = None) -> tuple[nn.Module, Method]:
         registry = Registry.load()
         entry = registry.get(Kind.METHOD, self.method)
         method: Method = registry.load_target(entry)(
-            validate_options(registry.options(entry.spec), dict(self.options), f"method {self.method}")
+            validate_options(registry.options(entry.spec), self._options(tiny), f"method {self.method}")
         )
         module = base if base is not None else tiny.seeded()
         torch.manual_seed(0)

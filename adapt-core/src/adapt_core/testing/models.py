@@ -36,12 +36,14 @@ class Tiny:
         build: makes it, with the weights of a seed.
         batch: makes a batch of 8 rows with labels, the arguments of a call.
         fresh: the head that a method is told is newly initialised.
+        targets: the layers that a method is told to adapt; none where its options say that.
     """
 
     name: str
     build: Callable[[], nn.Module]
     batch: Callable[[], dict[str, Tensor]]
     fresh: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
 
     def seeded(self, seed: int = 0) -> nn.Module:
         """The model with the weights of a seed, in evaluation mode, its batch normalisation with moved statistics."""

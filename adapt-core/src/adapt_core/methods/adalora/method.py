@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -26,6 +26,8 @@ AVERAGES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 
 class Adalora(PeftAdapter):
     """Low-rank updates whose ranks are taken from where they matter least."""
+
+    name: ClassVar[str] = "adalora"
 
     def __init__(self, options: AdaloraOptions) -> None:
         self.options = options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -10,11 +10,13 @@ from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Hints
 from adapt_core.methods.bitfit.options import BitfitOptions
 from adapt_core.methods.own_tuner import OwnTuner
-from adapt_core.methods.targets import named_exactly, resolve, selected
+from adapt_core.methods.targets import named_exactly, require_layer_types, resolve, selected
 
 
 class Bitfit(OwnTuner):
     """Trains the biases, as what is added to them: a small file that merges into them exactly."""
+
+    name: ClassVar[str] = "bitfit"
 
     def __init__(self, options: BitfitOptions) -> None:
         self.options = options
@@ -27,7 +29,9 @@ class Bitfit(OwnTuner):
         layers = {name: module.get_submodule(name) for name in self.layers(module, hints)}
         names = [name for name, layer in layers.items() if getattr(layer, "bias", None) is not None]
         if targets is not None:
-            names = [name for name in selected(module, resolve(module, hints, targets)) if name in names]
+            wanted = selected(module, resolve(module, hints, targets))
+            require_layer_types(module, wanted, self.layer_types, self.name)
+            names = [name for name in wanted if name in names]
         if not names:
             raise AdaptError(f"bitfit: {type(module).__name__} has no bias outside its head", "Choose another method.")
         return SsfConfig(

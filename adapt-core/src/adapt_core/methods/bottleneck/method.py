@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -19,6 +19,8 @@ class Bottleneck(OwnTuner):
     What is wrapped is the sublayer's last linear layer, so the adapter comes before the sublayer's own dropout, the
     residual connection and a normalisation after it.
     """
+
+    name: ClassVar[str] = "bottleneck"
 
     def __init__(self, options: BottleneckOptions) -> None:
         self.options = options

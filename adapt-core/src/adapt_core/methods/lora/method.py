@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json
 from adapt_core.interfaces import Hints
+from adapt_core.layer_types import LINEAR
 from adapt_core.methods.lora.options import LoraOptions, starts_with_weights
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
-from adapt_core.methods.targets import resolve, selected
+from adapt_core.methods.targets import resolve
 
 PEFT_NAMES = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
 """Options whose name in ``peft.LoraConfig`` is another."""
@@ -23,6 +23,7 @@ PEFT_NAMES = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
 class Lora(PeftAdapter):
     """Low-rank updates beside frozen weights."""
 
+    name: ClassVar[str] = "lora"
     fixed: ClassVar[dict[str, Any]] = {}
     """Arguments of ``peft.LoraConfig`` that make a variant of it."""
 
@@ -30,13 +31,26 @@ class Lora(PeftAdapter):
         self.options = options
         self._start: dict[str, torch.Tensor] | None = None
 
+    @property
+    def layer_types(self) -> tuple[str, ...]:
+        """Those of LoRA, but where the start takes over a part of the weights: that is a decomposition of a matrix."""
+        if not starts_with_weights(self.options):
+            return super().layer_types
+        # PEFT 0.21 decomposes a transposed matrix for olora as if it were none.
+        return ("Linear",) if self.options.init_lora_weights == "olora" else LINEAR
+
+    @property
+    def called(self) -> str:
+        """Its name, and the start that narrows the types of its layers."""
+        narrowed = starts_with_weights(self.options)
+        return f"{self.name} with init_lora_weights={self.options.init_lora_weights}" if narrowed else self.name
+
     def config(self, module: nn.Module, hints: Hints) -> Any:
         """The ``peft.LoraConfig`` for a model."""
         from peft import LoraConfig
 
         given = {PEFT_NAMES.get(name, name): value for name, value in self.options}
         given["target_modules"] = resolve(module, hints, given["target_modules"])
-        self._require_straight(module, given["target_modules"])
         given["fan_in_fan_out"] = given["fan_in_fan_out"] or stored_transposed(module, given["target_modules"])
         return LoraConfig(**given, **self.fixed)
 
@@ -67,15 +81,6 @@ class Lora(PeftAdapter):
         config |= {"r": 2 * config["r"], "lora_alpha": 2 * config["lora_alpha"], "init_lora_weights": True}
         write_json(folder / "adapter_config.json", config)
 
-    def _require_straight(self, module: nn.Module, targets: Any) -> None:
-        layers = [module.get_submodule(name) for name in selected(module, targets)]
-        if self.options.init_lora_weights == "olora" and any(type(layer).__name__ == "Conv1D" for layer in layers):
-            raise AdaptError(
-                "method.init_lora_weights: olora takes no layers that store their weights as (in, out), as those of "
-                f"{type(module).__name__} do",
-                "Use pissa instead.",
-            )
-
 
 def _factors(module: nn.Module) -> dict[str, torch.Tensor]:
     """The two matrices of every update, by the names that they are saved under."""
@@ -88,4 +93,5 @@ def _factors(module: nn.Module) -> dict[str, torch.Tensor]:
 class Dora(Lora):
     """LoRA's update on the direction of a weight, with its magnitude trained apart."""
 
+    name: ClassVar[str] = "dora"
     fixed: ClassVar[dict[str, Any]] = {"use_dora": True}

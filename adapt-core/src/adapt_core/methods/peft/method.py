@@ -20,9 +20,7 @@ PRESETS = {"ln_tuning": "norm"}
 
 
 class PeftTuner(PeftAdapter):
-    """Any tuner; its options are the fields of its configuration."""
-
-    tuner: str
+    """Any tuner, by its name; its options are the fields of its configuration."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -36,17 +34,17 @@ class PeftTuner(PeftAdapter):
         from peft import PeftType
         from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
-        kind: Any = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(self.tuner.upper())]
-        defaults = {field.name: field.default for field in config_fields(self.tuner)}
+        kind: Any = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(self.name.upper())]
+        defaults = {field.name: field.default for field in config_fields(self.name)}
         given = {name: value for name, value in self.options if value != defaults[name]}
         if "num_virtual_tokens" in defaults:
             if hints.peft_task is None:
                 raise AdaptError(
-                    f"{self.tuner} puts tokens before a language model's input, which {type(module).__name__} has not"
+                    f"{self.name} puts tokens before a language model's input, which {type(module).__name__} has not"
                 )
             return kind(**given)
         if "target_modules" in defaults and not self._known(module, given):
-            preset = PRESETS.get(self.tuner, "all-linear")
+            preset = PRESETS.get(self.name, "all-linear")
             given["target_modules"] = resolve(module, hints, given.get("target_modules"), preset)
             if "fan_in_fan_out" in defaults and stored_transposed(module, given["target_modules"]):
                 given["fan_in_fan_out"] = True
@@ -56,7 +54,7 @@ class PeftTuner(PeftAdapter):
         """Whether to leave the layers to PEFT: (IA)3 rescales only some of them, which PEFT knows by architecture."""
         from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as known
 
-        if self.tuner != "ia3" or given.get("target_modules") is not None:
+        if self.name != "ia3" or given.get("target_modules") is not None:
             return False
         return getattr(getattr(module, "config", None), "model_type", None) in known
 
@@ -69,4 +67,4 @@ def __getattr__(name: str) -> type[PeftTuner]:
 
 @cache
 def _made(name: str) -> type[PeftTuner]:
-    return type(name, (PeftTuner,), {"tuner": name, "__doc__": f"PEFT's {name}."})
+    return type(name, (PeftTuner,), {"name": name, "__doc__": f"PEFT's {name}."})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -15,6 +15,8 @@ from adapt_core.methods.targets import named_exactly, resolve
 
 class Ssf(OwnTuner):
     """A scale and a shift for every output channel."""
+
+    name: ClassVar[str] = "ssf"
 
     def __init__(self, options: SsfOptions) -> None:
         self.options = options

@@ -1,0 +1,31 @@
+"""The types of layers that each method can be told to adapt: what its plugin declares and what it holds itself to.
+
+By the name of the class, or of one that it extends: bitsandbytes' linear layers are ``Linear`` too. ``Conv1D`` is
+transformers' transposed linear layer.
+"""
+
+from __future__ import annotations
+
+LINEAR = ("Linear", "Conv1D")
+CONVOLUTIONS = ("Conv1d", "Conv2d")
+TRANSPOSED_CONVOLUTIONS = ("ConvTranspose1d", "ConvTranspose2d")
+NORMS = ("LayerNorm", "BatchNorm1d", "BatchNorm2d")
+LOW_RANK = (*LINEAR, *CONVOLUTIONS, "Conv3d", "Embedding")
+WITH_BIAS = (*LINEAR, *CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS, *NORMS)
+
+LAYER_TYPES: dict[str, tuple[str, ...]] = {
+    "adalora": (*LINEAR, "Conv2d"),
+    "bitfit": WITH_BIAS,
+    "boft": ("Linear", "Conv2d"),
+    "bottleneck": LINEAR,
+    "dora": LOW_RANK,
+    "fourierft": LINEAR,
+    "ia3": (*LINEAR, "Conv2d", "Conv3d"),
+    "loha": ("Linear", *CONVOLUTIONS),
+    "lokr": ("Linear", *CONVOLUTIONS),
+    "lora": LOW_RANK,
+    "oft": ("Linear", "Embedding"),
+    "ssf": (*WITH_BIAS, "Embedding"),
+    "vera": LINEAR,
+}
+"""By method. One that is not here adapts any layer, or chooses its layers itself."""

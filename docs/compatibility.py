@@ -1,0 +1,140 @@
+"""``docs/compatibility.md``: what works with what, as the installed plugins declare it. See generate_reference.py."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from adapt_core.kinds import Kind
+from adapt_core.registry import Registry
+
+INTRODUCTION = """\
+# What works with what
+
+As the plugins of Adapt's own packages declare it. The contract suites (`adapt_core.testing`) hold every method to what
+it declares, both ways: what is declared works, and what is not is refused with the reason. `adapt check` refuses
+plugins that cannot work together; what depends on the model itself is refused before training."""
+
+LAYERS = """\
+Layers that `method.target_modules` may name, by class; a class that extends one of these counts as that. `Conv1D` is
+transformers' transposed linear layer."""
+
+METHODS = """\
+The engine takes the training steps of a task. Bits are the widths of quantized bases that a method trains on. One
+that merges can be exported as an ordinary model; one that starts as the base gives its outputs until the first step."""
+
+HEADS = {"beside": "beside it", "only": "nothing else", "all": "with all"}
+SAVES = {"adapter": "an adapter", "model": "a whole model"}
+
+
+def code(text: str) -> str:
+    """Text as Markdown code."""
+    return f"`{text}`"
+
+
+def grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [columns, ("---",) * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+def compatibility() -> list[str]:
+    """The parts of the page."""
+    registry = Registry.load()
+    specs: dict[Kind, list[Any]] = {
+        kind: [entry.spec for entry in registry.entries(kind) if not entry.error] for kind in Kind
+    }
+    tested = [spec for spec in specs[Kind.METHOD] if spec.support == "tested"]
+    engines = list(dict.fromkeys(spec.engine for spec in specs[Kind.TASK]))
+    tables = {
+        "Methods and layers": (LAYERS, _layers(tested, registry)),
+        "Methods": (METHODS, _methods(tested, engines)),
+        "Quantizers": ("", _quantizers(specs[Kind.QUANTIZER], tested)),
+        "Savers": ("", _savers(specs[Kind.SAVER])),
+        "Launchers": ("", _launchers(specs[Kind.LAUNCHER], engines)),
+        "Tasks": ("", _tasks(specs[Kind.TASK])),
+    }
+    parts = [INTRODUCTION]
+    for title, (text, table) in tables.items():
+        parts += [f"## {title}", text, table] if table else []
+        if title == "Methods":
+            parts += [_others(specs[Kind.METHOD])]
+    return parts
+
+
+def _layers(methods: Sequence[Any], registry: Registry) -> str:
+    types = [kind for kind, _ in Counter(kind for spec in methods for kind in spec.module_types).most_common()]
+    told = [spec for spec in methods if "target_modules" in registry.options(spec).model_fields]
+    rows = [[code(spec.name), *(_mark(_allows(spec.module_types or None, kind)) for kind in types)] for spec in told]
+    rest = ", ".join(code(spec.name) for spec in methods if spec not in told)
+    return grid(["method", *types], rows) + f"\n\nChoosing by themselves what they train: {rest}."
+
+
+def _methods(methods: Sequence[Any], engines: Sequence[str]) -> str:
+    columns = ["method", *map(_engine, engines), "bits", "merges", "starts as the base", "trains the head", "saves"]
+    rows = [
+        [
+            code(spec.name),
+            *(_mark(_allows(spec.engines, engine)) for engine in engines),
+            ", ".join(map(str, spec.quantization)),
+            _mark(spec.merges),
+            _mark(spec.identity),
+            HEADS[spec.head],
+            SAVES[spec.saves],
+        ]
+        for spec in methods
+    ]
+    return grid(columns, rows)
+
+
+def _others(methods: Sequence[Any]) -> str:
+    """The methods that no row is about."""
+    names = {
+        support: ", ".join(code(spec.name) for spec in methods if spec.support == support)
+        for support in ("untested", "expert")
+    }
+    return (
+        f"Not in these tables, for no test has run them: {names['untested']}. Nor these, which need more than a "
+        f"configuration gives: {names['expert']}."
+    )
+
+
+def _quantizers(quantizers: Sequence[Any], methods: Sequence[Any]) -> str:
+    rows = [
+        [
+            code(spec.name),
+            str(spec.bits),
+            ", ".join(spec.libraries),
+            ", ".join(code(method.name) for method in methods if spec.bits in method.quantization),
+        ]
+        for spec in quantizers
+    ]
+    return grid(["quantizer", "bits", "models from", "methods"], rows) if rows else ""
+
+
+def _savers(savers: Sequence[Any]) -> str:
+    rows = [[code(spec.name), ", ".join(spec.libraries or ["any library"]), _mark(spec.pickle)] for spec in savers]
+    return grid(["saver", "models from", "loading it runs code (pickle)"], rows)
+
+
+def _launchers(launchers: Sequence[Any], engines: Sequence[str]) -> str:
+    rows = [[code(spec.name), *(_mark(_allows(spec.engines, engine)) for engine in engines)] for spec in launchers]
+    return grid(["launcher", *map(_engine, engines)], rows)
+
+
+def _tasks(tasks: Sequence[Any]) -> str:
+    rows = [[code(spec.name), _engine(spec.engine), ", ".join(spec.libraries)] for spec in tasks]
+    return grid(["task", "engine", "models from"], rows)
+
+
+def _allows(declared: Sequence[str] | None, name: str) -> bool:
+    return declared is None or name in declared
+
+
+def _engine(reference: str) -> str:
+    return code(reference.partition(":")[2])
+
+
+def _mark(works: bool) -> str:
+    return "✓" if works else ""

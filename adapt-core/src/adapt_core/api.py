@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,13 +163,22 @@ def merge_run(path: str | Path, output: str | Path | None = None) -> dict[str, A
     return merge_loaded(load_run(folder), Path(output) if output else folder.with_name(f"{folder.name}-merged"))
 
 
-def apply_method(module: Any, method: str, *, train_head: bool | None = None, **options: Any) -> Any:
+def apply_method(
+    module: Any,
+    method: str,
+    *,
+    train_head: bool | None = None,
+    batches: Iterable[Mapping[str, Any]] | None = None,
+    **options: Any,
+) -> Any:
     """Puts a method on a model for a training loop of one's own.
 
     Args:
         module: a ``torch.nn.Module``; may be changed in place.
         method: name of an installed method, such as ``"lora"``.
         train_head: whether a transformers model's head is trained beside an adapter; None where the method decides.
+        batches: for a method that looks at data before it trains (LoRA with ``init_lora_weights="eva"``): what the
+            module is called with, on its device; the batches of training, as a list or a data loader.
         options: the method's own, as in a configuration.
 
     Returns:
@@ -177,7 +186,8 @@ def apply_method(module: Any, method: str, *, train_head: bool | None = None, **
 
     Raises:
         ConfigError: an option is unknown or has a wrong value.
-        UsageError: ``train_head`` is given for a method that decides on the head itself.
+        UsageError: ``train_head`` is given for a method that decides on the head itself, or ``batches`` for one that
+            needs none, or one that needs them gets none.
         AdaptError: no such method, or it finds nothing to train.
     """
     from adapt_core.architecture import hints_for
@@ -192,4 +202,15 @@ def apply_method(module: Any, method: str, *, train_head: bool | None = None, **
         raise UsageError(f"train_head is for adapters; the method {entry.spec.name} decides on the head itself")
     validated = validate_options(registry.options(entry.spec), options, f"method {entry.spec.name}")
     with quiet_libraries():
-        return registry.load_target(entry)(validated).apply(module, hints_for(module, train_head=train_head))
+        made: Any = registry.load_target(entry)(validated)
+        calibrates = hasattr(made, "calibrate")
+        if calibrates != (batches is not None):
+            raise UsageError(
+                f"{entry.spec.name} with these options needs batches= to look at before it trains"
+                if calibrates
+                else f"{entry.spec.name} with these options does not look at data; remove batches="
+            )
+        adapted = made.apply(module, hints_for(module, train_head=train_head))
+        if calibrates:
+            made.calibrate(adapted, batches)
+        return adapted

@@ -6,7 +6,7 @@ returns its own. Modules are typed ``Any`` so that this file never imports torch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -116,7 +116,8 @@ class Trained:
 
     Attributes:
         steps: optimizer steps of the finished run, those before a resume included.
-        seconds: time in the training steps of this process, evaluation and checkpoints excluded.
+        seconds: time in the training steps of this process, calibration, evaluation and checkpoints excluded.
+        calibrating: seconds of the method's calibration before them.
         evaluating: seconds of evaluation between them.
         saving: seconds of writing checkpoints between them.
         samples: rows that this process trained on in ``seconds``.
@@ -125,6 +126,7 @@ class Trained:
 
     steps: int
     seconds: float
+    calibrating: float
     evaluating: float
     saving: float
     samples: int
@@ -247,6 +249,18 @@ class Method(Protocol):
 
 class Phases(Protocol):
     """What a method may have beside :class:`Method`: the engine and the pipeline call each where it is there."""
+
+    def calibrate(self, module: Module, batches: Iterable[Mapping[str, Any]]) -> None:
+        """Prepares the applied method from data, in place, once before the first step; not when a run is resumed.
+
+        It may add, remove or reshape what is trained; :meth:`load_state` must then bring a module that has only been
+        through :meth:`Method.apply` into the same shape. Random numbers may be drawn: training does not see it.
+
+        Args:
+            module: what :meth:`Method.apply` returned, on its device, in any mode; the mode must be left as it is.
+            batches: training batches in the order of the first epoch, on the same device, each made when it is asked
+                for: the arguments of a call of the module. Every iteration begins anew; each process gets the same.
+        """
 
     def before_training(self, module: Module, total_steps: int) -> None:
         """Called once the number of optimizer steps of the whole run is known, also when a run is resumed."""

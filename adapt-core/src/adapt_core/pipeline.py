@@ -54,7 +54,9 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     if plan.training.do_train:
         checkpoint = folder.checkpoints.newest() if plan.training.resume else None
         trained = engine.train(model, method, inputs, checkpoint)
-        watch.add(train=trained.seconds, evaluate=trained.evaluating, save=trained.saving)
+        watch.add(prepare=trained.calibrating, train=trained.seconds)
+        watch.add(evaluate=trained.evaluating, save=trained.saving)
+        parameters = count_parameters(model.module)  # calibration may have changed them
     if plan.training.do_eval:
         with watch("evaluate", "Evaluating"):
             evaluated = engine.evaluate(model, inputs)

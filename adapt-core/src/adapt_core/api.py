@@ -168,6 +168,7 @@ def apply_method(
     method: str,
     *,
     train_head: bool | None = None,
+    train_batch_norm: bool = False,
     batches: Iterable[Mapping[str, Any]] | None = None,
     **options: Any,
 ) -> Any:
@@ -177,6 +178,7 @@ def apply_method(
         module: a ``torch.nn.Module``; may be changed in place.
         method: name of an installed method, such as ``"lora"``.
         train_head: whether a transformers model's head is trained beside an adapter; None where the method decides.
+        train_batch_norm: train batch normalisation beside an adapter, its running statistics included.
         batches: for a method that looks at data before it trains (LoRA with ``init_lora_weights="eva"``): what the
             module is called with, on its device; the batches of training, as a list or a data loader.
         options: the method's own, as in a configuration.
@@ -186,10 +188,11 @@ def apply_method(
 
     Raises:
         ConfigError: an option is unknown or has a wrong value.
-        UsageError: ``train_head`` is given for a method that decides on the head itself, or ``batches`` for one that
-            needs none, or one that needs them gets none.
+        UsageError: ``train_head`` or ``train_batch_norm`` is given for a method that decides on these itself, or
+            ``batches`` for one that needs none, or one that needs them gets none.
         AdaptError: no such method, or it finds nothing to train.
     """
+    from adapt_core.applying import applied
     from adapt_core.architecture import hints_for
     from adapt_core.kinds import Kind
     from adapt_core.quiet import quiet_libraries
@@ -200,6 +203,8 @@ def apply_method(
     entry = registry.get(Kind.METHOD, method)
     if train_head is not None and entry.spec.head != "beside":  # type: ignore[attr-defined]
         raise UsageError(f"train_head is for adapters; the method {entry.spec.name} decides on the head itself")
+    if train_batch_norm and entry.spec.head != "beside":  # type: ignore[attr-defined]
+        raise UsageError(f"train_batch_norm is for adapters; {entry.spec.name} is none")
     validated = validate_options(registry.options(entry.spec), options, f"method {entry.spec.name}")
     with quiet_libraries():
         made: Any = registry.load_target(entry)(validated)
@@ -210,7 +215,8 @@ def apply_method(
                 if calibrates
                 else f"{entry.spec.name} with these options does not look at data; remove batches="
             )
-        adapted = made.apply(module, hints_for(module, train_head=train_head))
+        hints = hints_for(module, train_head=train_head)
+        adapted = applied(made, module, hints, train_batch_norm=train_batch_norm)
         if calibrates:
             made.calibrate(adapted, batches)
         return adapted

@@ -97,7 +97,8 @@ class Hints:
 
     Attributes:
         head: dotted names of the modules that make up the head.
-        fresh: dotted names of the modules whose weights are newly initialised; they are always trained.
+        fresh: dotted names of the modules that are trained whole whatever the method: those whose weights are newly
+            initialised, and batch normalisation where the configuration asks for it.
         blocks: dotted names of the repeated blocks, first to last (the transformer layers), where there are any.
         train_head: whether to train the head beside what the method adds; None where the method decides.
         peft_task: PEFT's ``TaskType`` for the model, None where PEFT has none.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapt_core.applying import applied
 from adapt_core.environment import describe_environment, peak_memory_bytes
 from adapt_core.files import read_json, write_json
 from adapt_core.interfaces import Evaluated, Trained, World
@@ -41,7 +42,8 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         model = task.load_model(data.info, load_kwargs=quantizer.load_kwargs() if quantizer else None)
     with watch("prepare", "Applying the method"):
         model = quantizer.prepare(model) if quantizer else model
-        model = model.with_module(method.apply(model.module, model.hints))
+        batch_norm = plan.train_batch_norm
+        model = model.with_module(applied(method, model.module, model.hints, train_batch_norm=batch_norm))
         inputs = task.engine_inputs(data, model)
         parameters = count_parameters(model.module)
         require_space_for(plan, folder, model.module)

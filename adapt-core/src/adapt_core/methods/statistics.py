@@ -31,5 +31,10 @@ def release_statistics(module: nn.Module) -> None:
                 del layer._forward_pre_hooks[key]
 
 
+def is_held(layer: nn.Module) -> bool:
+    """Whether :func:`hold_statistics` keeps a layer in evaluation mode."""
+    return _evaluate in layer._forward_pre_hooks.values()
+
+
 def _evaluate(layer: nn.Module, _: Any) -> None:
     layer.training = False

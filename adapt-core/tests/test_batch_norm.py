@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from adapt_core import AdaptError, ConfigError, apply_method
-from adapt_core.applying import applied
 from adapt_core.architecture import hints_for
+from adapt_core.batch_norm import applied
 from adapt_core.errors import UsageError
 from adapt_core.kinds import Kind
 from adapt_core.methods.statistics import hold_statistics

@@ -192,8 +192,8 @@ def apply_method(
             ``batches`` for one that needs none, or one that needs them gets none.
         AdaptError: no such method, or it finds nothing to train.
     """
-    from adapt_core.applying import applied
     from adapt_core.architecture import hints_for
+    from adapt_core.batch_norm import applied
     from adapt_core.kinds import Kind
     from adapt_core.quiet import quiet_libraries
     from adapt_core.registry import Registry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapt_core.applying import applied
+from adapt_core.batch_norm import applied
 from adapt_core.environment import describe_environment, peak_memory_bytes
 from adapt_core.files import read_json, write_json
 from adapt_core.interfaces import Evaluated, Trained, World

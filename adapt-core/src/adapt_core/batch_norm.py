@@ -1,15 +1,20 @@
-"""Puts a method on a model, batch normalisation trained beside it where that is asked for."""
+"""Batch normalisation beside a method: held as it was, or trained where that is asked for."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Hints, Method
-from adapt_core.methods.statistics import is_held
+
+
+def stay_in_evaluation(layer: nn.Module, _: Any) -> None:
+    """A forward pre-hook that keeps running statistics where they are, whatever the model's mode."""
+    layer.training = False
 
 
 def applied(method: Method, module: nn.Module, hints: Hints, *, train_batch_norm: bool = False) -> nn.Module:
@@ -38,7 +43,7 @@ def applied(method: Method, module: nn.Module, hints: Hints, *, train_batch_norm
             "Remove the key.",
         )
     adapted: nn.Module = method.apply(module, replace(hints, fresh=(*hints.fresh, *names)))
-    layers = [layer for layer in adapted.modules() if isinstance(layer, _BatchNorm) and not is_held(layer)]
+    layers = [layer for layer in adapted.modules() if isinstance(layer, _BatchNorm) and not _held(layer)]
     trained = [layer for layer in layers if any(each.requires_grad for each in layer.parameters())]
     if len(trained) < len(names):
         raise AdaptError(
@@ -47,3 +52,7 @@ def applied(method: Method, module: nn.Module, hints: Hints, *, train_batch_norm
             "Remove the key, or choose another method.",
         )
     return adapted
+
+
+def _held(layer: nn.Module) -> bool:
+    return stay_in_evaluation in layer._forward_pre_hooks.values()

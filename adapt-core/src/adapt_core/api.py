@@ -91,6 +91,7 @@ class LoadedRun:
         task: its task.
         model: the fine-tuned model in evaluation mode (``model.module``) with its processor.
         info: the content of ``data.json``.
+        adapter: the name of its adapter in a module that holds several; None for the first.
     """
 
     folder: RunFolder
@@ -98,6 +99,34 @@ class LoadedRun:
     task: Task
     model: Model
     info: Mapping[str, Any]
+    adapter: str | None = None
+
+    def add(self, path: str | Path) -> LoadedRun:
+        """Puts another run's adapter on the same base model, which is in memory once.
+
+        Both runs can be used afterwards, in turn: ``predict`` takes the adapter of the run that it is called on.
+
+        Args:
+            path: the folder of a finished run with the same task, base model and quantization, a head of as many
+                labels, and a method of the same kind (LoRA and DoRA are of one).
+
+        Raises:
+            AdaptError: there is no finished run in the folder, or the two cannot be on one base, with the reason.
+        """
+        from adapt_core.loading import load_beside
+        from adapt_core.quiet import quiet_libraries
+
+        folder = RunFolder.open(path)
+        with quiet_libraries():
+            return LoadedRun(folder, *load_beside(self.plan, self.model, folder))
+
+    def use(self) -> None:
+        """Has ``model.module`` compute with this run's adapter, where :meth:`add` has put others beside it."""
+        from adapt_core.registry import resolve
+
+        method = resolve(self.plan.method.spec.target)(self.plan.method.options)
+        if hasattr(method, "use"):
+            method.use(self.model.module, self.adapter)
 
     def parse_inputs(self, inputs: Sequence[str], file: Path | None = None) -> Sequence[Row]:
         """Rows out of strings, or out of a file with the columns of the training data."""
@@ -105,6 +134,7 @@ class LoadedRun:
 
     def predict(self, rows: Sequence[Row] | Sequence[str]) -> Sequence[dict[str, Any]]:
         """One prediction a row; a row may be a plain string where the task takes one."""
+        self.use()
         parsed = [self.parse_inputs([row])[0] if isinstance(row, str) else row for row in rows]
         return self.task.predict(self.model, parsed, self.info)
 

@@ -78,7 +78,8 @@ class Model:
 
     Attributes:
         module: the ``torch.nn.Module``.
-        processor: its tokenizer or image processor; anything with ``save_pretrained(folder)``, or None.
+        processor: its tokenizer or image processor; anything with ``save_pretrained(folder)`` and
+            ``from_pretrained(folder)``, or None.
         hints: what a method should know of it.
     """
 
@@ -277,6 +278,19 @@ class Phases(Protocol):
 
     def sections(self, module: Module) -> Sequence[Section]:
         """Parts of the report on the trained module."""
+
+    def add(self, module: Module, folder: Path) -> str:
+        """Puts what :meth:`Method.save` wrote of another run beside the adapter that is loaded; it is not used yet.
+
+        Returns:
+            The name under which :meth:`use` knows it.
+
+        Raises:
+            AdaptError: the two cannot be on one base, with the reason; the module is as it was.
+        """
+
+    def use(self, module: Module, name: str | None) -> None:
+        """Has the module compute with the adapter of a name and no other; None is the one that was loaded first."""
 
 
 class Quantizer(Protocol):

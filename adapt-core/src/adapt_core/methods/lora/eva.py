@@ -163,7 +163,7 @@ def _endless(batches: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]
         yield from batches
 
 
-def _next(stream: _Stream, _: Any) -> Mapping[str, Tensor]:
+def _next(stream: _Stream, _: Any) -> Mapping[tuple[int, ...], Tensor]:
     stream.advance()
     return mask_of(stream.batch)
 

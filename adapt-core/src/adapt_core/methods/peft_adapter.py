@@ -79,8 +79,8 @@ class PeftAdapter(ABC):
         kind = PeftConfig.from_pretrained(str(folder)).peft_type
         if kind != (own := model.peft_config[FIRST].peft_type):
             raise AdaptError(
-                f"{folder} holds an adapter of PEFT's type {kind.value}, and the loaded one is of type {own.value}: PEFT puts only "
-                "one type on a base",
+                f"{folder} holds an adapter of PEFT's type {kind.value}, and the loaded one is of type {own.value}: "
+                "PEFT puts only one type on a base",
                 "Load it by itself, with load_run.",
             )
         name = f"beside_{len(model.peft_config)}"

@@ -124,6 +124,14 @@ def test_every_option_of_pefts_lora_is_offered_or_left_out_for_a_reason() -> Non
     assert theirs - ours <= left_out
 
 
+def test_loftq_needs_a_quantized_base(classifier: Any) -> None:
+    """On unquantized weights it would replace the base's, which no adapter can hold; on 4 bits see adapt-quant."""
+    with pytest.raises(AdaptError, match="no layer that gets an update in BertForSequenceClassification is in 4 bits"):
+        apply_method(classifier, "lora", init_lora_weights="loftq")
+    with pytest.raises(ConfigError, match="loftq starts the update of lora; dora's magnitudes"):
+        apply_method(classifier, "dora", init_lora_weights="loftq")
+
+
 def test_full_trains_everything(classifier: Any) -> None:
     count = sum(each.numel() for each in classifier.parameters())
     assert total(apply_method(classifier, "full")) == count

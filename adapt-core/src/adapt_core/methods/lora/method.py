@@ -38,7 +38,7 @@ class Lora(PeftAdapter):
         given["target_modules"] = resolve(module, hints, given["target_modules"])
         self._require_straight(module, given["target_modules"])
         given["fan_in_fan_out"] = given["fan_in_fan_out"] or stored_transposed(module, given["target_modules"])
-        return LoraConfig(**given, **self.fixed, **self.start())
+        return LoraConfig(**{**given, **self.fixed, **self.start()})
 
     def start(self) -> dict[str, Any]:
         """Further arguments of ``peft.LoraConfig`` that the start of the update needs."""

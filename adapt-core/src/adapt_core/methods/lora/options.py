@@ -10,7 +10,7 @@ from pydantic import field_validator, model_validator
 from adapt_core.names import nearest
 from adapt_core.options import Options, option
 
-STARTS = ("gaussian", "orthogonal", "pissa", "olora", "eva")
+STARTS = ("gaussian", "orthogonal", "pissa", "olora", "eva", "loftq")
 """Named ways to start, beside true, false and ``pissa_niter_N``."""
 
 EVA_OPTIONS = ("eva_rho", "eva_tau", "eva_whiten")
@@ -44,7 +44,8 @@ class LoraOptions(Options):
         "arXiv:2404.02948), pissa_niter_N (faster, by N iterations) and olora (Büyükakyüz 2024, arXiv:2406.01775) "
         "with a part of the weights, and are saved as an ordinary LoRA of twice the rank; eva (Paischer et al. 2024, "
         "arXiv:2410.07170) at zero change along the directions in which the training data varies most, with ranks "
-        "moved to the layers where they explain most.",
+        "moved to the layers where they explain most; "
+        "loftq (Li et al. 2023, arXiv:2310.08659) with what quantization to 4 bits took from the weights.",
     )
     eva_rho: float = option(
         2.0, ge=1, help="With eva: no layer gets more than this times r as its rank; 1 leaves the ranks alike."
@@ -120,3 +121,9 @@ class DoraOptions(LoraOptions):
 
     r: int = option(16, flat="r", gt=0, help="Rank of the update of the direction.")
     alpha: float = option(8, flat="alpha", gt=0, help="Scaling: the update is multiplied by alpha / r.")
+
+    @model_validator(mode="after")
+    def _not_loftq(self) -> DoraOptions:
+        if self.init_lora_weights == "loftq":
+            raise ValueError("loftq starts the update of lora; dora's magnitudes are of the quantized weights")
+        return self

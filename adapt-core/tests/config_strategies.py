@@ -34,6 +34,7 @@ CONFIG = st.fixed_dictionaries(
             optional={
                 "r": st.integers(1, 99),
                 "train_head": st.none() | st.booleans(),
+                "train_batch_norm": st.booleans(),
                 "modules": TEXT | st.lists(TEXT),
                 "init": st.booleans() | st.just("gaussian"),
             },

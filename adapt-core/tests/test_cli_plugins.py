@@ -146,6 +146,7 @@ def test_explain_puts_every_type_into_words(site: Path) -> None:
         "anything": "anything",
         "switch": "true or false",
         "train_head": "true or false, or null",
+        "train_batch_norm": "true or false",
     }
     lines = adapt("explain", "method", "odd").out.splitlines()
     rows = {line.split()[0]: line for line in lines if line.strip()}

@@ -79,6 +79,30 @@ class TestOlora(MethodContract):
     moves_base = True
 
 
+class TestEva(MethodContract):
+    method = "lora"
+    options: ClassVar = {"dropout": 0.0, "init_lora_weights": "eva", "r": 4}
+    works_on = LINEAR
+
+
+class TestEvaWithRanksAlike(MethodContract):
+    method = "lora"
+    options: ClassVar = {"dropout": 0.0, "init_lora_weights": "eva", "r": 4, "eva_rho": 1.0, "eva_whiten": True}
+    works_on = LINEAR
+
+
+class TestEvaStabilized(MethodContract):
+    method = "lora"
+    options: ClassVar = {"dropout": 0.0, "init_lora_weights": "eva", "r": 4, "use_rslora": True}
+    works_on = LINEAR
+
+
+class TestEvaOfDora(MethodContract):
+    method = "dora"
+    options: ClassVar = {"dropout": 0.0, "init_lora_weights": "eva", "r": 4}
+    works_on = LINEAR
+
+
 class TestRankStabilizedLora(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "use_rslora": True}

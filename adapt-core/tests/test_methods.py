@@ -16,7 +16,7 @@ from adapt_core.interfaces import Hints
 from adapt_core.methods.last_layer.method import LastLayer
 from adapt_core.methods.last_layer.options import LastLayerOptions
 from adapt_core.methods.lora.method import PEFT_NAMES, Lora
-from adapt_core.methods.lora.options import LoraOptions
+from adapt_core.methods.lora.options import EVA_OPTIONS, LoraOptions
 
 WIDTH, INNER, LAYERS, LABELS, VOCABULARY = 16, 32, 3, 5, 50
 
@@ -102,21 +102,34 @@ def test_lora_scales_its_update_by_alpha_over_r() -> None:
 
 
 def test_every_option_of_pefts_lora_is_offered_or_left_out_for_a_reason() -> None:
-    from peft import LoraConfig
+    from peft import EvaConfig, LoraConfig
 
     set_by_adapt = {"task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision"}
     set_by_adapt |= {"inference_mode"}
     methods_of_their_own = {"use_dora", "use_qalora", "qalora_group_size", "use_bdlora"}
-    need_data_or_quantized_weights = {"loftq_config", "eva_config", "corda_config", "lora_ga_config"}
+    need_data_or_quantized_weights = {"loftq_config", "corda_config", "lora_ga_config"}
+    offered_field_by_field = {"eva_config"}
     other_algorithms = {"velora_config", "monteclora_config", "arrow_config", "kasa_config", "alora_invocation_tokens"}
     other_frameworks = {"megatron_config", "megatron_core"}
     change_the_base = {"layer_replication", "ensure_weight_tying", "runtime_config"}
     left_out = set_by_adapt | methods_of_their_own | need_data_or_quantized_weights | other_algorithms
-    left_out |= other_frameworks | change_the_base
+    left_out |= other_frameworks | change_the_base | offered_field_by_field
     theirs = {field.name for field in dataclasses.fields(LoraConfig)}
     ours = {PEFT_NAMES.get(name, name) for name in LoraOptions.model_fields}
+    assert {name.removeprefix("eva_") for name in EVA_OPTIONS} <= {
+        field.name for field in dataclasses.fields(EvaConfig)
+    }
+    ours -= set(EVA_OPTIONS)
     assert ours <= theirs
     assert theirs - ours <= left_out
+
+
+def test_loftq_needs_a_quantized_base(classifier: Any) -> None:
+    """On unquantized weights it would replace the base's, which no adapter can hold; on 4 bits see adapt-quant."""
+    with pytest.raises(AdaptError, match="no layer that gets an update in BertForSequenceClassification is in 4 bits"):
+        apply_method(classifier, "lora", init_lora_weights="loftq")
+    with pytest.raises(ConfigError, match="loftq starts the update of lora; dora's magnitudes"):
+        apply_method(classifier, "dora", init_lora_weights="loftq")
 
 
 def test_full_trains_everything(classifier: Any) -> None:

@@ -155,7 +155,8 @@ def test_the_canonical_form_writes_out_every_default() -> None:
         "task", "model", "dataset", "method", "quantization", "training", "save", "launch", "seed", "output_dir",
     ]  # fmt: skip
     assert canonical["method"] == {
-        "name": "low_rank", "train_head": None, "r": 8, "alpha": 16, "modules": None, "init": True,
+        "name": "low_rank", "train_head": None, "train_batch_norm": False, "r": 8, "alpha": 16, "modules": None,
+        "init": True,
     }  # fmt: skip
     assert canonical["quantization"] == {"name": "none"}
     assert canonical["save"] == {"name": "state_dict"}

@@ -131,6 +131,7 @@ def test_the_example_is_listed_and_explained_with_its_options() -> None:
     assert {option["key"]: option["flat"] for option in found["options"]["method"]} == {
         "norms": "BIASES_NORMS",
         "train_head": "LAST_LAYER_TUNING",
+        "train_batch_norm": None,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,7 @@ class LoadedRun:
         task: its task.
         model: the fine-tuned model in evaluation mode (``model.module``) with its processor.
         info: the content of ``data.json``.
+        adapter: the name of its adapter in a module that holds several; None for the first.
     """
 
     folder: RunFolder
@@ -98,6 +99,34 @@ class LoadedRun:
     task: Task
     model: Model
     info: Mapping[str, Any]
+    adapter: str | None = None
+
+    def add(self, path: str | Path) -> LoadedRun:
+        """Puts another run's adapter on the same base model, which is in memory once.
+
+        Both runs can be used afterwards, in turn: ``predict`` takes the adapter of the run that it is called on.
+
+        Args:
+            path: the folder of a finished run with the same task, base model and quantization, a head of as many
+                labels, and a method of the same kind (LoRA and DoRA are of one).
+
+        Raises:
+            AdaptError: there is no finished run in the folder, or the two cannot be on one base, with the reason.
+        """
+        from adapt_core.loading import load_beside
+        from adapt_core.quiet import quiet_libraries
+
+        folder = RunFolder.open(path)
+        with quiet_libraries():
+            return LoadedRun(folder, *load_beside(self.plan, self.model, folder))
+
+    def use(self) -> None:
+        """Has ``model.module`` compute with this run's adapter, where :meth:`add` has put others beside it."""
+        from adapt_core.registry import resolve
+
+        method = resolve(self.plan.method.spec.target)(self.plan.method.options)
+        if hasattr(method, "use"):
+            method.use(self.model.module, self.adapter)
 
     def parse_inputs(self, inputs: Sequence[str], file: Path | None = None) -> Sequence[Row]:
         """Rows out of strings, or out of a file with the columns of the training data."""
@@ -105,6 +134,7 @@ class LoadedRun:
 
     def predict(self, rows: Sequence[Row] | Sequence[str]) -> Sequence[dict[str, Any]]:
         """One prediction a row; a row may be a plain string where the task takes one."""
+        self.use()
         parsed = [self.parse_inputs([row])[0] if isinstance(row, str) else row for row in rows]
         return self.task.predict(self.model, parsed, self.info)
 
@@ -163,13 +193,24 @@ def merge_run(path: str | Path, output: str | Path | None = None) -> dict[str, A
     return merge_loaded(load_run(folder), Path(output) if output else folder.with_name(f"{folder.name}-merged"))
 
 
-def apply_method(module: Any, method: str, *, train_head: bool | None = None, **options: Any) -> Any:
+def apply_method(
+    module: Any,
+    method: str,
+    *,
+    train_head: bool | None = None,
+    train_batch_norm: bool = False,
+    batches: Iterable[Mapping[str, Any]] | None = None,
+    **options: Any,
+) -> Any:
     """Puts a method on a model for a training loop of one's own.
 
     Args:
         module: a ``torch.nn.Module``; may be changed in place.
         method: name of an installed method, such as ``"lora"``.
         train_head: whether a transformers model's head is trained beside an adapter; None where the method decides.
+        train_batch_norm: train batch normalisation beside an adapter, its running statistics included.
+        batches: for a method that looks at data before it trains (LoRA with ``init_lora_weights="eva"``): what the
+            module is called with, on its device; the batches of training, as a list or a data loader.
         options: the method's own, as in a configuration.
 
     Returns:
@@ -177,10 +218,12 @@ def apply_method(module: Any, method: str, *, train_head: bool | None = None, **
 
     Raises:
         ConfigError: an option is unknown or has a wrong value.
-        UsageError: ``train_head`` is given for a method that decides on the head itself.
+        UsageError: ``train_head`` or ``train_batch_norm`` is given for a method that decides on these itself, or
+            ``batches`` for one that needs none, or one that needs them gets none.
         AdaptError: no such method, or it finds nothing to train.
     """
     from adapt_core.architecture import hints_for
+    from adapt_core.batch_norm import applied
     from adapt_core.kinds import Kind
     from adapt_core.quiet import quiet_libraries
     from adapt_core.registry import Registry
@@ -190,6 +233,20 @@ def apply_method(module: Any, method: str, *, train_head: bool | None = None, **
     entry = registry.get(Kind.METHOD, method)
     if train_head is not None and entry.spec.head != "beside":  # type: ignore[attr-defined]
         raise UsageError(f"train_head is for adapters; the method {entry.spec.name} decides on the head itself")
+    if train_batch_norm and entry.spec.head != "beside":  # type: ignore[attr-defined]
+        raise UsageError(f"train_batch_norm is for adapters; {entry.spec.name} is none")
     validated = validate_options(registry.options(entry.spec), options, f"method {entry.spec.name}")
     with quiet_libraries():
-        return registry.load_target(entry)(validated).apply(module, hints_for(module, train_head=train_head))
+        made: Any = registry.load_target(entry)(validated)
+        calibrates = hasattr(made, "calibrate")
+        if calibrates != (batches is not None):
+            raise UsageError(
+                f"{entry.spec.name} with these options needs batches= to look at before it trains"
+                if calibrates
+                else f"{entry.spec.name} with these options does not look at data; remove batches="
+            )
+        hints = hints_for(module, train_head=train_head)
+        adapted = applied(made, module, hints, train_batch_norm=train_batch_norm)
+        if calibrates:
+            made.calibrate(adapted, batches)
+        return adapted

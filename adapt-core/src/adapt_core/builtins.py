@@ -33,7 +33,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
     yield MethodSpec(
         name="lora",
         summary="Low-rank matrices beside the frozen weights of chosen layers (Hu et al. 2021, arXiv:2106.09685).",
-        target="adapt_core.methods.lora.method:Lora",
+        target="adapt_core.methods.lora.choose:lora",
         options="adapt_core.methods.lora.options:LoraOptions",
         head="beside",
         saves="adapter",
@@ -44,7 +44,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
     yield MethodSpec(
         name="dora",
         summary="LoRA on the direction of a weight, its magnitude trained apart (Liu et al. 2024, arXiv:2402.09353).",
-        target="adapt_core.methods.lora.method:Dora",
+        target="adapt_core.methods.lora.choose:dora",
         options="adapt_core.methods.lora.options:DoraOptions",
         head="beside",
         saves="adapter",

@@ -27,6 +27,7 @@ def impossible(
     yield from _denied(nested, chosen)
     if method := specs.get(Kind.METHOD):
         yield from _head(nested, method)
+        yield from _batch_norm(nested, method)
     if (quantizer := specs.get(Kind.QUANTIZER)) and method and quantizer.bits not in method.quantization:
         able = [entry.spec.name for entry in registry.entries(Kind.METHOD) if quantizer.bits in _bits(entry.spec)]
         hint = f"; methods that can: {', '.join(able)}" if able else ""
@@ -89,6 +90,14 @@ def _head(nested: Nested, method: Any) -> Iterator[Problem]:
             f"this trains the head beside an adapter or alone, but the method {method.name}{chosen} trains every "
             "parameter, the head's too; remove one",
         )
+
+
+def _batch_norm(nested: Nested, method: Any) -> Iterator[Problem]:
+    """Methods beside which batch normalisation cannot be trained."""
+    path = ("method", "train_batch_norm")
+    if method.head != "beside" and as_boolean(nested.data.get("method", {}).get(path[1])):
+        does = "trains batch normalisation with all else" if method.head == "all" else "trains no layers beside it"
+        yield nested.problem(path, f"this is for adapters, and the method {method.name} {does}; remove it")
 
 
 def _engines(nested: Nested, specs: Mapping[Kind, Any], task: Any) -> Iterator[Problem]:

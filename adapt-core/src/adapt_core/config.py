@@ -195,6 +195,15 @@ class MethodSection(Options):
         flat="LAST_LAYER_TUNING",
         help="Train the head beside the adapter, as by default; with no method named, only the head.",
     )
+    train_batch_norm: bool = option(
+        False,
+        help="Train the batch normalisation beside the adapter, scale, shift and running statistics, and save it with "
+        "it; otherwise it stays as it was.",
+    )
+
+
+BESIDE = ("train_head", "train_batch_norm")
+"""What the core reads in the ``method`` section of what is trained beside an adapter."""
 
 
 class TaskSection(Options):

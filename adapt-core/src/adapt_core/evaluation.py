@@ -32,6 +32,7 @@ def evaluate_loaded(run: LoadedRun, source: str | None, split: str | None) -> di
     Raises:
         AdaptError: the data cannot be evaluated on, with the reason.
     """
+    run.use()
     data = run.task.load_split(source, split, run.info)
     asked = run.plan.training
     # Only what evaluation needs: precision, optimizer and trackers belong to the machine that trained.

@@ -6,7 +6,7 @@ returns its own. Modules are typed ``Any`` so that this file never imports torch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -80,7 +80,8 @@ class Model:
 
     Attributes:
         module: the ``torch.nn.Module``.
-        processor: its tokenizer or image processor; anything with ``save_pretrained(folder)``, or None.
+        processor: its tokenizer or image processor; anything with ``save_pretrained(folder)`` and
+            ``from_pretrained(folder)``, or None.
         hints: what a method should know of it.
     """
 
@@ -99,7 +100,8 @@ class Hints:
 
     Attributes:
         head: dotted names of the modules that make up the head.
-        fresh: dotted names of the modules whose weights are newly initialised; they are always trained.
+        fresh: dotted names of the modules that are trained whole whatever the method: those whose weights are newly
+            initialised, and batch normalisation where the configuration asks for it.
         blocks: dotted names of the repeated blocks, first to last (the transformer layers), where there are any.
         train_head: whether to train the head beside what the method adds; None where the method decides.
         peft_task: PEFT's ``TaskType`` for the model, None where PEFT has none.
@@ -118,7 +120,8 @@ class Trained:
 
     Attributes:
         steps: optimizer steps of the finished run, those before a resume included.
-        seconds: time in the training steps of this process, evaluation and checkpoints excluded.
+        seconds: time in the training steps of this process, calibration, evaluation and checkpoints excluded.
+        calibrating: seconds of the method's calibration before them.
         evaluating: seconds of evaluation between them.
         saving: seconds of writing checkpoints between them.
         samples: rows that this process trained on in ``seconds``.
@@ -127,6 +130,7 @@ class Trained:
 
     steps: int
     seconds: float
+    calibrating: float
     evaluating: float
     saving: float
     samples: int
@@ -250,6 +254,18 @@ class Method(Protocol):
 class Phases(Protocol):
     """What a method may have beside :class:`Method`: the engine and the pipeline call each where it is there."""
 
+    def calibrate(self, module: Module, batches: Iterable[Mapping[str, Any]]) -> None:
+        """Prepares the applied method from data, in place, once before the first step; not when a run is resumed.
+
+        It may add, remove or reshape what is trained; :meth:`load_state` must then bring a module that has only been
+        through :meth:`Method.apply` into the same shape. Random numbers may be drawn: training does not see it.
+
+        Args:
+            module: what :meth:`Method.apply` returned, on its device, in any mode; the mode must be left as it is.
+            batches: training batches in the order of the first epoch, on the same device, each made when it is asked
+                for: the arguments of a call of the module. Every iteration begins anew; each process gets the same.
+        """
+
     def before_training(self, module: Module, total_steps: int) -> None:
         """Called once the number of optimizer steps of the whole run is known, also when a run is resumed."""
 
@@ -264,6 +280,19 @@ class Phases(Protocol):
 
     def sections(self, module: Module) -> Sequence[Section]:
         """Parts of the report on the trained module."""
+
+    def add(self, module: Module, folder: Path) -> str:
+        """Puts what :meth:`Method.save` wrote of another run beside the adapter that is loaded; it is not used yet.
+
+        Returns:
+            The name under which :meth:`use` knows it.
+
+        Raises:
+            AdaptError: the two cannot be on one base, with the reason; the module is as it was.
+        """
+
+    def use(self, module: Module, name: str | None) -> None:
+        """Has the module compute with the adapter of a name and no other; None is the one that was loaded first."""
 
 
 @dataclass(frozen=True)

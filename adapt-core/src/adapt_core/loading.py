@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,56 @@ def _base(plan: RunPlan, task: Task, info: Mapping[str, Any], dequantized: bool)
     quantizer: Quantizer = resolve(plan.quantizer.spec.target)(plan.quantizer.options)
     base = quantizer.prepare(task.load_model(info, quantizer=quantizer))
     return base.with_module(quantizer.dequantize(base.module)) if dequantized else base
+
+
+def load_beside(plan: RunPlan, model: Model, folder: RunFolder) -> tuple[RunPlan, Task, Model, Mapping[str, Any], str]:
+    """The same of another run, whose adapter is put beside the one that is loaded; the base is not loaded again.
+
+    Args:
+        plan: the loaded run's.
+        model: the loaded run's; its module gets a second adapter, which is not used yet.
+        folder: the other run.
+
+    Returns:
+        What :func:`load_artifact` returns, with the same module in the model, and the adapter's name in it.
+
+    Raises:
+        AdaptError: the two cannot be on one base, with the reason.
+    """
+    other = build_plan(folder.config, files_must_exist=False)
+    _require_same_base(plan, other, folder)
+    info = read_json(folder.data)
+    _require_readable(folder.model)
+    method: Any = resolve(other.method.spec.target)(other.method.options)
+    if not hasattr(method, "add"):
+        raise AdaptError(f"{folder.path}: the method {other.method.spec.name} cannot be put beside another adapter")
+    name = method.add(model.module, folder.model)
+    processor = model.processor
+    if processor is not None:
+        processor = type(processor).from_pretrained(folder.model)
+    return other, resolve(other.task.spec.target)(other), replace(model, processor=processor), info, name
+
+
+def _require_same_base(plan: RunPlan, other: RunPlan, folder: RunFolder) -> None:
+    for what, mine, theirs in (
+        ("task", plan.task.spec.name, other.task.spec.name),
+        ("base model", plan.model.source, other.model.source),
+        ("library", plan.model.library, other.model.library),
+        ("quantization", plan.quantizer, other.quantizer),
+    ):
+        if mine != theirs:
+            named = [getattr(each, "spec", each) for each in (theirs, mine)]
+            shown = [str(getattr(each, "name", each) or "none") for each in named]
+            raise AdaptError(
+                f"{folder.path} has another {what}: {shown[0]}, and the loaded run has {shown[1]}",
+                "Load it by itself, with load_run.",
+            )
+    for each in (plan, other):
+        if each.method.spec.saves == "model":
+            raise AdaptError(
+                f"The method {each.method.spec.name} saves a whole model, which shares no base with another run",
+                "Load each run by itself, with load_run.",
+            )
 
 
 def _require_readable(folder: Path) -> None:

@@ -43,6 +43,7 @@ def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
         raise UsageError(f"The method {spec.name} cannot be merged into a model's weights.")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UsageError(f"{output} exists and is not empty.", "Name another folder with --output.")
+    run.use()
     # The rows that the run evaluated on, or trained on where it evaluated on none.
     data = run.task.load_split(None, None, run.info) if run.info.get("evaluation") else run.task.load_data()
     rows = run.task.probe_rows(data)

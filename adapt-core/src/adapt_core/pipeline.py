@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from adapt_core.batch_norm import applied
 from adapt_core.environment import describe_environment, peak_memory_bytes
 from adapt_core.files import read_json, write_json
 from adapt_core.interfaces import Evaluated, Trained, World
@@ -43,7 +44,8 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     with watch("prepare", "Applying the method"):
         model = quantizer.prepare(model) if quantizer else model
         memory = quantizer.memory(model.module) if quantizer else None
-        model = model.with_module(method.apply(model.module, model.hints))
+        batch_norm = plan.train_batch_norm
+        model = model.with_module(applied(method, model.module, model.hints, train_batch_norm=batch_norm))
         inputs = task.engine_inputs(data, model)
         parameters = count_parameters(model.module)
         require_space_for(plan, folder, model.module)
@@ -58,7 +60,9 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     if plan.training.do_train:
         checkpoint = folder.checkpoints.newest() if plan.training.resume else None
         trained = engine.train(model, method, inputs, checkpoint)
-        watch.add(train=trained.seconds, evaluate=trained.evaluating, save=trained.saving)
+        watch.add(prepare=trained.calibrating, train=trained.seconds)
+        watch.add(evaluate=trained.evaluating, save=trained.saving)
+        parameters = count_parameters(model.module)  # calibration may have changed them
     if plan.training.do_eval:
         with watch("evaluate", "Evaluating"):
             evaluated = engine.evaluate(model, inputs)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from adapt_core.choose import Chosen, choose
 from adapt_core.combinations import impossible, library_of, missing_files
 from adapt_core.config import (
+    BESIDE,
     CHOOSERS,
     CORE_SECTIONS,
     NOTHING,
@@ -55,6 +56,7 @@ class RunPlan:
         quantizer: None when the base is not quantized.
         model, dataset, training: the validated sections.
         train_head: whether the head is trained beside the adapter; None where the method decides.
+        train_batch_norm: whether batch normalisation is.
         seed: of every random choice.
         output_dir: the run's folder.
     """
@@ -68,6 +70,7 @@ class RunPlan:
     dataset: DatasetOptions
     training: TrainingOptions
     train_head: bool | None
+    train_batch_norm: bool
     seed: int
     output_dir: str
 
@@ -77,7 +80,12 @@ class RunPlan:
             "task": _named(self.task),
             "model": _dump(self.model),
             "dataset": _dump(self.dataset),
-            "method": {"name": self.method.spec.name, "train_head": self.train_head, **_dump(self.method.options)},
+            "method": {
+                "name": self.method.spec.name,
+                "train_head": self.train_head,
+                "train_batch_norm": self.train_batch_norm,
+                **_dump(self.method.options),
+            },
             "quantization": _named(self.quantizer),
             # Whether a run was resumed says how it was started, not what it does.
             "training": {**_dump(self.training), "resume": False},
@@ -169,10 +177,10 @@ def _with_files(chosen: Chosen) -> dict[str, type[Options]]:
 
 
 def _validated(chosen: Chosen, nested: Nested) -> dict[str, Checked]:
-    """Every section held to its model. ``""`` is the top level, ``train_head`` the core's own part of ``method``."""
+    """Every section held to its model. ``""`` is the top level, ``beside`` the core's own part of ``method``."""
     found = {
         "": validate(ROOT, nested, "", set(ROOT.model_fields)),
-        "train_head": validate(MethodSection, nested, "method", {"train_head"}),
+        "beside": validate(MethodSection, nested, "method", set(BESIDE)),
     }
     for section, model in CORE_SECTIONS.items():
         # Without its task, nobody knows what else the data's section may hold.
@@ -224,6 +232,7 @@ def _plan(chosen: Chosen, sections: Mapping[str, Any], file: str | None) -> RunP
     name = Path(file).stem if file else f"{task.spec.name}-{method.spec.name}"
     model: ModelOptions = sections["model"]
     dataset: DatasetOptions = sections["dataset"]
+    beside: MethodSection = sections["beside"]
     return RunPlan(
         task=task,
         method=method,
@@ -233,7 +242,8 @@ def _plan(chosen: Chosen, sections: Mapping[str, Any], file: str | None) -> RunP
         model=_absolute(model.model_copy(update={"library": library_of(model, task.spec)})),
         dataset=_absolute(dataset),
         training=sections["training"],
-        train_head=sections["train_head"].train_head if method.spec.head == "beside" else None,
+        train_head=beside.train_head if method.spec.head == "beside" else None,
+        train_batch_norm=beside.train_batch_norm,
         seed=root.seed,
         output_dir=root.output_dir or f"runs/{name}",
     )

@@ -31,7 +31,7 @@ def explain(kind: Kind, name: str, as_json: bool) -> None:
     An option goes into its section of the configuration, or under its flat name at the top level.
     """
     from adapt_core.cli.option_info import describe
-    from adapt_core.config import MethodSection
+    from adapt_core.config import BESIDE, MethodSection
     from adapt_core.registry import Registry
 
     registry = Registry.load()
@@ -39,7 +39,7 @@ def explain(kind: Kind, name: str, as_json: bool) -> None:
     spec = entry.spec
     sections = {kind.section: describe(registry.options(spec))}
     if isinstance(spec, MethodSpec) and spec.head == "beside":
-        sections["method"] += tuple(option for option in describe(MethodSection) if option.key == "train_head")
+        sections["method"] += tuple(option for option in describe(MethodSection) if option.key in BESIDE)
     if isinstance(spec, TaskSpec):
         sections["dataset"] = describe(registry.dataset_options(spec))
     if as_json:

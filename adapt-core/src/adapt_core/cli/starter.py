@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from adapt_core.cli.option_info import OptionInfo, describe, yaml_value
-from adapt_core.config import DEFAULT_LAUNCHER, DEFAULT_SAVER, SECTIONS, ModelOptions, RootOptions, TrainingOptions
+from adapt_core.config import (
+    BESIDE,
+    DEFAULT_LAUNCHER,
+    DEFAULT_SAVER,
+    SECTIONS,
+    ModelOptions,
+    RootOptions,
+    TrainingOptions,
+)
 from adapt_core.kinds import Kind, MethodSpec, TaskSpec
 from adapt_core.options import Options
 from adapt_core.registry import Registry
@@ -53,7 +61,7 @@ def starter(registry: Registry, task_name: str, method_name: str) -> str:
     saver = registry.get(Kind.SAVER, DEFAULT_SAVER).spec
     launcher = registry.get(Kind.LAUNCHER, DEFAULT_LAUNCHER).spec
     lr = f"{method.learning_rate:g} is recommended for {method.name}."
-    head = [] if method.head != "beside" else [one for one in describe(SECTIONS["method"]) if one.key == "train_head"]
+    head = [] if method.head != "beside" else [one for one in describe(SECTIONS["method"]) if one.key in BESIDE]
     sections = {
         "task": _lines(describe(registry.options(task)), {"name": (task.name, task.summary)}),
         "model": _lines(describe(ModelOptions), {"path": ("path/to/model", None)}),

@@ -21,6 +21,12 @@ class OwnTuner(PeftAdapter):
 
         return super().load(module, folder, hints)
 
+    def add(self, module: nn.Module, folder: Path) -> str:
+        """Loads a saved adapter beside those that are there; see :meth:`PeftAdapter.add`."""
+        import adapt_core.peft  # noqa: F401
+
+        return super().add(module, folder)
+
     @staticmethod
     def layers(module: nn.Module, hints: Hints, operations: Collection[str] | None = None) -> list[str]:
         """The dotted names of the layers of some operations, or of all, outside the head.

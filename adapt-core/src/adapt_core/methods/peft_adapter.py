@@ -16,6 +16,9 @@ from adapt_core.methods.statistics import hold_statistics, release_statistics
 from adapt_core.methods.targets import is_linear, require_layer_types, selected
 from adapt_core.names import nearest
 
+FIRST = "default"
+"""PEFT's name of the adapter that a model begins with."""
+
 
 class PeftAdapter(ABC):
     """A method whose adapter is PEFT's. Subclasses give the ``PeftConfig``."""
@@ -78,6 +81,41 @@ class PeftAdapter(ABC):
         from peft import PeftModel
 
         return PeftModel.from_pretrained(module, folder)
+
+    def add(self, module: nn.Module, folder: Path) -> str:
+        """Loads a saved adapter beside those that are there.
+
+        Raises:
+            AdaptError: it is of another kind, or of a model of other shapes, another head's above all.
+        """
+        from peft import PeftConfig
+
+        model: Any = module
+        kind = PeftConfig.from_pretrained(str(folder)).peft_type
+        if kind != (own := model.peft_config[FIRST].peft_type):
+            raise AdaptError(
+                f"{folder} holds an adapter of PEFT's type {kind.value}, and the loaded one is of type {own.value}: "
+                "PEFT puts only one type on a base",
+                "Load it by itself, with load_run.",
+            )
+        name = f"beside_{len(model.peft_config)}"
+        try:
+            model.load_adapter(folder, name)
+        except (RuntimeError, ValueError) as error:  # how torch and PEFT refuse shapes and configurations
+            if name in model.peft_config:
+                model.delete_adapter(name)
+            raise AdaptError(
+                f"{folder} does not fit beside the loaded adapter, whose head may have other labels: {error}",
+                "Load it by itself, with load_run.",
+            ) from error
+        module.eval().requires_grad_(False)  # prompts would be trainable
+        return name
+
+    def use(self, module: nn.Module, name: str | None) -> None:
+        """Has the module compute with one adapter; None for the first."""
+        model: Any = module
+        if model.active_adapter != (wanted := name or FIRST):
+            model.set_adapter(wanted, inference_mode=True)
 
     def merge(self, module: nn.Module) -> nn.Module:
         """Folds the adapter into the base's weights, in place, and returns the base.

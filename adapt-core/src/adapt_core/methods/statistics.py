@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from adapt_core.batch_norm import stay_in_evaluation
 
 
 def hold_statistics(module: nn.Module, *, trained: bool = False) -> None:
@@ -20,16 +20,12 @@ def hold_statistics(module: nn.Module, *, trained: bool = False) -> None:
     for layer in module.modules():
         frozen = not any(each.requires_grad for each in layer.parameters())
         if isinstance(layer, _BatchNorm) and (frozen or trained):
-            layer.register_forward_pre_hook(_evaluate)
+            layer.register_forward_pre_hook(stay_in_evaluation)
 
 
 def release_statistics(module: nn.Module) -> None:
     """Undoes :func:`hold_statistics`."""
     for layer in module.modules():
         for key, hook in list(layer._forward_pre_hooks.items()):
-            if hook is _evaluate:
+            if hook is stay_in_evaluation:
                 del layer._forward_pre_hooks[key]
-
-
-def _evaluate(layer: nn.Module, _: Any) -> None:
-    layer.training = False

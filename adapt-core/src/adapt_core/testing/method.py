@@ -188,7 +188,12 @@ class MethodContract:
         )
         module = base if base is not None else tiny.seeded()
         torch.manual_seed(0)
-        return method.apply(module, self._hints(tiny, module)).eval(), method
+        adapted = method.apply(module, self._hints(tiny, module)).eval()
+        if hasattr(method, "calibrate"):
+            method.calibrate(adapted, [tiny.batch()])
+            assert not adapted.training, "calibration changes the model's mode"
+            assert all(each.grad is None for each in adapted.parameters()), "calibration leaves gradients"
+        return adapted, method
 
 
 def outputs_of(tiny: Tiny, module: nn.Module) -> Tensor:

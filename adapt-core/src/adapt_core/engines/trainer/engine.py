@@ -12,6 +12,7 @@ import torch
 from transformers import PrinterCallback, Trainer
 
 from adapt_core.engines.trainer.arguments import check_machine, check_schedule, training_arguments
+from adapt_core.engines.trainer.calibration import CalibrationBatches, randomness_kept
 from adapt_core.engines.trainer.callbacks import TIMES, Log, LossWindow, Phases, Stop
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.engines.trainer.optimizer import check_optimizer, optimizer_settings
@@ -55,6 +56,14 @@ class TrainerEngine:
                 "Remove the key.",
             )
         trainer = self._prepared(model, inputs)
+        calibrating = _Clock()
+        if checkpoint is None and hasattr(method, "calibrate"):
+            batches = CalibrationBatches(trainer, inputs, trainer._get_train_sampler())
+            with calibrating, randomness_kept(), self.progress.stage("Calibrating the method"):
+                try:
+                    method.calibrate(model.module, batches)
+                except torch.OutOfMemoryError as error:
+                    raise _out_of_memory(error, "batch_size (BATCH_SIZE)") from error
         request = StopRequest()
         trainer.method = method
         trainer.add_callback(Phases(method))
@@ -89,6 +98,7 @@ class TrainerEngine:
         return Trained(
             steps=steps,
             seconds=seconds,
+            calibrating=calibrating.seconds,
             evaluating=trainer.evaluating.seconds,
             saving=trainer.saving.seconds,
             samples=rows,

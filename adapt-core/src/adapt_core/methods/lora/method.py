@@ -12,7 +12,7 @@ from torch import nn
 from adapt_core.files import read_json, write_json
 from adapt_core.interfaces import Hints
 from adapt_core.layer_types import LINEAR
-from adapt_core.methods.lora.options import LoraOptions, starts_with_weights
+from adapt_core.methods.lora.options import EVA_OPTIONS, LoraOptions, starts_with_weights
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
 from adapt_core.methods.targets import resolve
 
@@ -49,10 +49,14 @@ class Lora(PeftAdapter):
         """The ``peft.LoraConfig`` for a model."""
         from peft import LoraConfig
 
-        given = {PEFT_NAMES.get(name, name): value for name, value in self.options}
+        given = {PEFT_NAMES.get(name, name): value for name, value in self.options if name not in EVA_OPTIONS}
         given["target_modules"] = resolve(module, hints, given["target_modules"])
         given["fan_in_fan_out"] = given["fan_in_fan_out"] or stored_transposed(module, given["target_modules"])
-        return LoraConfig(**given, **self.fixed)
+        return LoraConfig(**{**given, **self.fixed, **self.start()})
+
+    def start(self) -> dict[str, Any]:
+        """Further arguments of ``peft.LoraConfig`` that the start of the update needs."""
+        return {}
 
     def apply(self, module: nn.Module, hints: Hints) -> nn.Module:
         """Adds the adapter; see :meth:`PeftAdapter.apply`."""

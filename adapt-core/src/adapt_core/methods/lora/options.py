@@ -10,8 +10,11 @@ from pydantic import field_validator, model_validator
 from adapt_core.names import nearest
 from adapt_core.options import Options, option
 
-STARTS = ("gaussian", "orthogonal", "pissa", "olora")
+STARTS = ("gaussian", "orthogonal", "pissa", "olora", "eva", "loftq")
 """Named ways to start, beside true, false and ``pissa_niter_N``."""
+
+EVA_OPTIONS = ("eva_rho", "eva_tau", "eva_whiten")
+"""Options that have a meaning with ``eva`` alone."""
 
 
 def starts_with_weights(options: LoraOptions) -> bool:
@@ -39,7 +42,19 @@ class LoraOptions(Options):
         examples=[True, False, *STARTS, "pissa_niter_16"],
         help="How the update starts: true, gaussian and orthogonal at zero change; pissa (Meng et al. 2024, "
         "arXiv:2404.02948), pissa_niter_N (faster, by N iterations) and olora (Büyükakyüz 2024, arXiv:2406.01775) "
-        "with a part of the weights, and are saved as an ordinary LoRA of twice the rank.",
+        "with a part of the weights, and are saved as an ordinary LoRA of twice the rank; eva (Paischer et al. 2024, "
+        "arXiv:2410.07170) at zero change along the directions in which the training data varies most, with ranks "
+        "moved to the layers where they explain most; "
+        "loftq (Li et al. 2023, arXiv:2310.08659) with what quantization to 4 bits took from the weights.",
+    )
+    eva_rho: float = option(
+        2.0, ge=1, help="With eva: no layer gets more than this times r as its rank; 1 leaves the ranks alike."
+    )
+    eva_tau: float = option(
+        0.99, ge=0, le=1, help="With eva: a direction has settled when its cosine from batch to batch is this."
+    )
+    eva_whiten: bool = option(
+        False, help="With eva: scale the directions to equal variance, which can help with images."
     )
     use_rslora: bool = option(False, help="Scale by alpha / sqrt(r) instead (Kalajdzievski 2023, arXiv 2312.03732).")
     bias: Literal["none", "all", "lora_only"] = option("none", help="Which of the model's biases are trained too.")
@@ -86,9 +101,29 @@ class LoraOptions(Options):
             )
         return self
 
+    @model_validator(mode="after")
+    def _eva(self) -> LoraOptions:
+        if self.init_lora_weights == "eva":
+            if self.lora_bias or self.target_parameters:
+                raise ValueError(
+                    "init_lora_weights=eva starts the updates of linear layers; remove lora_bias and target_parameters"
+                )
+            return self
+        fields = type(self).model_fields
+        for name in EVA_OPTIONS:
+            if getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name} belongs to init_lora_weights=eva; set that, or remove {name}")
+        return self
+
 
 class DoraOptions(LoraOptions):
     """DoRA: the weight's direction ``W + alpha / r * B A``, normalised per output, times a trained magnitude."""
 
     r: int = option(16, flat="r", gt=0, help="Rank of the update of the direction.")
     alpha: float = option(8, flat="alpha", gt=0, help="Scaling: the update is multiplied by alpha / r.")
+
+    @model_validator(mode="after")
+    def _not_loftq(self) -> DoraOptions:
+        if self.init_lora_weights == "loftq":
+            raise ValueError("loftq starts the update of lora; dora's magnitudes are of the quantized weights")
+        return self

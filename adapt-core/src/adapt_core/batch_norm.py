@@ -1,0 +1,58 @@
+"""Batch normalisation beside a method: held as it was, or trained where that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Hints, Method
+
+
+def stay_in_evaluation(layer: nn.Module, _: Any) -> None:
+    """A forward pre-hook that keeps running statistics where they are, whatever the model's mode."""
+    layer.training = False
+
+
+def applied(method: Method, module: nn.Module, hints: Hints, *, train_batch_norm: bool = False) -> nn.Module:
+    """What the method makes of a model.
+
+    Args:
+        method: whose ``apply`` is called.
+        module: the model.
+        hints: of it.
+        train_batch_norm: have the batch normalisation outside the head trained whole: scale, shift and statistics.
+
+    Raises:
+        AdaptError: the method refuses, the model has no batch normalisation outside its head, or the method holds it.
+    """
+    if not train_batch_norm:
+        return method.apply(module, hints)  # type: ignore[no-any-return]
+    outside = tuple(f"{name}." for name in (*hints.head, *hints.fresh))
+    names = [
+        name
+        for name, layer in module.named_modules()
+        if isinstance(layer, _BatchNorm) and not (outside and f"{name}.".startswith(outside))
+    ]
+    if not names:
+        raise AdaptError(
+            f"method.train_batch_norm: {type(module).__name__} has no batch normalisation outside its head",
+            "Remove the key.",
+        )
+    adapted: nn.Module = method.apply(module, replace(hints, fresh=(*hints.fresh, *names)))
+    layers = [layer for layer in adapted.modules() if isinstance(layer, _BatchNorm) and not _held(layer)]
+    trained = [layer for layer in layers if any(each.requires_grad for each in layer.parameters())]
+    if len(trained) < len(names):
+        raise AdaptError(
+            f"method.train_batch_norm: {type(method).__name__} keeps batch normalisation as it is, since what it saves "
+            "has no place for it",
+            "Remove the key, or choose another method.",
+        )
+    return adapted
+
+
+def _held(layer: nn.Module) -> bool:
+    return stay_in_evaluation in layer._forward_pre_hooks.values()

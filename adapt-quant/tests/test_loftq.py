@@ -1,0 +1,80 @@
+"""LoftQ's start on a 4-bit base, against the singular values that NumPy finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from adapt_core import AdaptError, apply_method
+from adapt_core.testing import MODELS
+
+R = 4
+LOFTQ = {"init_lora_weights": "loftq", "r": R, "dropout": 0.0}
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    module: Any = MODELS["causal_lm"].seeded()
+    module.save_pretrained(tmp_path / "base")
+    return tmp_path / "base"
+
+
+def quantized(checkpoint: Path) -> Any:
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    settings = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
+    return AutoModelForCausalLM.from_pretrained(checkpoint, quantization_config=settings, dtype=torch.float32)
+
+
+def layers(module: Any) -> dict[str, Any]:
+    found = {name: layer for name, layer in module.named_modules() if type(layer).__name__ == "Linear4bit"}
+    return {name.removeprefix("base_model.model."): layer for name, layer in found.items() if hasattr(layer, "lora_A")}
+
+
+@pytest.mark.parametrize("alpha", [R, 16])
+def test_the_update_is_the_nearest_of_its_rank_to_what_was_lost(checkpoint: Path, alpha: int) -> None:
+    """Eckart and Young: what is left has the norm of the singular values that were cut off."""
+    from bitsandbytes.functional import dequantize_4bit
+    from safetensors.torch import load_file
+
+    originals = load_file(checkpoint / "model.safetensors")
+    found = layers(apply_method(quantized(checkpoint), "lora", **LOFTQ, alpha=alpha))
+    assert len(found) == 14
+    for name, layer in found.items():
+        held = layer.base_layer.weight
+        lost = (originals[f"{name}.weight"] - dequantize_4bit(held.data, held.quant_state).float()).double().numpy()
+        update = layer.get_delta_weight("default").detach().double().numpy()
+        expected = np.sqrt((np.linalg.svd(lost, compute_uv=False)[R:] ** 2).sum())
+        assert np.linalg.norm(lost) > 1.05 * expected > 0
+        assert np.linalg.norm(lost - update) == pytest.approx(expected, rel=1e-3)
+
+
+def test_it_starts_nearer_to_the_model_before_quantization(checkpoint: Path) -> None:
+    tiny = MODELS["causal_lm"]
+    with torch.no_grad():
+        truth = tiny.seeded()(**tiny.batch()).logits
+        base = quantized(checkpoint)(**tiny.batch()).logits
+        start = apply_method(quantized(checkpoint), "lora", **{**LOFTQ, "r": 16}).eval()(**tiny.batch()).logits
+    assert (start - truth).norm() < 0.7 * (base - truth).norm()
+
+
+def test_plain_peft_loads_it_on_the_same_quantized_base(checkpoint: Path, tmp_path: Path) -> None:
+    from peft import PeftModel
+
+    tiny = MODELS["causal_lm"]
+    module = apply_method(quantized(checkpoint), "lora", **LOFTQ).eval()
+    module.save_pretrained(tmp_path / "saved")
+    again = PeftModel.from_pretrained(quantized(checkpoint), tmp_path / "saved").eval()
+    with torch.no_grad():
+        assert torch.allclose(again(**tiny.batch()).logits, module(**tiny.batch()).logits, atol=1e-6)
+
+
+def test_a_base_without_its_weights_from_before_is_refused(checkpoint: Path) -> None:
+    base = quantized(checkpoint)
+    (checkpoint / "model.safetensors").unlink()
+    with pytest.raises(AdaptError, match=r"reads the weights from before quantization out of model.safetensors"):
+        apply_method(base, "lora", **LOFTQ)

@@ -64,7 +64,7 @@ OUTPUT_DIR: {path.parent / "run"}
     ("lines", "bits", "rounding"),
     [
         # The closed forms are in adapt-quant's tests; MiniLM's small layers have relatively more constants.
-        ("method: lora\nload_in_4bit: True\nSAVE_METHOD: save_pretrained", 4.5, 1e-2),
+        ("method: lora\ninit_lora_weights: loftq\nload_in_4bit: True\nSAVE_METHOD: save_pretrained", 4.5, 1e-2),
         ("method: dora\nload_in_4bit: 'True'\nbnb_4bit_use_double_quant: True\nSAVE_METHOD: none", 4.2, 1e-2),
         ("method: ssf\nload_in_8bit: True\nSAVE_METHOD: state_dict", 8.1, None),
     ],

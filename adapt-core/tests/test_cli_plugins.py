@@ -125,7 +125,7 @@ def test_explain_says_that_the_head_may_be_trained_beside_an_adapter_only() -> N
 def test_explain_for_people_shows_the_recommended_learning_rate_and_the_table() -> None:
     text = adapt("explain", "method", "lora").out
     assert "Recommended learning rate: 0.0005" in text
-    assert "Layer types: Linear, Conv1D, Conv2d, Embedding" in text
+    assert "Layer types: Linear, Conv1D, Conv1d, Conv2d, Conv3d, Embedding" in text
     (line,) = [line for line in text.splitlines() if line.startswith("alpha ")]
     assert line.split("  ")[0] == "alpha"
     assert line.endswith("Scaling: the update is multiplied by alpha / r.")

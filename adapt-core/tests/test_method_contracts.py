@@ -83,24 +83,28 @@ class TestEva(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "eva", "r": 4}
     works_on = LINEAR
+    layer_types = ("Linear", "Conv1D")
 
 
 class TestEvaWithRanksAlike(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "eva", "r": 4, "eva_rho": 1.0, "eva_whiten": True}
     works_on = LINEAR
+    layer_types = ("Linear", "Conv1D")
 
 
 class TestEvaStabilized(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "eva", "r": 4, "use_rslora": True}
     works_on = LINEAR
+    layer_types = ("Linear", "Conv1D")
 
 
 class TestEvaOfDora(MethodContract):
     method = "dora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "eva", "r": 4}
     works_on = LINEAR
+    layer_types = ("Linear", "Conv1D")
 
 
 class TestRankStabilizedLora(MethodContract):
@@ -121,6 +125,7 @@ class TestBottleneck(MethodContract):
 class TestBottleneckAfterFeedForwards(MethodContract):
     method = "bottleneck"
     options: ClassVar = {"placement": "pfeiffer", "non_linearity": "gelu"}
+    layer_options: ClassVar = {"placement": None}
     works_on = LINEAR
 
 

@@ -138,7 +138,7 @@ def test_evaluating_again_gives_the_same(run_folder: Path, texts: Path) -> None:
 OUTSIDE = """
 import json, sys
 import torch
-for name in ("adapt_core", "adapt_nlp"):
+for name in {without}:
     sys.modules[name] = None  # importing it raises
 {code}
 batch = tokenizer(["rain wind storm", "soup bread"], padding=True, return_tensors="pt")
@@ -146,9 +146,9 @@ print(json.dumps(model(**batch).logits.tolist()))
 """
 
 
-def outside(code: str, folder: Path) -> np.ndarray:
-    """Logits from a process in which Adapt cannot be imported."""
-    script = OUTSIDE.format(code=code)
+def outside(code: str, folder: Path, without: tuple[str, ...] = ("adapt_core", "adapt_nlp")) -> np.ndarray:
+    """Logits from a process in which Adapt, or a part of it, cannot be imported."""
+    script = OUTSIDE.format(code=code, without=without)
     done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return np.array(json.loads(done.stdout.splitlines()[-1]))
@@ -164,6 +164,17 @@ def test_the_cards_code_loads_the_adapter_without_adapt(run_folder: Path, expect
     card = (run_folder / "model" / "README.md").read_text()
     code = card.split("```python\n")[1].split("```")[0]
     assert np.allclose(outside(code, run_folder / "model"), expected, atol=1e-6)
+
+
+def test_the_card_of_a_tuner_of_adapts_own_says_what_makes_it_known(config: dict[str, Any], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    training = {**config["training"], "max_steps": 3}
+    adapt_core.run({**config, "method": "bitfit", "training": training, "output_dir": str(run)})
+    loaded = adapt_core.load_run(run)
+    expected = loaded.task.outputs(loaded.model, [{"text": "rain wind storm"}, {"text": "soup bread"}])
+    code = (run / "model" / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    assert "import adapt_core.peft" in code
+    assert np.allclose(outside(code, run / "model", without=("adapt_nlp",)), expected, atol=1e-6)
 
 
 def test_transformers_loads_the_adapter_without_adapt(run_folder: Path, expected: np.ndarray) -> None:

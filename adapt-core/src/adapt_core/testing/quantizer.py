@@ -16,16 +16,16 @@ from adapt_core.architecture import head_and_output, hints_for
 from adapt_core.interfaces import Method, Model, Quantizer
 from adapt_core.kinds import Kind
 from adapt_core.registry import Registry
-from adapt_core.testing.method import MethodContract, outputs_of
 from adapt_core.testing.models import MODELS, Tiny
+from adapt_core.testing.promises import MethodPromises, outputs_of
 from adapt_core.validate import validate_options
 
 QUANTIZED = ("causal_lm", "tied_lm", "encoder")
 """Models that hold what there is to quantize: linear and transposed layers, with and without a bias, and both heads."""
 
 
-class QuantizerContract(MethodContract):
-    """Holds a method on a base of a quantizer to what :class:`MethodContract` asks, and the quantizer to its own part.
+class QuantizerContract(MethodPromises):
+    """Holds a method on a base of a quantizer to what a method's own suite asks, and the quantizer to its own part.
 
     The head and the output layer stay whole, what was saved loads onto a base that is quantized anew, and merges into
     the dequantized one, whose outputs are the quantized one's where the quantizer says so.
@@ -54,6 +54,13 @@ class QuantizerContract(MethodContract):
         """A configuration with both is accepted, as it is for no method that does not claim it."""
         bits = Registry.load().get(Kind.QUANTIZER, self.quantizer).spec.bits  # type: ignore[attr-defined]
         assert bits in self._spec().quantization
+
+    def test_the_method_keeps_its_promises_or_refuses_with_a_reason(self, tiny: Any, tmp_path: Path) -> None:
+        """On one model, in one go, since every promise is about the same trained adapter."""
+        if tiny.name in self.works_on:
+            self._keeps_its_promises(tiny, tmp_path)
+        else:
+            self._refuses(tiny)
 
     def test_the_head_and_the_output_layer_stay_whole(self, tiny: Any) -> None:
         """And the weights that are measured are all there are."""

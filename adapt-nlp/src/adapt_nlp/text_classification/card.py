@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from adapt_core.files import read_json
 from adapt_core.plan import RunPlan
 from adapt_core.registry import resolve
 from adapt_nlp.models import kept_whole, model_source
@@ -64,7 +65,7 @@ def card(plan: RunPlan, info: Mapping[str, Any], folder: Path) -> str:
     example = '["a text"], ["its partner"]' if info["columns"]["text_pair"] else '["a text"]'
     quantized = _quantized(plan, info) if library == "peft" else ""
     code = code.format(
-        imports="import torch\nimport transformers\n" if quantized else "",
+        imports=_imports(folder, quantized=bool(quantized)) if library == "peft" else "",
         further=f", {quantized}" if quantized else "",
         example=example,
         labels=list(info["label_names"]),
@@ -90,6 +91,17 @@ def card(plan: RunPlan, info: Mapping[str, Any], folder: Path) -> str:
             "",
         ]
     )
+
+
+def _imports(folder: Path, *, quantized: bool) -> str:
+    """What the code needs beside PEFT: the libraries of its arguments, and Adapt for a tuner of Adapt's own."""
+    from adapt_core.peft.registration import OwnPeftType
+
+    kind = read_json(folder / "adapter_config.json")["peft_type"]
+    lines = ["import torch", "import transformers"] if quantized else []
+    if kind in OwnPeftType.__members__:
+        lines.append(f"import adapt_core.peft  # makes {kind} known to PEFT; adapt merge gives a model without it")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _quantized(plan: RunPlan, info: Mapping[str, Any]) -> str:

@@ -18,7 +18,6 @@ from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Hints, Section
 from adapt_core.methods.lora.activations import States, mask_of
 from adapt_core.methods.lora.method import Lora
-from adapt_core.methods.targets import is_linear, selected
 
 ADAPTER = "default"
 LIMIT = 1000
@@ -44,19 +43,6 @@ class Eva(Lora):
                 rho=options.eva_rho, tau=options.eva_tau, whiten=options.eva_whiten, adjust_scaling_factors=adjusted
             )
         }
-
-    def config(self, module: nn.Module, hints: Hints) -> Any:
-        """The ``peft.LoraConfig``. Raises AdaptError for layers that are not linear."""
-        config = super().config(module, hints)
-        layers = {name: module.get_submodule(name) for name in selected(module, config.target_modules)}
-        others = sorted({type(layer).__name__ for layer in layers.values() if not is_linear(layer)})
-        if others:
-            raise AdaptError(
-                f"method.init_lora_weights: eva starts linear layers only, and the target modules of "
-                f"{type(module).__name__} hold {', '.join(others)} layers",
-                "Name linear layers in method.target_modules, or choose another start.",
-            )
-        return config
 
     def apply(self, module: nn.Module, hints: Hints) -> nn.Module:
         """Adds the adapter, with the ranks as they are asked for; see :meth:`PeftAdapter.apply`."""

@@ -33,16 +33,16 @@ class Lora(PeftAdapter):
 
     @property
     def layer_types(self) -> tuple[str, ...]:
-        """Those of LoRA, but where the start takes over a part of the weights: that is a decomposition of a matrix."""
-        if not starts_with_weights(self.options):
-            return super().layer_types
-        # PEFT 0.21 decomposes a transposed matrix for olora as if it were none.
-        return ("Linear",) if self.options.init_lora_weights == "olora" else LINEAR
+        """Those of LoRA, but where the start decomposes a matrix of the layer's weights or of its inputs."""
+        start = self.options.init_lora_weights
+        if start == "olora":  # PEFT 0.21 decomposes a transposed matrix as if it were none
+            return ("Linear",)
+        return LINEAR if start == "eva" or starts_with_weights(self.options) else super().layer_types
 
     @property
     def called(self) -> str:
         """Its name, and the start that narrows the types of its layers."""
-        narrowed = starts_with_weights(self.options)
+        narrowed = self.layer_types != super().layer_types
         return f"{self.name} with init_lora_weights={self.options.init_lora_weights}" if narrowed else self.name
 
     def config(self, module: nn.Module, hints: Hints) -> Any:

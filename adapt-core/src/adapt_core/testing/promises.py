@@ -1,0 +1,181 @@
+"""What a method promises of one model, for the suites that try it on several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from adapt_core.architecture import hints_for
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Hints, Method
+from adapt_core.kinds import Kind, MethodSpec
+from adapt_core.registry import Registry
+from adapt_core.testing.models import MODELS, Tiny
+from adapt_core.validate import validate_options
+
+STEPS = 20
+
+
+class MethodPromises:
+    """What the suites of methods share; see :class:`adapt_core.testing.method.MethodContract` for the attributes."""
+
+    method: ClassVar[str]
+    options: ClassVar[Mapping[str, Any]] = {}
+    works_on: ClassVar[tuple[str, ...]] = tuple(MODELS)
+    layer_types: ClassVar[tuple[str, ...] | None] = None
+    layer_options: ClassVar[Mapping[str, Any]] = {}
+    learning_rate: ClassVar[float] = 1e-2
+    moves_base: ClassVar[bool] = False
+
+    # ---- promises -------------------------------------------------------------------------------------------------
+
+    def _refuses(self, tiny: Tiny) -> None:
+        with pytest.raises(AdaptError) as refused:
+            self._adapted(tiny)
+        assert refused.value.message
+
+    def _keeps_its_promises(self, tiny: Tiny, tmp_path: Path) -> None:
+        self._deterministic(tiny)
+        self._starts_as_declared(tiny)
+        base = tiny.seeded()
+        frozen = {name: each.detach().clone() for name, each in _state(base).items()}
+        adapted, method = self._adapted(tiny, base)
+        self._trains_its_own_parameters_only(tiny, adapted)
+        self._learns(tiny, adapted, method)
+        self._leaves_the_rest_alone(tiny, adapted, frozen)
+        expected = outputs_of(tiny, adapted)
+        self._reloads(tiny, adapted, method, tmp_path, expected)
+        self._merges_as_declared(adapted, method, tiny, expected)
+
+    def _deterministic(self, tiny: Tiny) -> None:
+        first, second = (_trainable(self._adapted(tiny)[0]) for _ in range(2))
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[name], second[name]) for name in first), "not the same with the same seed"
+
+    def _starts_as_declared(self, tiny: Tiny) -> None:
+        before = outputs_of(tiny, tiny.seeded())
+        after = outputs_of(tiny, self._adapted(tiny)[0])
+        same = before.shape == after.shape and torch.allclose(before, after, atol=1e-4)
+        assert same == self._spec().identity, f"identity is declared {self._spec().identity}"
+
+    def _trains_its_own_parameters_only(self, tiny: Tiny, adapted: nn.Module) -> None:
+        adapted.train()
+        adapted(**tiny.batch()).loss.backward()
+        for name, each in adapted.named_parameters():
+            assert (each.grad is not None) == each.requires_grad, f"{name}: gradient and requires_grad differ"
+        assert _trainable(adapted), "nothing is trained"
+        for head in tiny.fresh:
+            assert any(f".{head}." in f".{name}" for name in _trainable(adapted)), f"the fresh {head} is not trained"
+        adapted.zero_grad()
+
+    def _learns(self, tiny: Tiny, adapted: nn.Module, method: Any) -> None:
+        adapted.train()
+        optimizer = torch.optim.Adam([each for each in adapted.parameters() if each.requires_grad], self.learning_rate)
+        torch.manual_seed(0)
+        losses = []
+        if hasattr(method, "before_training"):
+            method.before_training(adapted, STEPS)
+        for step in range(1, STEPS + 1):
+            optimizer.zero_grad()
+            loss = adapted(**tiny.batch()).loss
+            loss.backward()
+            optimizer.step()
+            if hasattr(method, "after_step"):
+                method.after_step(adapted, step)
+            losses.append(float(loss.detach()))
+        assert losses[-1] < 0.99 * losses[0], f"the loss does not fall: {losses}"
+        adapted.eval()
+
+    def _leaves_the_rest_alone(self, tiny: Tiny, adapted: nn.Module, frozen: Mapping[str, Tensor]) -> None:
+        if self.moves_base or self._spec().head == "all":
+            return
+        after = _state(adapted)
+        trained = set(_trainable(adapted))
+        for name, before in frozen.items():
+            found = [key for key in after if _plain(key) == name or key.endswith(f".{name}")]
+            assert found, f"{name} is gone"
+            moved = [key for key in found if key not in trained and not torch.equal(after[key], before)]
+            assert not moved, f"{moved} was changed and is not trained"
+
+    def _reloads(self, tiny: Tiny, adapted: nn.Module, method: Method, folder: Path, expected: Tensor) -> None:
+        method.save(adapted, folder / "saved")
+        if self._spec().saves == "model":
+            return
+        from safetensors.torch import load_file
+
+        saved = [name for file in (folder / "saved").glob("*.safetensors") for name in load_file(file)]
+        trained = {_plain(name) for name in _trainable(adapted)}
+        base = {name for name, _ in tiny.seeded().named_parameters()}
+        extra = [name for name in saved if _plain(name) in base - trained]
+        assert not extra, f"the adapter's file holds weights of the base: {extra}"
+        again = method.load(tiny.seeded(), folder / "saved", self._hints(tiny, tiny.seeded())).eval()
+        assert torch.allclose(outputs_of(tiny, again), expected, atol=1e-5), "other outputs after loading"
+
+    def _merges_as_declared(self, adapted: nn.Module, method: Method, tiny: Tiny, expected: Tensor) -> None:
+        if not self._spec().merges:
+            with pytest.raises(AdaptError):
+                method.merge(adapted)
+            return
+        merged = method.merge(adapted).eval()
+        foreign = {type(module) for module in merged.modules()} - {type(module) for module in tiny.seeded().modules()}
+        assert not foreign, f"the merged model still holds {foreign}"
+        scale = max(float(expected.abs().max()), 1.0)
+        difference = float((outputs_of(tiny, merged) - expected).abs().max())
+        assert difference < 1e-4 * scale, f"merging changes outputs by {difference}"
+
+    # ---- helpers --------------------------------------------------------------------------------------------------
+
+    def _spec(self) -> MethodSpec:
+        return cast(MethodSpec, Registry.load().get(Kind.METHOD, self.method).spec)
+
+    def _hints(self, tiny: Tiny, module: nn.Module) -> Hints:
+        return hints_for(module, [f"{name}.weight" for name in tiny.fresh])
+
+    def _options(self, tiny: Tiny) -> dict[str, Any]:
+        if not tiny.targets:
+            return dict(self.options)
+        return {**self.options, **self.layer_options, "target_modules": list(tiny.targets)}
+
+    def _adapted(self, tiny: Tiny, base: nn.Module | None = None) -> tuple[nn.Module, Method]:
+        registry = Registry.load()
+        entry = registry.get(Kind.METHOD, self.method)
+        method: Method = registry.load_target(entry)(
+            validate_options(registry.options(entry.spec), self._options(tiny), f"method {self.method}")
+        )
+        module = base if base is not None else tiny.seeded()
+        torch.manual_seed(0)
+        adapted = method.apply(module, self._hints(tiny, module)).eval()
+        if hasattr(method, "calibrate"):
+            method.calibrate(adapted, [tiny.batch()])
+            assert not adapted.training, "calibration changes the model's mode"
+            assert all(each.grad is None for each in adapted.parameters()), "calibration leaves gradients"
+        return adapted, method
+
+
+def outputs_of(tiny: Tiny, module: nn.Module) -> Tensor:
+    """Logits for a model's batch, in evaluation mode."""
+    module.eval()
+    with torch.no_grad():
+        return cast(Tensor, module(**tiny.batch()).logits)
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name."""
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    return parameters | dict(module.named_buffers(remove_duplicate=False))
+
+
+def _trainable(module: nn.Module) -> dict[str, Tensor]:
+    return {name: each.detach() for name, each in module.named_parameters() if each.requires_grad}
+
+
+def _plain(name: str) -> str:
+    """A parameter's name in the model without an adapter."""
+    for part in ("base_model.model.", "base_layer.", "original_module.", "modules_to_save.default."):
+        name = name.replace(part, "")
+    return name.removeprefix("base_model.")

@@ -85,7 +85,7 @@ class QuantizerContract(MethodPromises):
             scale = max(float(expected.abs().max()), 1.0)
             difference = float((reference - expected).abs().max())
             assert difference <= limit * scale, f"dequantizing changes outputs by {difference}"
-        super()._merges_as_declared(loaded, method, tiny, reference)
+        super()._merges_as_declared(loaded, method, tiny.tiny, reference)
 
 
 @dataclass(frozen=True)

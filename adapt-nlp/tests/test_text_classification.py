@@ -16,6 +16,7 @@ import adapt_core
 import adapt_core.saving
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Model
+from adapt_core.testing import TaskContract
 from adapt_nlp.text_classification.metrics import classification_metrics
 
 WORDS = {
@@ -88,6 +89,12 @@ def run_folder(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory)
     return folder
 
 
+class TestContract(TaskContract):
+    @pytest.fixture
+    def configuration(self, config: dict[str, Any]) -> dict[str, Any]:
+        return {**config, "method": "lora", "training": {**config["training"], "max_steps": 3}}
+
+
 def result_of(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "result.json").read_text()))
 
@@ -121,16 +128,7 @@ def test_predictions_come_with_names_and_scores(run_folder: Path) -> None:
     assert rain["score"] == max(rain["scores"].values())
 
 
-def test_predictions_do_not_depend_on_the_batch(run_folder: Path) -> None:
-    run = adapt_core.load_run(run_folder)
-    rows = [{"text": text} for text in ("rain", "the the the soup bread rice salt", "song tune")]
-    together = run.task.outputs(run.model, rows)
-    alone = np.concatenate([run.task.outputs(run.model, [row]) for row in rows])
-    assert np.allclose(together, alone, atol=1e-5)
-
-
-def test_evaluating_again_gives_the_same(run_folder: Path, texts: Path) -> None:
-    assert adapt_core.evaluate_run(run_folder)["metrics"]["accuracy"] == result_of(run_folder)["metrics"]["accuracy"]
+def test_other_data_can_be_evaluated_on(run_folder: Path, texts: Path) -> None:
     everything = adapt_core.evaluate_run(run_folder, data=str(texts))
     assert everything["rows"] == 300
 

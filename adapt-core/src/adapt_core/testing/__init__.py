@@ -10,9 +10,21 @@ A method's::
         works_on = ("encoder", "causal_lm")
 """
 
+from adapt_core.testing.launcher import LauncherContract
 from adapt_core.testing.layers import LAYERS
 from adapt_core.testing.method import MethodContract
 from adapt_core.testing.models import MODELS, Tiny
 from adapt_core.testing.quantizer import QuantizerContract
+from adapt_core.testing.saver import SaverContract
+from adapt_core.testing.task import TaskContract
 
-__all__ = ["LAYERS", "MODELS", "MethodContract", "QuantizerContract", "Tiny"]
+__all__ = [
+    "LAYERS",
+    "MODELS",
+    "LauncherContract",
+    "MethodContract",
+    "QuantizerContract",
+    "SaverContract",
+    "TaskContract",
+    "Tiny",
+]

@@ -51,6 +51,14 @@ def optimizer_settings(
 
 def check_optimizer(arguments: TrainingArguments, options: TrainingOptions) -> None:
     """Raises AdaptError when the optimizer cannot take a step on this machine: tried on a small parameter."""
+    if "paged" in options.optimizer and arguments.device.type == "cpu":  # bitsandbytes would leave the paging out
+        same = options.optimizer.removeprefix("paged_")
+        known = {each.value for each in OptimizerNames}
+        raise AdaptError(
+            f"training.optimizer (OPTIMIZER): {options.optimizer} moves its state between the memory of a GPU and that "
+            "of the CPU, and there is no GPU here",
+            f"Use {same if same in known else 'adamw_torch'}.",
+        )
     layer = torch.nn.Linear(64, 64, bias=False, device=arguments.device)
     layer.weight.grad = torch.ones_like(layer.weight)
     try:

@@ -71,6 +71,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=1e-3,
+        quantization=(4, 8),
         module_types=LAYER_TYPES["bottleneck"],
         merges=False,
     )

@@ -95,6 +95,8 @@ def configuration(row: str, seed: int, arguments: argparse.Namespace, registry: 
     }
     if quantizer:
         config["quantization"] = {"name": registry.get(Kind.QUANTIZER, quantizer).spec.name}
+        if quantizer == "bnb_4bit":
+            config["quantization"]["compute_dtype"] = "float32"  # a CPU multiplies slowly in float16, the default
     return config
 
 

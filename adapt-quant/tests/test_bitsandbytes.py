@@ -161,3 +161,9 @@ def test_no_notice_of_the_library_reaches_the_user(
         module(**tiny.batch())
     assert "MatMul8bitLt" not in caplog.text
     assert "MatMul8bitLt" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to multiply on")
+def test_a_cpu_is_said_to_be_slow_in_float16() -> None:
+    assert "float16" in quantizer("bnb_4bit").notices()[0]
+    assert not quantizer("bnb_4bit", compute_dtype="float32").notices()

@@ -354,6 +354,9 @@ class Quantizer(Protocol):
     def memory(self, module: Module) -> Memory:
         """What a quantized model's weights take."""
 
+    def notices(self) -> Sequence[str]:
+        """What a person should know of these options on this machine before training starts."""
+
 
 class Saver(Protocol):
     """An export format."""

@@ -53,8 +53,9 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         write_json(folder.environment, describe_environment())
         write_json(folder.data, data.info)
         progress.show(task.preview(data), parameters)
-        if memory:
-            progress.notice(f"Memory: {memory.text}")
+        if quantizer and memory:
+            for text in (f"Memory: {memory.text}", *quantizer.notices()):
+                progress.notice(text)
 
     trained, evaluated, saved = None, None, None
     if plan.training.do_train:

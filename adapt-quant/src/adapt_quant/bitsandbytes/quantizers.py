@@ -94,6 +94,10 @@ class BitsAndBytes(ABC):
         """What the weights take: measured on the tensors that are there."""
         return measure(module)
 
+    def notices(self) -> Sequence[str]:
+        """None, but for a width that has something to say."""
+        return ()
+
     def _settings(self, keep: Sequence[str]) -> dict[str, Any]:
         kept = list(dict.fromkeys([*keep, *self.options.skip_modules]))
         return {**self.settings(), "llm_int8_skip_modules": kept}
@@ -119,6 +123,15 @@ class FourBit(BitsAndBytes):
     def tolerance(self) -> float | None:
         """Rounding in the dtype that layers compute in: weights are dequantized for every product."""
         return ROUNDING[self.options.compute_dtype]
+
+    def notices(self) -> Sequence[str]:
+        """That a CPU multiplies slowly in float16: MiniLM's steps took 18 times as long as in float32."""
+        if self.options.compute_dtype != "float16" or torch.cuda.is_available():
+            return ()
+        return (
+            "A CPU multiplies slowly in float16: float32 for quantization.compute_dtype (bnb_4bit_compute_dtype) may be "
+            "many times as fast.",
+        )
 
 
 class EightBit(BitsAndBytes):

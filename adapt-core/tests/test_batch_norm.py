@@ -28,6 +28,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "ssf": ("ssf", {}),
     "bitfit": ("bitfit", {}),
     "loha": ("loha", {"target_modules": "conv", "r": 2}),
+    "lora with biases": ("lora", {"target_modules": "conv", "dropout": 0.0, "r": 2, "bias": "all"}),
 }
 STEPS = 3
 
@@ -182,3 +183,26 @@ def test_a_run_takes_it_from_the_configuration(toy_config: Any) -> None:
 
     with pytest.raises(AdaptError, match=r"method\.train_batch_norm: BertForSequenceClassification has no batch"):
         adapt_core.run(toy_config(method={"name": "lora", "train_batch_norm": True}))
+
+
+def test_adaloras_checkpoint_restores_the_statistics(tmp_path: Path) -> None:
+    registry = Registry.load()
+    entry = registry.get(Kind.METHOD, "adalora")
+    options = {"target_modules": "conv", "tinit": 1, "tfinal": 1}
+
+    def fresh() -> tuple[nn.Module, Any]:
+        method = registry.load_target(entry)(validate_options(registry.options(entry.spec), options, "adalora"))
+        base = RESNET.seeded()
+        return applied(method, base, hints_for(base, ["classifier.1.weight"]), train_batch_norm=True), method
+
+    module, method = fresh()
+    method.before_training(module, 10)
+    with torch.no_grad():
+        module.train()(**RESNET.batch())  # moves the statistics
+    method.save_state(module, tmp_path)
+    again, other = fresh()
+    other.before_training(again, 10)
+    other.load_state(again, tmp_path)
+    expected, found = statistics(module), statistics(again)
+    assert any(not torch.equal(expected[name], each) for name, each in statistics(RESNET.seeded()).items())
+    assert all(torch.equal(expected[name], found[name]) for name in expected)

@@ -153,6 +153,20 @@ def test_directions_that_never_settle_are_refused(monkeypatch: pytest.MonkeyPatc
         apply_method(tiny.seeded(), "lora", batches=[{n: e[:1] for n, e in tiny.batch().items()}], **EVA)
 
 
+def test_batches_that_run_out_are_refused() -> None:
+    tiny = MODELS["encoder"]
+    few = ({name: each[:1] for name, each in tiny.batch().items()} for _ in range(2))
+    with pytest.raises(AdaptError, match="ran out of batches"):
+        apply_method(tiny.seeded(), "lora", batches=few, **EVA)
+
+
+def test_the_update_of_a_base_in_half_precision_is_trained_in_float32() -> None:
+    tiny = MODELS["encoder"]
+    adapted = apply_method(tiny.seeded().bfloat16(), "lora", batches=[tiny.batch()], **EVA)
+    dtypes = {each.dtype for name, each in adapted.named_parameters() if "lora_" in name}
+    assert dtypes == {torch.float32}
+
+
 # ---- a whole run --------------------------------------------------------------------------------------------------
 
 METHOD = {"name": "lora", "init_lora_weights": "eva", "r": 3}

@@ -140,9 +140,8 @@ def test_a_model_of_which_nothing_is_quantized_is_refused(tmp_path: Path) -> Non
         quantized(plain, tmp_path, "bnb_4bit")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to offload from")
-def test_offloading_without_a_gpu_is_refused() -> None:
-    with pytest.raises(AdaptError, match="enable_fp32_cpu_offload: there is no GPU"):
+def test_offloading_is_refused_since_nothing_trains_with_it() -> None:
+    with pytest.raises(AdaptError, match=r"enable_fp32_cpu_offload: .* not trained"):
         quantizer("bnb_8bit", enable_fp32_cpu_offload=True).load_kwargs([])
 
 
@@ -167,3 +166,43 @@ def test_no_notice_of_the_library_reaches_the_user(
 def test_a_cpu_is_said_to_be_slow_in_float16() -> None:
     assert "float16" in quantizer("bnb_4bit").notices()[0]
     assert not quantizer("bnb_4bit", compute_dtype="float32").notices()
+
+
+def test_a_skipped_module_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AdaptError, match=r"'up_prj' is no module of LlamaForCausalLM; did you mean 'up_proj'"):
+        quantized(llama(64), tmp_path, "bnb_4bit", skip_modules=["up_prj"])
+
+
+@pytest.mark.parametrize("name", ["bnb_4bit", "bnb_8bit"])
+def test_a_new_layer_in_the_body_is_to_be_skipped(name: str, tmp_path: Path) -> None:
+    """A checkpoint of another head has no pooler: there is nothing to quantize."""
+    from transformers import BertForMaskedLM, BertForSequenceClassification
+
+    plain: Any = MODELS["encoder"].seeded()
+    BertForMaskedLM(plain.config).save_pretrained(tmp_path)
+    for skipped, refused in (([], True), (["bert.pooler.dense"], False)):
+        using = quantizer(name, skip_modules=skipped)
+        again = BertForSequenceClassification.from_pretrained(tmp_path, **using.load_kwargs(["classifier"]))
+        if refused:
+            with pytest.raises(AdaptError, match=r"no weights for bert\.pooler\.dense") as error:
+                using.prepare(Model(again, None, hints_for(again)))
+            assert "skip_modules" in str(error.value.hint)
+        else:
+            using.prepare(Model(again, None, hints_for(again)))
+
+
+def test_a_quantized_module_is_not_trained_whole(tmp_path: Path) -> None:
+    import adapt_core
+
+    module, _ = quantized(MODELS["encoder"].seeded(), tmp_path, "bnb_4bit")
+    with pytest.raises(AdaptError, match=r"bert\.pooler\.dense cannot be trained, since its weights are quantized"):
+        adapt_core.apply_method(module, "lora", modules_to_save=["pooler.dense"])
+
+
+@pytest.mark.parametrize("start", ["pissa", "olora"])
+def test_no_start_takes_over_weights_that_are_quantized(start: str, tmp_path: Path) -> None:
+    import adapt_core
+
+    module, _ = quantized(MODELS["causal_lm"].seeded(), tmp_path, "bnb_4bit")
+    with pytest.raises(AdaptError, match=f"{start} takes over a part of the weights"):
+        adapt_core.apply_method(module, "lora", init_lora_weights=start)

@@ -53,8 +53,13 @@ def test_the_update_is_the_nearest_of_its_rank_to_what_was_lost(checkpoint: Path
         assert np.linalg.norm(lost - update) == pytest.approx(expected, rel=1e-3)
 
 
-def test_it_starts_nearer_to_the_model_before_quantization(checkpoint: Path) -> None:
-    tiny = MODELS["causal_lm"]
+@pytest.mark.parametrize("name", ["causal_lm", "tied_lm"])
+def test_it_starts_nearer_to_the_model_before_quantization(name: str, tmp_path: Path) -> None:
+    """Also where the checkpoint holds transposed weights: a wrong start would be farther away than none."""
+    tiny = MODELS[name]
+    plain: Any = tiny.seeded()
+    checkpoint = tmp_path / "base"
+    plain.save_pretrained(checkpoint)
     with torch.no_grad():
         truth = tiny.seeded()(**tiny.batch()).logits
         base = quantized(checkpoint)(**tiny.batch()).logits
@@ -71,6 +76,17 @@ def test_plain_peft_loads_it_on_the_same_quantized_base(checkpoint: Path, tmp_pa
     again = PeftModel.from_pretrained(quantized(checkpoint), tmp_path / "saved").eval()
     with torch.no_grad():
         assert torch.allclose(again(**tiny.batch()).logits, module(**tiny.batch()).logits, atol=1e-6)
+
+
+def test_a_rank_beyond_the_layers_own_holds_all_that_was_lost(checkpoint: Path) -> None:
+    layer = layers(apply_method(quantized(checkpoint), "lora", **{**LOFTQ, "r": 100}))["model.layers.0.mlp.up_proj"]
+    from bitsandbytes.functional import dequantize_4bit
+    from safetensors.torch import load_file
+
+    held = layer.base_layer.weight
+    whole = dequantize_4bit(held.data, held.quant_state).float() + layer.get_delta_weight("default").detach()
+    original = load_file(checkpoint / "model.safetensors")["model.layers.0.mlp.up_proj.weight"]
+    assert torch.allclose(whole, original, atol=1e-5)
 
 
 def test_a_base_without_its_weights_from_before_is_refused(checkpoint: Path) -> None:

@@ -44,7 +44,7 @@ def applied(method: Method, module: nn.Module, hints: Hints, *, train_batch_norm
         )
     adapted: nn.Module = method.apply(module, replace(hints, fresh=(*hints.fresh, *names)))
     layers = [layer for layer in adapted.modules() if isinstance(layer, _BatchNorm) and not _held(layer)]
-    trained = [layer for layer in layers if any(each.requires_grad for each in layer.parameters())]
+    trained = [layer for layer in layers if all(each.requires_grad for each in layer.parameters())]
     if len(trained) < len(names):
         raise AdaptError(
             f"method.train_batch_norm: {type(method).__name__} keeps batch normalisation as it is, since what it saves "

@@ -13,7 +13,7 @@ from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Hints
 from adapt_core.layer_types import LAYER_TYPES
 from adapt_core.methods.statistics import hold_statistics, release_statistics
-from adapt_core.methods.targets import is_linear, require_layer_types, selected
+from adapt_core.methods.targets import is_linear, is_quantized, require_layer_types, selected
 from adapt_core.names import nearest
 
 FIRST = "default"
@@ -63,13 +63,14 @@ class PeftAdapter(ABC):
             asked = list(getattr(config, "modules_to_save", None) or ())
             _require_modules(module, asked)
             config.modules_to_save = list(dict.fromkeys([*asked, *hints.fresh, *(hints.head * train_head)])) or None
+            _require_whole(module, config.modules_to_save or ())
             require_layer_types(module, _targeted(module, config), self.layer_types, self.called)
             # PEFT's classes for a task train a head by themselves: without the task type they leave it alone.
             config.task_type = hints.peft_task if train_head else None
             adapted: nn.Module = get_peft_model(module, config)
         except (ValueError, TypeError, NotImplementedError) as error:  # how PEFT refuses options and layers
             raise AdaptError(f"method: {error}") from error
-        hold_statistics(adapted)
+        hold_statistics(adapted, trained=True)  # also where bias: all trains the shift
         return adapted
 
     def save(self, module: nn.Module, folder: Path) -> None:
@@ -159,6 +160,16 @@ def _targeted(module: nn.Module, config: Any) -> list[str]:
     if not getattr(config, "target_modules", None):
         return []
     return [name for name, _ in module.named_modules() if name and check_target_module_exists(config, name)]
+
+
+def _require_whole(module: nn.Module, names: Collection[str]) -> None:
+    """Raises AdaptError for a module to be trained whole whose weights are quantized."""
+    for name, each in module.named_modules():
+        if any(f".{name}".endswith(f".{end}") for end in names) and is_quantized(each):
+            raise AdaptError(
+                f"method.modules_to_save: {name} cannot be trained, since its weights are quantized",
+                f"Add {name} to quantization.skip_modules (llm_int8_skip_modules).",
+            )
 
 
 def _require_modules(module: nn.Module, names: Collection[str]) -> None:

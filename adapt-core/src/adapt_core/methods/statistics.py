@@ -15,11 +15,12 @@ def hold_statistics(module: nn.Module, *, trained: bool = False) -> None:
 
     Args:
         module: the model, with its trainable parameters chosen.
-        trained: hold the statistics also where scale or shift are trained.
+        trained: hold the statistics also where scale or shift are trained, but for what PEFT trains and saves whole.
     """
-    for layer in module.modules():
+    for name, layer in module.named_modules():
+        whole = ".modules_to_save." in name
         frozen = not any(each.requires_grad for each in layer.parameters())
-        if isinstance(layer, _BatchNorm) and (frozen or trained):
+        if isinstance(layer, _BatchNorm) and (frozen or (trained and not whole)):
             layer.register_forward_pre_hook(stay_in_evaluation)
 
 

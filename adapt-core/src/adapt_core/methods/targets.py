@@ -131,6 +131,11 @@ def is_bypassed(layer: nn.Module) -> bool:
     return isinstance(layer, NonDynamicallyQuantizableLinear)
 
 
+def is_quantized(module: nn.Module) -> bool:
+    """Whether a module holds weights that are codes and no numbers."""
+    return any(not each.is_floating_point() for each in module.parameters())
+
+
 def _is_norm(layer: nn.Module) -> bool:
     """Whether a layer normalises without statistics of its own: layer, group and root-mean-square normalisation."""
     from torch.nn.modules.batchnorm import _BatchNorm

@@ -58,6 +58,18 @@ def _keep_scales(layer: nn.Module, _: Any) -> None:
         weight.CB = None
 
 
+def unquantized(module: nn.Module) -> list[str]:
+    """The names of layers that were to be quantized and for which there were no weights."""
+    return [name for name, layer in module.named_modules() if _is_empty(layer)]
+
+
+def _is_empty(layer: nn.Module) -> bool:
+    weight: Any = getattr(layer, "weight", None)
+    if isinstance(layer, Linear8bitLt):
+        return bool(weight.dtype != torch.int8 and not layer.state.has_fp16_weights)
+    return isinstance(layer, Linear4bit) and getattr(weight, "quant_state", None) is None
+
+
 def measure(module: nn.Module) -> Memory:
     """Bytes of a model's tensors; what two modules share counts once."""
     parameters = weights = constants = 0

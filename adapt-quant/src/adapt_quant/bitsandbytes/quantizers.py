@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import BitsAndBytesConfig
+from transformers.quantizers.quantizers_utils import should_convert_module
 
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Memory, Model
-from adapt_quant.bitsandbytes.layers import dequantized, measure, ready
+from adapt_core.names import nearest
+from adapt_quant.bitsandbytes.layers import dequantized, measure, ready, unquantized
 from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions
 
 ROUNDING = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
@@ -52,7 +54,7 @@ class BitsAndBytes(ABC):
         What is not quantized is float32, in which small updates do not vanish.
 
         Raises:
-            AdaptError: layers are to be kept on the CPU where there is no GPU.
+            AdaptError: layers are to be kept on the CPU.
         """
         settings = BitsAndBytesConfig(**self._settings(keep))
         return {"dtype": torch.float32, "quantization_config": settings, "device_map": self._device_map()}
@@ -66,8 +68,16 @@ class BitsAndBytes(ABC):
         """Mends what the libraries leave undone; see :func:`adapt_quant.bitsandbytes.layers.ready`.
 
         Raises:
-            AdaptError: the model has no layer to quantize.
+            AdaptError: the model has no layer to quantize, or one without weights, or none that was to be skipped.
         """
+        self._require_skipped(model.module)
+        if empty := unquantized(model.module):
+            raise AdaptError(
+                f"The checkpoint has no weights for {', '.join(empty)}, so there is nothing to quantize in "
+                f"{'it' if len(empty) == 1 else 'them'}",
+                f"Have the new layers trained whole: quantization.skip_modules (llm_int8_skip_modules): "
+                f"[{', '.join(empty)}].",
+            )
         if not self.memory(model.module).parameters:
             raise AdaptError(
                 f"{type(model.module).__name__} has no linear layer outside its head and skip_modules: nothing was "
@@ -97,6 +107,17 @@ class BitsAndBytes(ABC):
     def notices(self) -> Sequence[str]:
         """None, but for a width that has something to say."""
         return ()
+
+    def _require_skipped(self, module: nn.Module) -> None:
+        names = [name for name, _ in module.named_modules() if name]
+        for skipped in self.options.skip_modules:
+            if all(should_convert_module(name, [skipped]) for name in names):
+                ends = {name.rsplit(".", 1)[-1] for name in names}
+                raise AdaptError(
+                    f"quantization.skip_modules: {skipped!r} is no module of {type(module).__name__}"
+                    + nearest(skipped, ends),
+                    "Name a module as the model's code does.",
+                )
 
     def _settings(self, keep: Sequence[str]) -> dict[str, Any]:
         kept = list(dict.fromkeys([*keep, *self.options.skip_modules]))
@@ -129,8 +150,8 @@ class FourBit(BitsAndBytes):
         if self.options.compute_dtype != "float16" or torch.cuda.is_available():
             return ()
         return (
-            "A CPU multiplies slowly in float16: float32 for quantization.compute_dtype (bnb_4bit_compute_dtype) may be "
-            "many times as fast.",
+            "A CPU multiplies slowly in float16: float32 for quantization.compute_dtype (bnb_4bit_compute_dtype) may "
+            "be many times as fast.",
         )
 
 
@@ -153,11 +174,10 @@ class EightBit(BitsAndBytes):
         return None
 
     def _device_map(self) -> Any:
-        if not self.options.enable_fp32_cpu_offload:
-            return super()._device_map()
-        if not torch.cuda.is_available():
+        if self.options.enable_fp32_cpu_offload:
             raise AdaptError(
-                "quantization.enable_fp32_cpu_offload: there is no GPU here from which layers could be kept away",
-                "Leave it out: without a GPU every layer is on the CPU, in 8 bits.",
+                "quantization.enable_fp32_cpu_offload: a model whose layers are partly on the CPU can be used and not "
+                "trained: accelerate refuses it",
+                "Leave it out; 4 bits (load_in_4bit) take half the memory.",
             )
-        return "auto"
+        return super()._device_map()

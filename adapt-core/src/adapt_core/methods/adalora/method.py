@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Hints, Section
@@ -86,6 +86,7 @@ class Adalora(PeftAdapter):
         """Writes what continues the training: the adapter at its full rank, importances and ranks."""
         model: Any = module
         tensors = {f"parameter.{name}": each.data for name, each in module.named_parameters() if each.requires_grad}
+        tensors |= {f"buffer.{name}": each for name, each in _buffers(module).items()}
         for kind in AVERAGES:
             tensors |= {f"{kind}.{name}": each for name, each in getattr(_allocator(model), kind).items()}
         ranks = json.dumps(model.peft_config[ADAPTER].rank_pattern)
@@ -95,7 +96,7 @@ class Adalora(PeftAdapter):
     def load_state(self, module: nn.Module, folder: Path) -> None:
         """Reads what :meth:`save_state` wrote."""
         model: Any = module
-        parameters = dict(module.named_parameters())
+        parameters, buffers = dict(module.named_parameters()), _buffers(module)
         device = next(module.parameters()).device
         allocator = _allocator(model)
         allocator.reset_ipt()
@@ -104,6 +105,8 @@ class Adalora(PeftAdapter):
                 kind, _, name = key.partition(".")
                 if kind == "parameter":
                     parameters[name].data.copy_(file.get_tensor(key))
+                elif kind == "buffer":
+                    buffers[name].copy_(file.get_tensor(key))
                 else:
                     getattr(allocator, kind)[name] = file.get_tensor(key).to(device)
             model.peft_config[ADAPTER].rank_pattern = json.loads(file.metadata()["rank_pattern"])
@@ -117,6 +120,11 @@ class Adalora(PeftAdapter):
             for name, kept in sorted(pattern.items())
         ]
         return [Section("Ranks", "table", ["layer", "rank", "of"], rows)] if rows else []
+
+
+def _buffers(module: nn.Module) -> dict[str, Tensor]:
+    """Those of the modules that are trained whole, such as the statistics of batch normalisation."""
+    return {name: each for name, each in module.named_buffers() if ".modules_to_save." in name}
 
 
 def _penalise(weight: float, tuner: Any, _: Any) -> None:

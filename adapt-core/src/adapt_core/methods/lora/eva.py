@@ -69,6 +69,7 @@ class Eva(Lora):
                 gather_distributed_inputs=False,  # every process sees the same batches
                 show_progress_bar=False,
             )
+        _full_precision(module)
 
     def load_state(self, module: nn.Module, folder: Path) -> None:
         """Gives the adapter the ranks of a checkpoint, then its weights."""
@@ -80,6 +81,7 @@ class Eva(Lora):
         # No direction at all is how PEFT says that a layer gets no update.
         ranked = {name: torch.empty(0) if down is None else down for name, down in downs.items()}
         initialize_lora_eva_weights(model, eva_state_dict=ranked)
+        _full_precision(module)
         model.load_adapter(folder, ADAPTER, is_trainable=True)
 
     def sections(self, module: nn.Module) -> Sequence[Section]:
@@ -146,7 +148,22 @@ class _Stream:
 
 def _endless(batches: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     while True:
-        yield from batches
+        some = False
+        for batch in batches:
+            some = True
+            yield batch
+        if not some:
+            raise AdaptError(
+                "method.init_lora_weights: eva ran out of batches before its directions had settled",
+                "Give a list or a data loader, which can be gone through again.",
+            )
+
+
+def _full_precision(module: nn.Module) -> None:
+    """Makes updates float32 again: PEFT gives those whose rank it changes the dtype of the base."""
+    from peft.tuners.tuners_utils import cast_adapter_dtype
+
+    cast_adapter_dtype(module, ADAPTER, autocast_adapter_dtype=True)
 
 
 def _next(stream: _Stream, _: Any) -> Mapping[tuple[int, ...], Tensor]:

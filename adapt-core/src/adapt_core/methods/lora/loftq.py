@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json
@@ -55,14 +56,19 @@ def _fill(layer: Any, original: Tensor) -> None:
     """``scaling * B A`` becomes the nearest matrix of its rank to the original less the quantized weight."""
     from bitsandbytes.functional import dequantize_4bit
 
-    held = layer.get_base_layer().weight
+    base = layer.get_base_layer()
+    if issubclass(getattr(base, "source_cls", nn.Linear), Conv1D):  # transposed as it was quantized
+        original = original.T
+    held = base.weight
     quantized = dequantize_4bit(held.data, held.quant_state).float()
     residual = (original.to(quantized.device).float() - quantized) / layer.scaling[ADAPTER]
     left, singular, right = torch.linalg.svd(residual, full_matrices=False)
     down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
     root = singular[: layer.r[ADAPTER]].sqrt()
-    down.copy_(root[:, None] * right[: len(root)])
-    up.copy_(left[:, : len(root)] * root)
+    down.zero_()  # a rank beyond the layer's own has nothing to hold
+    up.zero_()
+    down[: len(root)] = root[:, None] * right[: len(root)]
+    up[:, : len(root)] = left[:, : len(root)] * root
 
 
 def _original_weights(module: nn.Module) -> Callable[[str], Tensor]:

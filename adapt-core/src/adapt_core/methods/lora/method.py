@@ -9,12 +9,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json
 from adapt_core.interfaces import Hints
 from adapt_core.layer_types import LINEAR
 from adapt_core.methods.lora.options import EVA_OPTIONS, LoraOptions, starts_with_weights
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
-from adapt_core.methods.targets import resolve
+from adapt_core.methods.targets import is_quantized, resolve, selected
 
 PEFT_NAMES = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
 """Options whose name in ``peft.LoraConfig`` is another."""
@@ -51,8 +52,19 @@ class Lora(PeftAdapter):
 
         given = {PEFT_NAMES.get(name, name): value for name, value in self.options if name not in EVA_OPTIONS}
         given["target_modules"] = resolve(module, hints, given["target_modules"])
+        if starts_with_weights(self.options):
+            self._require_whole(module, given["target_modules"])
         given["fan_in_fan_out"] = given["fan_in_fan_out"] or stored_transposed(module, given["target_modules"])
         return LoraConfig(**{**given, **self.fixed, **self.start()})
+
+    def _require_whole(self, module: nn.Module, targets: Any) -> None:
+        quantized = [name for name in selected(module, targets) if is_quantized(module.get_submodule(name))]
+        if quantized:
+            raise AdaptError(
+                f"method.init_lora_weights: {self.options.init_lora_weights} takes over a part of the weights, and "
+                f"those of {quantized[0]} are quantized: what is left of them would be rounded anew",
+                "Choose loftq or true, or leave the base as it is.",
+            )
 
     def start(self) -> dict[str, Any]:
         """Further arguments of ``peft.LoraConfig`` that the start of the update needs."""

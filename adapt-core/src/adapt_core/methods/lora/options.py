@@ -104,9 +104,10 @@ class LoraOptions(Options):
     @model_validator(mode="after")
     def _eva(self) -> LoraOptions:
         if self.init_lora_weights == "eva":
-            if self.lora_bias or self.target_parameters:
+            if self.lora_bias or self.target_parameters or self.trainable_token_indices:
                 raise ValueError(
-                    "init_lora_weights=eva starts the updates of linear layers; remove lora_bias and target_parameters"
+                    "init_lora_weights=eva starts the updates of linear layers; remove lora_bias, target_parameters "
+                    "and trainable_token_indices"
                 )
             return self
         fields = type(self).model_fields

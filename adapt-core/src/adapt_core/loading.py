@@ -13,6 +13,7 @@ from adapt_core.interfaces import Model, Quantizer, Row, Task
 from adapt_core.plan import RunPlan, build_plan
 from adapt_core.registry import resolve
 from adapt_core.run_folder import RunFolder
+from adapt_core.tolerance import compared
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,7 @@ def load_dequantized(folder: RunFolder, rows: Sequence[Row], quantized: np.ndarr
     assert plan.quantizer is not None
     outputs = task.outputs(model, rows)
     limit = resolve(plan.quantizer.spec.target)(plan.quantizer.options).tolerance()
-    difference, largest = float(abs(outputs - quantized).max()), max(float(abs(quantized).max()), 1.0)
+    difference, largest = compared(quantized, outputs)
     if limit is not None and not difference <= limit * largest:
         raise AdaptError(
             f"Dequantizing the base changes outputs by up to {difference:.3g}, where the largest is {largest:.3g}; "
@@ -81,7 +82,7 @@ def _base(plan: RunPlan, task: Task, info: Mapping[str, Any], dequantized: bool)
 
 
 def load_beside(plan: RunPlan, model: Model, folder: RunFolder) -> tuple[RunPlan, Task, Model, Mapping[str, Any], str]:
-    """The same of another run, whose adapter is put beside the one that is loaded; the base is not loaded again.
+    """Another run, whose adapter is put beside the one that is loaded; the base is not loaded again.
 
     Args:
         plan: the loaded run's.

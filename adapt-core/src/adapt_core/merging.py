@@ -12,7 +12,7 @@ from adapt_core.interfaces import Model
 from adapt_core.loading import load_dequantized
 from adapt_core.quiet import quiet_libraries
 from adapt_core.registry import resolve
-from adapt_core.tolerance import tolerance_for
+from adapt_core.tolerance import compared, tolerance_for
 
 if TYPE_CHECKING:
     from adapt_core.api import LoadedRun
@@ -58,7 +58,7 @@ def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
     try:
         _write(merged, output)
         after = run.task.outputs(run.task.load_model(run.info, path=output), rows)
-        difference, largest = float(abs(after - before).max()), max(float(abs(before).max()), 1.0)
+        difference, largest = compared(before, after)
         if not difference <= limit * largest:
             raise AdaptError(
                 f"Merging changes outputs by up to {difference:.3g}, where the largest is {largest:.3g}; "

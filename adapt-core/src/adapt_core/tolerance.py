@@ -15,3 +15,8 @@ def tolerance_for(module: Any) -> float:
     """The tolerance for a model, by the dtype of its first floating-point parameter."""
     dtype = next((str(each.dtype) for each in module.parameters() if each.is_floating_point()), "torch.float32")
     return TOLERANCE.get(dtype, TOLERANCE["torch.float32"])
+
+
+def compared(before: Any, after: Any) -> tuple[float, float]:
+    """The largest absolute difference of two arrays of outputs, and the largest output before, at least 1."""
+    return float(abs(after - before).max()), max(float(abs(before).max()), 1.0)

@@ -108,6 +108,7 @@ class Eva(Lora):
 class EvaDora(Eva):
     """The same with DoRA's magnitudes."""
 
+    name: ClassVar[str] = "dora"
     fixed: ClassVar[dict[str, Any]] = {"use_dora": True}
 
 

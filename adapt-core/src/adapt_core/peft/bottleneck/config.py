@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from peft import PeftConfig
+from typing import ClassVar, Literal
 
 from adapt_core.peft.registration import OwnPeftType
+from adapt_core.peft.tuner import OwnTunerConfig
 
 FORMS = ("serial", "parallel")
 
 
 @dataclass
-class BottleneckConfig(PeftConfig):
+class BottleneckConfig(OwnTunerConfig):
     """Bottleneck adapters: beside or after each targeted layer, two small linear layers with a non-linearity between.
 
-    Attributes:
-        target_modules: names, last parts of names, or one regular expression, as in PEFT.
-        exclude_modules: layers that are left out though ``target_modules`` names them.
-        modules_to_save: further modules that are trained whole and saved.
+    Attributes, beside those of :class:`~adapt_core.peft.tuner.OwnTunerConfig`:
         form: ``"serial"``: the bottleneck reads the targeted layer's output; ``"parallel"``: it reads an input.
         input_modules: of which input, for the parallel form: by the dotted name of a targeted layer, the dotted name
             of the module whose first argument its bottleneck reads. A layer that is not in it: its own.
@@ -32,9 +28,8 @@ class BottleneckConfig(PeftConfig):
         ValueError: there is no such form.
     """
 
-    target_modules: list[str] | str | None = field(default=None, metadata={"help": "Layers that get a bottleneck."})
-    exclude_modules: list[str] | str | None = field(default=None, metadata={"help": "Layers to leave out."})
-    modules_to_save: list[str] | None = field(default=None, metadata={"help": "Modules to train whole and save."})
+    kind: ClassVar[OwnPeftType] = OwnPeftType.BOTTLENECK
+
     form: Literal["serial", "parallel"] = field(default="serial", metadata={"help": "What the bottleneck reads."})
     input_modules: dict[str, str] | None = field(
         default=None, metadata={"help": "For the parallel form, by layer: the module whose first argument is read."}
@@ -45,11 +40,6 @@ class BottleneckConfig(PeftConfig):
     dropout: float = field(default=0.0, metadata={"help": "Dropout inside the bottleneck."})
 
     def __post_init__(self) -> None:
-        super().__post_init__()  # type: ignore[no-untyped-call]
-        self.peft_type: Any = OwnPeftType.BOTTLENECK
+        super().__post_init__()
         if self.form not in FORMS:
             raise ValueError(f"form must be one of {', '.join(FORMS)}, not {self.form!r}")
-        for name in ("target_modules", "exclude_modules"):
-            value = getattr(self, name)
-            if isinstance(value, list):
-                setattr(self, name, set(value))

@@ -4,38 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 
 from adapt_core.peft.bottleneck.layer import BottleneckLayer, require_called
+from adapt_core.peft.tuner import OwnTuner
 
 
-class BottleneckModel(BaseTuner):
+class BottleneckModel(OwnTuner):
     """Puts bottlenecks after or beside the targeted layers (Houlsby et al. 2019, arXiv 1902.00751)."""
 
     prefix = "bottleneck_"
     tuner_layer_cls = BottleneckLayer
-    target_module_mapping: dict[str, Any] = {}  # noqa: RUF012  # PEFT's own name and type
 
-    def _create_and_replace(
-        self,
-        peft_config: Any,
-        adapter_name: str,
-        target: nn.Module,
-        target_name: str,
-        parent: nn.Module,
-        current_key: str,
-        parameter_name: str | None = None,
-    ) -> None:
-        require_called(target, parent)
-        source = self._source(peft_config, current_key)
-        if isinstance(target, BottleneckLayer):
-            target.update_layer(adapter_name, peft_config, source)
-            return
-        layer = BottleneckLayer(target, adapter_name, peft_config, source)
-        if adapter_name not in self.active_adapters:
-            layer.requires_grad_(False)
-        self._replace_module(parent, target_name, layer, target)
+    def put(self, layer: nn.Module, adapter_name: str, config: Any, key: str) -> nn.Module:
+        """See :meth:`adapt_core.peft.tuner.OwnTuner.put`.
+
+        Raises:
+            TypeError: the layer is not linear, or the module around it does not call it.
+            ValueError: the configuration reads the input of a module that is not there.
+        """
+        require_called(layer, self.model.get_submodule(key.rpartition(".")[0]))
+        source = self._source(config, key)
+        if isinstance(layer, BottleneckLayer):
+            layer.update_layer(adapter_name, config, source)
+            return layer
+        return BottleneckLayer(layer, adapter_name, config, source)
 
     def _source(self, config: Any, key: str) -> nn.Module | None:
         """The module whose input the bottleneck at a layer reads; None for that layer or its output."""

@@ -90,14 +90,9 @@ def _methods(methods: Sequence[Any], engines: Sequence[str]) -> str:
 
 def _others(methods: Sequence[Any]) -> str:
     """The methods that no row is about."""
-    names = {
-        support: ", ".join(code(spec.name) for spec in methods if spec.support == support)
-        for support in ("untested", "expert")
-    }
-    return (
-        f"Not in these tables, for no test has run them: {names['untested']}. Nor these, which need more than a "
-        f"configuration gives: {names['expert']}."
-    )
+    reasons = {"untested": "no test has run them", "expert": "they need more than a configuration gives"}
+    found = {why: [code(spec.name) for spec in methods if spec.support == support] for support, why in reasons.items()}
+    return " ".join(f"Not in these tables, for {why}: {', '.join(names)}." for why, names in found.items() if names)
 
 
 def _quantizers(quantizers: Sequence[Any], methods: Sequence[Any]) -> str:
@@ -114,8 +109,11 @@ def _quantizers(quantizers: Sequence[Any], methods: Sequence[Any]) -> str:
 
 
 def _savers(savers: Sequence[Any]) -> str:
-    rows = [[code(spec.name), ", ".join(spec.libraries or ["any library"]), _mark(spec.pickle)] for spec in savers]
-    return grid(["saver", "models from", "loading it runs code (pickle)"], rows)
+    rows = [
+        [code(spec.name), ", ".join(spec.libraries or ["any library"]), _mark(spec.added_biases), _mark(spec.pickle)]
+        for spec in savers
+    ]
+    return grid(["saver", "models from", "keeps biases that merging adds", "loading it runs code (pickle)"], rows)
 
 
 def _launchers(launchers: Sequence[Any], engines: Sequence[str]) -> str:

@@ -73,8 +73,8 @@ def plugins_page() -> str:
         for section, options in plugin["options"].items():
             parts += [f"In the section `{section}`:", _table(options)] if options else []
     parts.append(
-        "## Further tuners of PEFT\n\nBy PEFT's own names and with its own options (`adapt explain method NAME`). No "
-        "test has run these, or they need more than a configuration gives: "
+        "## Further tuners of PEFT\n\nBy PEFT's own names and with its own options (`adapt explain method NAME`). They "
+        "need more than a configuration gives, or no test has run them: "
         + ", ".join(code(row["name"]) for row in rows if row["status"] in ("untested", "expert"))
         + "."
     )

@@ -13,6 +13,7 @@ from torch import nn
 from adapt_core import AdaptError, ConfigError, apply_method
 from adapt_core.architecture import hints_for
 from adapt_core.interfaces import Hints
+from adapt_core.layer_types import LAYER_TYPES
 from adapt_core.methods.last_layer.method import LastLayer
 from adapt_core.methods.last_layer.options import LastLayerOptions
 from adapt_core.methods.lora.method import PEFT_NAMES, Lora
@@ -43,6 +44,13 @@ def language_model() -> Any:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     return GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, n_embd=WIDTH, n_layer=2, n_head=2, n_positions=32))
+
+
+def test_a_tuner_that_finds_none_of_its_layers_is_refused(language_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PEFT 0.21's OSF passes over layers that it does not know in silence; here as one of which nothing is declared."""
+    monkeypatch.delitem(LAYER_TYPES, "osf")
+    with pytest.raises(AdaptError, match="osf found nothing to train in GPT2LMHeadModel"):
+        apply_method(language_model, "osf")
 
 
 def trainable(module: nn.Module) -> dict[str, int]:

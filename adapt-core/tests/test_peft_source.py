@@ -14,7 +14,7 @@ from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind
 from adapt_core.methods.peft import options
 from adapt_core.peft_fields import INTERNAL, config_class, config_fields
-from adapt_core.peft_plugins import EXPERT, OWN, TESTED
+from adapt_core.peft_plugins import EXPERT, OWN, TESTED, adapt_methods
 from adapt_core.peft_source import tuners
 from adapt_core.registry import Registry
 
@@ -73,6 +73,12 @@ def test_they_are_listed_by_name_and_said_to_be_untested_where_no_test_runs_them
     assert {name for name in tuners() if listed[name].support == "expert"} == EXPERT  # type: ignore[attr-defined]
     tested = {name for name in tuners() if listed[name].support == "tested"}  # type: ignore[attr-defined]
     assert tested == {*TESTED, *OWN}
+
+
+def test_a_tuner_that_the_suite_does_not_know_is_said_to_be_untested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As is every one that a later PEFT brings."""
+    monkeypatch.delitem(TESTED, "vera")
+    assert {spec.name for spec in adapt_methods() if spec.support == "untested"} == {"vera"}
 
 
 def test_reading_them_imports_neither_peft_nor_torch() -> None:

@@ -13,6 +13,8 @@ SETTINGS: dict[str, dict[str, object]] = {
     "bitfit": {"works_on": ("tied_lm", "encoder")},
     "ia3": {"learning_rate": 5e-2},
     "oft": {"options": {"oft_block_size": 4}, "works_on": ("causal_lm", "encoder")},
+    "pvera": {"options": {"r": 16}, "learning_rate": 5e-2},
+    "road": {"options": {"group_size": 8}, "works_on": ("causal_lm", "encoder")},
     "vera": {"options": {"r": 16}, "learning_rate": 5e-2},
 }
 """What differs from the defaults of the suite, as in the core's own contract tests."""

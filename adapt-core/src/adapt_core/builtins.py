@@ -117,6 +117,7 @@ def adapt_savers() -> Iterable[SaverSpec]:
         summary="A folder that transformers' from_pretrained loads, adapters merged in.",
         target="adapt_core.savers.save_pretrained:SavePretrained",
         libraries=("transformers",),
+        added_biases=False,
     )
     yield SaverSpec(
         name="full_torch_model",

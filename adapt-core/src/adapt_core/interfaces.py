@@ -278,6 +278,9 @@ class Phases(Protocol):
     def load_state(self, module: Module, folder: Path) -> None:
         """Restores the module from what :meth:`save_state` wrote, in place of the engine's own loading."""
 
+    def added_biases(self, module: Module) -> Sequence[str]:
+        """The dotted names of the layers of an adapted module to which :meth:`Method.merge` will give a bias."""
+
     def sections(self, module: Module) -> Sequence[Section]:
         """Parts of the report on the trained module."""
 

@@ -137,10 +137,12 @@ class SaverSpec(PluginSpec):
     Attributes:
         libraries: the model libraries whose models it can write; None means any.
         pickle: whether loading the file runs pickle, which executes code.
+        added_biases: whether it keeps biases that merging gives to layers which have none in their architecture.
     """
 
     libraries: tuple[str, ...] | None = None
     pickle: bool = False
+    added_biases: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

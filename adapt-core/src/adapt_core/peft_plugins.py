@@ -86,6 +86,107 @@ TESTED: dict[str, dict[str, Any]] = {
         "merges": False,
         "identity": False,
     },
+    "adamss": {
+        "summary": "Updates within clustered subspaces of a weight's decomposition (AdaMSS).",
+        "learning_rate": 1e-3,
+    },
+    "beft": {
+        "summary": "A learned bias on chosen layers (Huang et al. 2025, arXiv:2509.15974).",
+        "learning_rate": 1e-3,
+    },
+    "c3a": {
+        "summary": "Circular convolutions as updates (Chen et al. 2024, arXiv:2407.19342).",
+        "learning_rate": 1e-3,
+        "identity": False,
+    },
+    "deft": {
+        "summary": "A low-rank part of the weight is replaced by a learned one (Kumar et al. 2025, arXiv:2509.22793).",
+        "learning_rate": 1e-3,
+    },
+    "delora": {
+        "summary": "LoRA with direction and strength apart (Bini et al. 2025, arXiv:2503.18225).",
+        "learning_rate": 1e-3,
+    },
+    "frod": {
+        "summary": "Sparse rotations of a full-rank basis that layers share (FRoD, AAAI 2026, "
+        "doi:10.1609/aaai.v40i31.39813).",
+        "learning_rate": 1e-3,
+    },
+    "glora": {
+        "summary": "Low-rank scales and shifts of weight and bias (Chavan et al. 2023, arXiv:2306.07967).",
+        "learning_rate": 1e-3,
+    },
+    "gralora": {
+        "summary": "LoRA by blocks of the weight (Jung et al. 2025, arXiv:2505.20355).",
+        "learning_rate": 1e-3,
+    },
+    "hira": {
+        "summary": "The weight times a low-rank matrix, entry by entry (Huang et al. 2025, ICLR).",
+        "learning_rate": 1e-3,
+        "quantization": (4, 8),
+    },
+    "hra": {
+        "summary": "Chains of Householder reflections (Yuan et al. 2024, arXiv:2405.17484).",
+        "learning_rate": 1e-3,
+    },
+    "lily": {
+        "summary": "Low-rank matrices that layers share, mixed by a router (Zhong et al. 2024, arXiv:2407.09946).",
+        "learning_rate": 1e-3,
+        "merges": False,
+    },
+    "miss": {
+        "summary": "One small matrix shared by the shards of a weight (Kang et al. 2024, arXiv:2409.15371).",
+        "learning_rate": 1e-3,
+    },
+    "osf": {
+        "summary": "Trains a weight's small singular directions (Nayak et al. 2025, arXiv:2504.07097).",
+        "learning_rate": 1e-3,
+    },
+    "peanut": {
+        "summary": "Updates from small networks that read the weight (Zhong et al. 2024, arXiv:2410.01870).",
+        "learning_rate": 1e-3,
+    },
+    "psoft": {
+        "summary": "Orthogonal transformations of the principal subspace (PSOFT).",
+        "learning_rate": 1e-3,
+    },
+    "pvera": {
+        "summary": "VeRA whose vectors are drawn from a learned distribution (arXiv:2512.07703).",
+        "learning_rate": 5e-3,
+        "quantization": (4, 8),
+    },
+    "randlora": {
+        "summary": "Full-rank sums of scaled random matrices (Albert et al. 2025, arXiv:2502.00987).",
+        "learning_rate": 1e-3,
+        "quantization": (4, 8),
+    },
+    "road": {
+        "summary": "Rotations of pairs of outputs (Liao and Monz 2024, arXiv:2409.00119).",
+        "learning_rate": 1e-3,
+        "quantization": (4, 8),
+    },
+    "shira": {
+        "summary": "A sparse choice of the weight's own entries (Bhardwaj et al. 2024, arXiv:2406.13175).",
+        "learning_rate": 1e-3,
+    },
+    "tinylora": {
+        "summary": "A handful of numbers behind fixed random projections (arXiv:2602.04118).",
+        "learning_rate": 5e-3,
+    },
+    "unilora": {
+        "summary": "One vector, projected into every LoRA matrix (Li et al. 2025, arXiv:2506.00799).",
+        "learning_rate": 5e-3,
+        "identity": False,
+    },
+    "vblora": {
+        "summary": "LoRA matrices mixed from one bank of vectors (Li et al. 2024, arXiv:2405.15179).",
+        "learning_rate": 5e-3,
+        "identity": False,
+    },
+    "waveft": {
+        "summary": "A few learned wavelet coefficients of the update (Bilican et al. 2025, arXiv:2505.12532).",
+        "learning_rate": 5e-3,
+    },
 }
 """What the contract suite has shown of a tuner."""
 

@@ -15,7 +15,7 @@ from adapt_core.quiet import quiet_libraries
 from adapt_core.registry import resolve
 from adapt_core.resources import count_parameters, require_same_data, require_space_for, seed_everything
 from adapt_core.run_folder import RunFolder
-from adapt_core.saving import save
+from adapt_core.saving import require_exportable, save
 from adapt_core.timing import Stopwatch
 
 
@@ -46,6 +46,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         memory = quantizer.memory(model.module) if quantizer else None
         batch_norm = plan.train_batch_norm
         model = model.with_module(applied(method, model.module, model.hints, train_batch_norm=batch_norm))
+        require_exportable(plan, method, model.module)
         inputs = task.engine_inputs(data, model)
         parameters = count_parameters(model.module)
         require_space_for(plan, folder, model.module)

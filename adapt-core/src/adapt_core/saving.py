@@ -74,6 +74,25 @@ def save(
     }
 
 
+def require_exportable(plan: RunPlan, method: Any, module: Any) -> None:
+    """Raises AdaptError, before any training, if the export cannot hold the biases that merging will add.
+
+    Args:
+        plan: of the run.
+        method: which has been applied.
+        module: the adapted model.
+    """
+    if plan.saver is None or plan.saver.spec.added_biases or not hasattr(method, "added_biases"):
+        return
+    if names := method.added_biases(module):
+        name, first = plan.saver.spec.name, names[0].removeprefix("base_model.model.")
+        raise AdaptError(
+            f"save.name (SAVE_METHOD) is {name}: merging will give {len(names)} layers a bias, {first} among them, "
+            f"which the architecture of this model lacks and {name} cannot hold",
+            "Export with save.name=state_dict or safetensors, or with none: model/ holds the adapter.",
+        )
+
+
 def _differences(
     folder: RunFolder, rows: Any, expected: Mapping[str, np.ndarray], export: Path | None
 ) -> dict[str, float | None]:

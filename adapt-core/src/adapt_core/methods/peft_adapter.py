@@ -20,6 +20,10 @@ FIRST = "default"
 """PEFT's name of the adapter that a model begins with."""
 
 
+WHOLE = ".modules_to_save."
+"""A part of the names of parameters in modules that are trained whole."""
+
+
 class PeftAdapter(ABC):
     """A method whose adapter is PEFT's. Subclasses give the ``PeftConfig``."""
 
@@ -47,7 +51,7 @@ class PeftAdapter(ABC):
 
         Raises:
             AdaptError: the target modules match nothing or are of a type that it does not adapt, PEFT refuses the
-                options for this model, or the head is fresh and was to be frozen.
+                options for this model or leaves it as it is, or the head is fresh and was to be frozen.
         """
         from peft import get_peft_model
 
@@ -70,6 +74,12 @@ class PeftAdapter(ABC):
             adapted: nn.Module = get_peft_model(module, config)
         except (ValueError, TypeError, NotImplementedError) as error:  # how PEFT refuses options and layers
             raise AdaptError(f"method: {error}") from error
+        if not any(each.requires_grad and WHOLE not in name for name, each in adapted.named_parameters()):
+            raise AdaptError(
+                f"method: {self.name} found nothing to train in {type(module).__name__}: PEFT adapts none of the "
+                "layers that it was told to",
+                "Name other layers in method.target_modules, or choose another method.",
+            )
         hold_statistics(adapted, trained=True)  # also where bias: all trains the shift
         return adapted
 

@@ -29,6 +29,6 @@ class StateDict:
         """The base architecture with exactly the saved tensors."""
         model = task.load_model(info)
         state = torch.load(path, map_location="cpu", weights_only=True)
-        adopt_biases(model.module, state)
+        adopt_biases(model.module, {name: tensor.shape for name, tensor in state.items()})
         model.module.load_state_dict(state, strict=True)
         return model

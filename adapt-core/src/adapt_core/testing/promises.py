@@ -121,7 +121,11 @@ class MethodPromises:
             with pytest.raises(AdaptError):
                 method.merge(adapted)
             return
+        own = {name for name, _ in tiny.seeded().named_parameters(remove_duplicate=False)}
+        declared = {_plain(name) for name in method.added_biases(adapted)} if hasattr(method, "added_biases") else set()
         merged = method.merge(adapted).eval()
+        added = {name for name, _ in merged.named_parameters(remove_duplicate=False)} - own
+        assert added == {f"{name}.bias" for name in declared}, "merging adds other parameters than it says"
         foreign = {type(module) for module in merged.modules()} - {type(module) for module in tiny.seeded().modules()}
         assert not foreign, f"the merged model still holds {foreign}"
         scale = max(float(expected.abs().max()), 1.0)

@@ -50,6 +50,25 @@ class PeftTuner(PeftAdapter):
                 given["fan_in_fan_out"] = True
         return kind(**given)
 
+    def merge(self, module: nn.Module) -> nn.Module:
+        """Folds the adapter into the base's weights, in place; layers without a bias get one where it needs that."""
+        for name in self.added_biases(module):
+            base: Any = module.get_submodule(name).get_base_layer()  # type: ignore[operator]
+            base.bias = nn.Parameter(base.weight.new_zeros(base.out_features), requires_grad=False)
+        return super().merge(module)
+
+    def added_biases(self, module: nn.Module) -> list[str]:
+        """The layers without a bias, which BEFT's becomes; PEFT 0.21 itself does not merge into these."""
+        if self.name != "beft":
+            return []
+        from peft.tuners.beft.layer import BeftLayer
+
+        return [
+            name
+            for name, layer in module.named_modules()
+            if isinstance(layer, BeftLayer) and layer.get_base_layer().bias is None
+        ]
+
     def _known(self, module: nn.Module, given: dict[str, Any]) -> bool:
         """Whether to leave the layers to PEFT: (IA)3 rescales only some of them, which PEFT knows by architecture."""
         from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as known

@@ -32,6 +32,16 @@ class Ssf(OwnTuner):
             modules_to_save=list(self.options.modules_to_save),
         )
 
+    def added_biases(self, module: nn.Module) -> list[str]:
+        """The layers without a bias, which the shift becomes."""
+        from adapt_core.peft.ssf.layer import SsfLayer
+
+        return [
+            name
+            for name, layer in module.named_modules()
+            if isinstance(layer, SsfLayer) and getattr(layer.get_base_layer(), "bias", layer) is None
+        ]
+
     def _targets(self, module: nn.Module, hints: Hints) -> Any:
         if self.options.target_modules is not None:
             return resolve(module, hints, self.options.target_modules)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
+from adapt_core.interfaces import Model
 from adapt_core.registry import Registry
+from adapt_core.testing.engines import ENGINES, train
 from adapt_core.testing.layers import LAYERS
 from adapt_core.testing.models import MODELS, Tiny
-from adapt_core.testing.promises import MethodPromises
+from adapt_core.testing.promises import MethodPromises, outputs_of
 
 
 class MethodContract(MethodPromises):
@@ -37,6 +41,29 @@ class MethodContract(MethodPromises):
             self._keeps_its_promises(tiny, tmp_path)
         else:
             self._refuses(tiny)
+
+    @pytest.mark.parametrize("engine", list(ENGINES))
+    def test_it_trains_and_resumes_through_every_engine_that_it_claims(self, engine: str, tmp_path: Path) -> None:
+        """Resumed half-way, a training ends as one that was never interrupted, and what it saves loads again."""
+        claimed = self._spec().engines
+        if claimed is not None and engine not in claimed:
+            pytest.skip(f"{self.method} does not claim {engine}; `adapt check` refuses the two together")
+        tiny = MODELS[self.works_on[0]]
+        ends: list[dict[str, Tensor]] = []
+        for resume in (False, True):
+            adapted, method = self._applied(tiny)
+            model = Model(adapted, None, self._hints(tiny, adapted))
+            start = {name: each.clone() for name, each in adapted.state_dict().items()}
+            folder = tmp_path / "run"
+            train(engine, tiny, model, self._spec(), method, folder, self.learning_rate, resume=resume)
+            ends.append({name: each.clone() for name, each in adapted.state_dict().items()})
+            changed = [name for name, each in ends[-1].items() if name not in start or not each.equal(start[name])]
+            assert changed, "training changed nothing"
+        whole, resumed = ends
+        assert whole.keys() == resumed.keys()
+        off = [name for name, each in whole.items() if not torch.allclose(each, resumed[name], atol=1e-6)]
+        assert not off, f"a resumed training ends otherwise in {off}"
+        self._reloads(tiny, adapted, method, tmp_path, outputs_of(tiny, adapted))
 
     @pytest.mark.parametrize("layer", list(LAYERS))
     def test_it_adapts_the_types_of_layers_that_it_declares_and_no_others(self, layer: str, tmp_path: Path) -> None:

@@ -146,6 +146,16 @@ class MethodPromises:
         return {**self.options, **self.layer_options, "target_modules": list(tiny.targets)}
 
     def _adapted(self, tiny: Tiny, base: nn.Module | None = None) -> tuple[nn.Module, Method]:
+        """A tiny model with the method on it, in evaluation mode, and the method."""
+        adapted, method = self._applied(tiny, base)
+        if hasattr(method, "calibrate"):
+            method.calibrate(adapted, [tiny.batch()])
+            assert not adapted.training, "calibration changes the model's mode"
+            assert all(each.grad is None for each in adapted.parameters()), "calibration leaves gradients"
+        return adapted, method
+
+    def _applied(self, tiny: Tiny, base: nn.Module | None = None) -> tuple[nn.Module, Any]:
+        """The same without calibration, which an engine sees to itself."""
         registry = Registry.load()
         entry = registry.get(Kind.METHOD, self.method)
         method: Method = registry.load_target(entry)(
@@ -153,12 +163,7 @@ class MethodPromises:
         )
         module = base if base is not None else tiny.seeded()
         torch.manual_seed(0)
-        adapted = method.apply(module, self._hints(tiny, module)).eval()
-        if hasattr(method, "calibrate"):
-            method.calibrate(adapted, [tiny.batch()])
-            assert not adapted.training, "calibration changes the model's mode"
-            assert all(each.grad is None for each in adapted.parameters()), "calibration leaves gradients"
-        return adapted, method
+        return method.apply(module, self._hints(tiny, module)).eval(), method
 
 
 def outputs_of(tiny: Tiny, module: nn.Module) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -19,6 +20,9 @@ PRESETS = {"ln_tuning": "norm"}
 """The layers by default, where these are not all linear ones."""
 
 
+STATE = "prompt_state.safetensors"
+
+
 class PeftTuner(PeftAdapter):
     """Any tuner, by its name; its options are the fields of its configuration."""
 
@@ -26,23 +30,13 @@ class PeftTuner(PeftAdapter):
         self.options = options
 
     def config(self, module: nn.Module, hints: Hints) -> Any:
-        """The tuner's ``PeftConfig``: what differs from its own defaults, and the layers by default all linear ones.
-
-        Raises:
-            AdaptError: it is a soft prompt, and PEFT has no such for the model.
-        """
+        """The tuner's ``PeftConfig``: what differs from its own defaults, and the layers by default all linear ones."""
         from peft import PeftType
         from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
         kind: Any = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(self.name.upper())]
-        defaults = {field.name: field.default for field in config_fields(self.name)}
+        defaults = _defaults(self.name)
         given = {name: value for name, value in self.options if value != defaults[name]}
-        if "num_virtual_tokens" in defaults:
-            if hints.peft_task is None:
-                raise AdaptError(
-                    f"{self.name} puts tokens before a language model's input, which {type(module).__name__} has not"
-                )
-            return kind(**given)
         if "target_modules" in defaults and not self._known(module, given):
             preset = PRESETS.get(self.name, "all-linear")
             given["target_modules"] = resolve(module, hints, given.get("target_modules"), preset)
@@ -78,6 +72,33 @@ class PeftTuner(PeftAdapter):
         return getattr(getattr(module, "config", None), "model_type", None) in known
 
 
+class SoftPrompt(PeftTuner):
+    """A tuner that puts learned tokens before a language model's input."""
+
+    def config(self, module: nn.Module, hints: Hints) -> Any:
+        """The tuner's ``PeftConfig``. Raises AdaptError where PEFT has no soft prompts for the model."""
+        if hints.peft_task is None:
+            raise AdaptError(
+                f"{self.name} puts tokens before a language model's input, which {type(module).__name__} has not"
+            )
+        return super().config(module, hints)
+
+    def save_state(self, module: nn.Module, folder: Path) -> None:
+        """Writes all that is trained: PEFT itself saves the tokens without the encoder that they come from."""
+        from safetensors.torch import save_file
+
+        trained = {name: each for name, each in module.named_parameters() if each.requires_grad}
+        save_file({name: each.detach().cpu().clone() for name, each in trained.items()}, folder / STATE)
+
+    def load_state(self, module: nn.Module, folder: Path) -> None:
+        """Reads what :meth:`save_state` wrote."""
+        from safetensors.torch import load_file
+
+        own = dict(module.named_parameters())
+        for name, each in load_file(folder / STATE).items():
+            own[name].data.copy_(each)
+
+
 def __getattr__(name: str) -> type[PeftTuner]:
     if name not in tuners():
         raise AttributeError(f"the installed PEFT has no tuner {name!r}")
@@ -86,4 +107,10 @@ def __getattr__(name: str) -> type[PeftTuner]:
 
 @cache
 def _made(name: str) -> type[PeftTuner]:
-    return type(name, (PeftTuner,), {"name": name, "__doc__": f"PEFT's {name}."})
+    kind = SoftPrompt if "num_virtual_tokens" in _defaults(name) else PeftTuner
+    return type(name, (kind,), {"name": name, "__doc__": f"PEFT's {name}."})
+
+
+def _defaults(name: str) -> dict[str, Any]:
+    """PEFT's own defaults of a tuner's options."""
+    return {field.name: field.default for field in config_fields(name)}

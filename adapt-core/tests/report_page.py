@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from adapt_core.interfaces import Section
+from adapt_core.bundles import Section
 from adapt_core.report import write_report
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "col", "line", "path", "circle"}

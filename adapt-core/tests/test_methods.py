@@ -12,7 +12,7 @@ from torch import nn
 
 from adapt_core import AdaptError, ConfigError, apply_method
 from adapt_core.architecture import hints_for
-from adapt_core.interfaces import Hints
+from adapt_core.bundles import Hints
 from adapt_core.layer_types import LAYER_TYPES
 from adapt_core.methods.last_layer.method import LastLayer
 from adapt_core.methods.last_layer.options import LastLayerOptions

@@ -101,8 +101,8 @@ def test_option_is_documented_with_its_signature() -> None:
 
 
 @pytest.fixture(scope="module")
-def bitfit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The page's example, installed as it stands there."""
+def bitfit(toy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The page's example, installed as it stands there; after the toy task, whose path would go with its own."""
     site = tmp_path_factory.mktemp("bitfit-site")
     written = files()
     project = tomllib.loads(written.pop("pyproject.toml"))["project"]

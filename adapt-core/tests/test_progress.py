@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from adapt_core import progress as module
-from adapt_core.interfaces import Section
+from adapt_core.bundles import Section
 from adapt_core.progress import PlainProgress, Progress, TerminalProgress, progress_for, values_text
 from adapt_core.tables import print_sections
 from adapt_core.units import bytes_text, number_text, seconds_text

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from report_page import CONFIG, MATRIX, RESULT, SAMPLES, report
 
-from adapt_core.interfaces import Section
+from adapt_core.bundles import Section
 from adapt_core.yaml_writer import to_yaml
 
 

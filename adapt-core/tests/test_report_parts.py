@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from report_page import DATA, MATRIX, METRICS, RESULT, report
 
-from adapt_core.interfaces import Section
+from adapt_core.bundles import Section
 from adapt_core.report.curves import Chart, Point, Series, charts
 from adapt_core.report.facts import facts_of
 from adapt_core.report.matrix import matrix_of

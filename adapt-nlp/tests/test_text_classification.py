@@ -14,8 +14,8 @@ import pytest
 
 import adapt_core
 import adapt_core.saving
+from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Model
 from adapt_core.testing import TaskContract
 from adapt_nlp.text_classification.metrics import classification_metrics
 

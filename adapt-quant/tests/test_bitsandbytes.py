@@ -12,8 +12,8 @@ from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from adapt_core.architecture import head_and_output, hints_for
+from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError, ConfigError
-from adapt_core.interfaces import Model
 from adapt_core.kinds import Kind
 from adapt_core.registry import Registry
 from adapt_core.testing import MODELS

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapt_core.bundles import Model, Row
 from adapt_core.errors import Interrupted, UsageError
-from adapt_core.interfaces import Model, Row, Task
+from adapt_core.interfaces import Task
 from adapt_core.plan import RunPlan, build_plan
 from adapt_core.run_folder import RunFolder
 

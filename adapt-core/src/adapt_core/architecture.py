@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from adapt_core.interfaces import Hints
+from adapt_core.bundles import Hints
 
 PEFT_TASKS = {
     "ForSequenceClassification": "SEQ_CLS",

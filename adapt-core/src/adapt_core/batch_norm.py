@@ -8,8 +8,9 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Hints, Method
+from adapt_core.interfaces import Method
 
 
 def stay_in_evaluation(layer: nn.Module, _: Any) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapt_core.bundles import Model, Row
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json
-from adapt_core.interfaces import Model, Quantizer, Row, Task
+from adapt_core.interfaces import Quantizer, Task
 from adapt_core.plan import RunPlan, build_plan
 from adapt_core.registry import resolve
 from adapt_core.run_folder import RunFolder

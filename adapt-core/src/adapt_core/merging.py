@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapt_core.biases import require_own_biases
+from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError, UsageError
-from adapt_core.interfaces import Model
 from adapt_core.loading import load_dequantized
 from adapt_core.quiet import quiet_libraries
 from adapt_core.registry import resolve

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from adapt_core.batch_norm import applied
+from adapt_core.bundles import Evaluated, Trained
 from adapt_core.environment import describe_environment, peak_memory_bytes
 from adapt_core.files import read_json, write_json
-from adapt_core.interfaces import Evaluated, Trained, World
+from adapt_core.interfaces import World
 from adapt_core.plan import RunPlan
 from adapt_core.progress import progress_for
 from adapt_core.quiet import quiet_libraries

@@ -20,7 +20,7 @@ from adapt_core.tables import print_sections
 from adapt_core.units import number_text, seconds_text
 
 if TYPE_CHECKING:
-    from adapt_core.interfaces import Section
+    from adapt_core.bundles import Section
 
 PLAIN_WIDTH = 120
 """Columns of a table where there is no terminal to ask."""

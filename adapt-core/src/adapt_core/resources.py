@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from adapt_core.bundles import Data
 from adapt_core.disk import require_space
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json
-from adapt_core.interfaces import Data
 from adapt_core.plan import RunPlan
 from adapt_core.run_folder import RunFolder
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from adapt_core.bundles import Data, Model
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json, write_text
-from adapt_core.interfaces import Data, Method, Model, Task
+from adapt_core.interfaces import Method, Task
 from adapt_core.loading import load_dequantized
 from adapt_core.plan import RunPlan
 from adapt_core.registry import resolve

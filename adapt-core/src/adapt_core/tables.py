@@ -14,7 +14,7 @@ from adapt_core.units import number_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from adapt_core.interfaces import Section
+    from adapt_core.bundles import Section
 
 LONGEST_CELL = 200
 """Characters of a text that are shown; the report shows all of it."""

@@ -11,9 +11,10 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from adapt_core.architecture import head_and_output, hints_for
+from adapt_core.bundles import Model
 from adapt_core.config import ModelOptions
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Model, Quantizer
+from adapt_core.interfaces import Quantizer
 
 LONGEST = 512
 """Tokens of a text where neither the configuration nor the model sets a limit."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from adapt_core.interfaces import Hints
+from adapt_core.bundles import Hints
 from adapt_core.methods.peft_adapter import PeftAdapter
 from adapt_core.methods.targets import is_bypassed, output_embeddings
 

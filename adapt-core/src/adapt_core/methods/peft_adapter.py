@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from torch import nn
 
+from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Hints
 from adapt_core.layer_types import LAYER_TYPES
 from adapt_core.methods.statistics import hold_statistics, release_statistics
 from adapt_core.methods.targets import is_linear, is_quantized, require_layer_types, selected

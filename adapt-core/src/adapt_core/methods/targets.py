@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Hints
 from adapt_core.names import closest
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import nn
 
+from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Hints
 from adapt_core.methods.statistics import release_statistics
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapt_core.interfaces import Section
+from adapt_core.bundles import Section
 
 COMPACT_FROM = 13
 """Classes from which cells are drawn small, with their numbers shown by the pointer."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapt_core.bundles import Section
 from adapt_core.files import write_text
-from adapt_core.interfaces import Section
 from adapt_core.report.curves import charts, evaluations, finite, readable, training_log
 from adapt_core.report.facts import facts_of, value_text
 from adapt_core.report.matrix import matrix_of

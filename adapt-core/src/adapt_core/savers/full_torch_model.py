@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from adapt_core.interfaces import Model, Task
+from adapt_core.bundles import Model
+from adapt_core.interfaces import Task
 from adapt_core.options import NoOptions
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.biases import adopt_biases
-from adapt_core.interfaces import Model, Task
+from adapt_core.bundles import Model
+from adapt_core.interfaces import Task
 from adapt_core.options import NoOptions
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from adapt_core.biases import adopt_biases
-from adapt_core.interfaces import Model, Task
+from adapt_core.bundles import Model
+from adapt_core.interfaces import Task
 from adapt_core.options import NoOptions
 
 

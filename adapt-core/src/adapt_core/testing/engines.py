@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from adapt_core.bundles import Model
 from adapt_core.config import DatasetOptions, ModelOptions, TrainingOptions
-from adapt_core.interfaces import Method, Model, World
+from adapt_core.interfaces import Method, World
 from adapt_core.kinds import LauncherSpec, MethodSpec, TaskSpec
 from adapt_core.options import NoOptions
 from adapt_core.plan import Choice, RunPlan

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapt_core.interfaces import Model
+from adapt_core.bundles import Model
 from adapt_core.registry import Registry
 from adapt_core.testing.engines import ENGINES, train
 from adapt_core.testing.layers import LAYERS

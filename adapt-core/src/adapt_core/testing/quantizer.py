@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from adapt_core.architecture import head_and_output, hints_for
-from adapt_core.interfaces import Method, Model, Quantizer
+from adapt_core.bundles import Model
+from adapt_core.interfaces import Method, Quantizer
 from adapt_core.kinds import Kind
 from adapt_core.registry import Registry
 from adapt_core.testing.models import MODELS, Tiny

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from adapt_core.architecture import hints_for
+from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Model, Quantizer, Saver, Task
+from adapt_core.interfaces import Quantizer, Saver, Task
 from adapt_core.kinds import Kind
 from adapt_core.registry import Registry
 from adapt_core.testing.models import MODELS, Tiny

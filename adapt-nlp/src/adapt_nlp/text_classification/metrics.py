@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from adapt_core.interfaces import Section
+from adapt_core.bundles import Section
 
 
 def classification_metrics(prediction: Any) -> dict[str, float]:

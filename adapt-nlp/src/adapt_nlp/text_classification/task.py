@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
+from adapt_core.bundles import Data, Evaluated, Model, Row, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Data, Evaluated, Model, Quantizer, Row, Section
+from adapt_core.interfaces import Quantizer
 from adapt_core.plan import RunPlan
 from adapt_nlp.data.classification import LabelledTexts, load_classification_data, load_split
 from adapt_nlp.data.inputs import read_inputs

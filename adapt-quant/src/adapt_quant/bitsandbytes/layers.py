@@ -9,7 +9,7 @@ from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
 from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 from torch import Tensor, nn
 
-from adapt_core.interfaces import Memory
+from adapt_core.bundles import Memory
 
 
 def dequantized(layer: nn.Module) -> nn.Module | None:

@@ -12,8 +12,8 @@ from torch import nn
 from transformers import BitsAndBytesConfig
 from transformers.quantizers.quantizers_utils import should_convert_module
 
+from adapt_core.bundles import Memory, Model
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Memory, Model
 from adapt_core.names import nearest
 from adapt_quant.bitsandbytes.layers import dequantized, measure, ready, unquantized
 from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions

@@ -4,8 +4,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from adapt_biases.options import BiasesOptions
+from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Hints
 from adapt_core.methods.statistics import hold_statistics, release_statistics
 
 FILE = "biases.safetensors"

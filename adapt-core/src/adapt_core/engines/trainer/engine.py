@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, Trainer
 
+from adapt_core.bundles import Evaluated, Model, Trained
 from adapt_core.engines.trainer.arguments import check_machine, check_schedule, training_arguments
 from adapt_core.engines.trainer.calibration import CalibrationBatches, randomness_kept
 from adapt_core.engines.trainer.callbacks import TIMES, Log, LossWindow, Phases, Stop
@@ -18,7 +19,7 @@ from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.engines.trainer.optimizer import check_optimizer, optimizer_settings
 from adapt_core.engines.trainer.sampler import EpochSampler
 from adapt_core.errors import AdaptError, Interrupted
-from adapt_core.interfaces import Evaluated, Method, Model, Trained, World
+from adapt_core.interfaces import Method, World
 from adapt_core.plan import RunPlan
 from adapt_core.progress import Progress
 from adapt_core.run_folder import RunFolder

@@ -12,8 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from adapt_core.bundles import Hints, Section
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Hints, Section
 from adapt_core.methods.adalora.options import AdaloraOptions
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
 from adapt_core.methods.targets import resolve

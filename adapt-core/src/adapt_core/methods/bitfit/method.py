@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from torch import nn
 
+from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Hints
 from adapt_core.methods.bitfit.options import BitfitOptions
 from adapt_core.methods.own_tuner import OwnTuner
 from adapt_core.methods.targets import named_exactly, require_layer_types, resolve, selected

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Hints
 from adapt_core.methods.targets import is_attention, is_linear
 from adapt_core.peft.bottleneck.layer import widths
 

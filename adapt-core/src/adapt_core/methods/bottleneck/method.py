@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from adapt_core.interfaces import Hints
+from adapt_core.bundles import Hints
 from adapt_core.methods.bottleneck.blocks import Sublayer, transformer_blocks
 from adapt_core.methods.bottleneck.options import BottleneckOptions
 from adapt_core.methods.own_tuner import OwnTuner

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Hints
 from adapt_core.methods.last_layer.options import LastLayerOptions
 from adapt_core.methods.statistics import hold_statistics
 from adapt_core.methods.whole_model import WholeModel

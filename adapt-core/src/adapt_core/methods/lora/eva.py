@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from adapt_core.bundles import Hints, Section
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Hints, Section
 from adapt_core.methods.lora.activations import States, mask_of
 from adapt_core.methods.lora.method import Lora
 

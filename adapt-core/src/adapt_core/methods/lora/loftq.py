@@ -11,9 +11,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json
-from adapt_core.interfaces import Hints
 from adapt_core.methods.lora.method import Lora
 
 ADAPTER = "default"

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json
-from adapt_core.interfaces import Hints
 from adapt_core.layer_types import LINEAR
 from adapt_core.methods.lora.options import EVA_OPTIONS, LoraOptions, starts_with_weights
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed

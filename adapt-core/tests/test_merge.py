@@ -43,6 +43,27 @@ def test_the_merged_model_answers_as_the_adapter_did(toy_config: Any, method: st
         assert torch.allclose(plain(**inputs).logits, loaded.model.module(**inputs).logits, atol=1e-5)
 
 
+def test_a_model_without_biases_is_merged_with_those_that_it_gets(without_biases: Any) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    config = without_biases("llama", method={"name": "ssf", "target_modules": ["q_proj", "down_proj"]}, training=QUICK)
+    adapt_core.run(config)
+    found = adapt_core.merge_run(config["output_dir"])
+    assert found["difference"] < 1e-5
+    plain = AutoModelForSequenceClassification.from_pretrained(found["output"])
+    layer = plain.model.layers[0]
+    assert plain.config.attention_bias and plain.config.mlp_bias
+    assert layer.self_attn.q_proj.bias.abs().max() > 0 and layer.mlp.down_proj.bias.abs().max() > 0
+    assert not layer.self_attn.v_proj.bias.any() and not layer.mlp.up_proj.bias.any()
+
+
+def test_a_class_that_cannot_have_them_is_not_merged(without_biases: Any) -> None:
+    config = without_biases("qwen2", method="ssf", training=QUICK)
+    adapt_core.run(config)
+    with pytest.raises(AdaptError, match=r"its architecture lacks, model.layers.0.self_attn.o_proj.bias among them"):
+        adapt_core.merge_run(config["output_dir"])
+
+
 def test_for_people_it_says_how_much_outputs_differ(toy_config: Any, tmp_path: Path) -> None:
     config = toy_config(training=QUICK)
     adapt_core.run(config)

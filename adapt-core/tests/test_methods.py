@@ -132,6 +132,32 @@ def test_every_option_of_pefts_lora_is_offered_or_left_out_for_a_reason() -> Non
     assert theirs - ours <= left_out
 
 
+@pytest.mark.parametrize("start", ["pissa", "olora"])
+def test_a_start_with_weights_has_no_more_ranks_than_they(classifier: Any, start: str) -> None:
+    with pytest.raises(AdaptError, match=f"method.r: 17 is more than the 16 directions of bert.*={start} takes"):
+        apply_method(classifier, "lora", init_lora_weights=start, r=WIDTH + 1)
+
+
+@pytest.mark.parametrize(
+    ("targets", "feedforward"),
+    [(["key", "value"], 0), ("attention", LAYERS), (["key", "output.dense"], 2 * LAYERS)],
+)
+def test_ia3_on_chosen_layers_loads_again(classifier: Any, tmp_path: Path, targets: Any, feedforward: int) -> None:
+    """PEFT knows BERT's ``output.dense`` as the layers whose input is rescaled; those of attention end so too."""
+    from peft import PeftModel
+    from peft.tuners.ia3 import IA3Layer
+
+    state = {name: each.clone() for name, each in classifier.state_dict().items()}
+    adapted = apply_method(classifier, "ia3", target_modules=targets)
+    layers = [layer for layer in adapted.modules() if isinstance(layer, IA3Layer)]
+    assert sum(layer.is_feedforward for layer in layers) == feedforward
+    adapted.save_pretrained(tmp_path)
+    plain = type(classifier)(classifier.config)
+    plain.load_state_dict(state)
+    again = PeftModel.from_pretrained(plain, tmp_path)
+    assert {name for name, _ in again.named_modules()} == {name for name, _ in adapted.named_modules()}
+
+
 def test_loftq_needs_a_quantized_base(classifier: Any) -> None:
     """On unquantized weights it would replace the base's, which no adapter can hold; on 4 bits see adapt-quant."""
     with pytest.raises(AdaptError, match="no layer that gets an update in BertForSequenceClassification is in 4 bits"):

@@ -177,6 +177,20 @@ def test_an_activation_in_place_after_it_does_no_harm() -> None:
     torch.relu_(ssf(torch.randn(2, 3, 5, 5))).sum().backward()
 
 
+@pytest.mark.parametrize("widths", [[16, 32], [8, 8]])
+def test_convnexts_normalisation_over_the_first_axis_is_scaled_there(widths: list[int]) -> None:
+    """With images as wide as there are channels, the wrong axis would go unnoticed but for merging."""
+    from transformers import ConvNextConfig, ConvNextForImageClassification
+
+    torch.manual_seed(0)
+    settings = ConvNextConfig(hidden_sizes=widths, depths=[1, 1], num_stages=2, image_size=16, patch_size=2)
+    ssf = apply_method(ConvNextForImageClassification(settings), "ssf", init="normal").eval()
+    images = torch.randn(2, 3, 16, 16)
+    with torch.no_grad():
+        outputs = ssf(images).logits
+        assert torch.allclose(ssf.merge_and_unload()(images).logits, outputs, atol=1e-6)
+
+
 def test_several_adapters_of_one_base_can_be_switched(tmp_path: Path) -> None:
     import peft
 

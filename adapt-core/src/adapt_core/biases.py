@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from adapt_core.errors import AdaptError
@@ -30,19 +31,53 @@ def adopt_biases(module: Any, shapes: Mapping[str, Sequence[int]]) -> None:
             setattr(layer, leaf, nn.Parameter(torch.zeros(tuple(shape), dtype=like.dtype, device=like.device)))
 
 
-def require_own_biases(module: Any) -> None:
-    """Raises AdaptError if a transformers model has biases, or others, with which its class would not be built again.
+def settle_biases(module: Any) -> None:
+    """Has the configuration of a transformers model say which biases its layers have, so that it is built again so.
 
-    ``from_pretrained`` leaves out what the class does not have, so that the outputs would be others.
+    Switches that its class has for biases (``attention_bias``) are turned on where merging has added some; the other
+    layers that these give a bias get zeros.
+
+    Raises:
+        AdaptError: its class has no switch for one of them: ``from_pretrained`` would leave it out, and the outputs
+            would be others.
     """
-    import torch
-
-    with torch.device("meta"):
-        expected = {name for name, _ in type(module)(module.config).named_parameters()}
-    foreign = [name for name, _ in module.named_parameters() if name not in expected]
+    own = [name for name, _ in module.named_parameters()]
+    config, foreign = switched(module, own)
     if foreign:
         raise AdaptError(
             f"Merging gave {type(module).__name__} {len(foreign)} parameters that its architecture lacks, {foreign[0]} "
             "among them: from_pretrained would leave them out",
             "Export with save.name=state_dict or safetensors (SAVE_METHOD), or use the adapter beside its base.",
         )
+    module.config = config
+    adopt_biases(module, {name: shape for name, shape in _shapes(module, config).items() if name not in own})
+
+
+def switched(module: Any, names: Iterable[str]) -> tuple[Any, list[str]]:
+    """The configuration with which a transformers model's class has parameters of these names, and those it has not.
+
+    Args:
+        module: the model, whose configuration stays as it is.
+        names: of parameters.
+    """
+    config = copy.deepcopy(module.config)
+    has = set(_shapes(module, config))
+    missing = [name for name in names if name not in has]
+    for switch in [name for name, value in vars(config).items() if "bias" in name and value is False]:
+        if missing:
+            turned = copy.deepcopy(config)
+            setattr(turned, switch, True)
+            has = set(_shapes(module, turned))
+            left = [name for name in missing if name not in has]
+            if len(left) < len(missing):
+                config, missing = turned, left
+    return config, missing
+
+
+def _shapes(module: Any, config: Any) -> dict[str, tuple[int, ...]]:
+    """The parameters of a model's class with a configuration."""
+    import torch
+
+    with torch.device("meta"):
+        built = type(module)(copy.deepcopy(config))
+    return {name: tuple(each.shape) for name, each in built.named_parameters()}

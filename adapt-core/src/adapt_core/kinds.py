@@ -137,7 +137,7 @@ class SaverSpec(PluginSpec):
     Attributes:
         libraries: the model libraries whose models it can write; None means any.
         pickle: whether loading the file runs pickle, which executes code.
-        added_biases: whether it keeps biases that merging gives to layers which have none in their architecture.
+        added_biases: whether it keeps biases that merging gives to layers which cannot have one in their architecture.
     """
 
     libraries: tuple[str, ...] | None = None

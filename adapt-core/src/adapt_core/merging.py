@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapt_core.biases import require_own_biases
+from adapt_core.biases import settle_biases
 from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.loading import load_dequantized
@@ -74,7 +74,7 @@ def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
 
 def _write(model: Model, output: Path) -> None:
     """A folder that the library's own ``from_pretrained`` loads."""
-    require_own_biases(model.module)
+    settle_biases(model.module)
     model.module.save_pretrained(output)
     if model.processor is not None:
         model.processor.save_pretrained(output)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from adapt_core.biases import switched
 from adapt_core.bundles import Data, Model
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json, write_text
@@ -85,10 +86,12 @@ def require_exportable(plan: RunPlan, method: Any, module: Any) -> None:
     """
     if plan.saver is None or plan.saver.spec.added_biases or not hasattr(method, "added_biases"):
         return
-    if names := method.added_biases(module):
-        name, first = plan.saver.spec.name, names[0].removeprefix("base_model.model.")
+    added = [f"{name.removeprefix('base_model.model.')}.bias" for name in method.added_biases(module)]
+    _, names = switched(module.get_base_model(), added) if added else (None, [])
+    if names:
+        name = plan.saver.spec.name
         raise AdaptError(
-            f"save.name (SAVE_METHOD) is {name}: merging will give {len(names)} layers a bias, {first} among them, "
+            f"save.name (SAVE_METHOD) is {name}: merging will give {len(names)} layers a bias, {names[0]} among them, "
             f"which the architecture of this model lacks and {name} cannot hold",
             "Export with save.name=state_dict or safetensors, or with none: model/ holds the adapter.",
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapt_core.biases import require_own_biases
+from adapt_core.biases import settle_biases
 from adapt_core.bundles import Model
 from adapt_core.interfaces import Task
 from adapt_core.options import NoOptions
@@ -20,7 +20,7 @@ class SavePretrained:
 
     def save(self, model: Model, folder: Path) -> Path:
         """Returns the folder. Raises AdaptError where ``from_pretrained`` would not load all of the model."""
-        require_own_biases(model.module)
+        settle_biases(model.module)
         path = folder / "save_pretrained"
         model.module.save_pretrained(path)
         if model.processor is not None:

@@ -54,6 +54,7 @@ class Lora(PeftAdapter):
         given["target_modules"] = resolve(module, hints, given["target_modules"])
         if starts_with_weights(self.options):
             self._require_whole(module, given["target_modules"])
+            self._require_room(module, given["target_modules"])
         given["fan_in_fan_out"] = given["fan_in_fan_out"] or stored_transposed(module, given["target_modules"])
         return LoraConfig(**{**given, **self.fixed, **self.start()})
 
@@ -65,6 +66,17 @@ class Lora(PeftAdapter):
                 f"those of {quantized[0]} are quantized: what is left of them would be rounded anew",
                 "Choose loftq or true, or leave the base as it is.",
             )
+
+    def _require_room(self, module: nn.Module, targets: Any) -> None:
+        """Raises AdaptError for a layer whose weight has fewer directions than the update is to begin with."""
+        for name in selected(module, targets):
+            layer: Any = module.get_submodule(name)
+            if getattr(layer, "weight", None) is not None and self.options.r > min(layer.weight.shape):
+                raise AdaptError(
+                    f"method.r: {self.options.r} is more than the {min(layer.weight.shape)} directions of {name}, the "
+                    f"first of which init_lora_weights={self.options.init_lora_weights} takes",
+                    "Lower r, or name other layers in method.target_modules.",
+                )
 
     def start(self) -> dict[str, Any]:
         """Further arguments of ``peft.LoraConfig`` that the start of the update needs."""

@@ -11,7 +11,7 @@ from torch import nn
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
-from adapt_core.methods.targets import resolve
+from adapt_core.methods.targets import resolve, selected
 from adapt_core.options import Options
 from adapt_core.peft_fields import config_fields
 from adapt_core.peft_source import tuners
@@ -42,6 +42,8 @@ class PeftTuner(PeftAdapter):
             given["target_modules"] = resolve(module, hints, given.get("target_modules"), preset)
             if "fan_in_fan_out" in defaults and stored_transposed(module, given["target_modules"]):
                 given["fan_in_fan_out"] = True
+            if self.name == "ia3" and given.get("feedforward_modules") is None:
+                given |= _feedforward(module, given["target_modules"])
         return kind(**given)
 
     def merge(self, module: nn.Module) -> nn.Module:
@@ -70,6 +72,21 @@ class PeftTuner(PeftAdapter):
         if self.name != "ia3" or given.get("target_modules") is not None:
             return False
         return getattr(getattr(module, "config", None), "model_type", None) in known
+
+
+def _feedforward(module: nn.Module, targets: Any) -> dict[str, Any]:
+    """Targets of (IA)3 with those whose input is rescaled, as PEFT knows them by architecture; none where it does not.
+
+    PEFT 0.21 itself names all that it knows, and refuses the file that it writes of that where not all are targets.
+    """
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING as known
+
+    endings = known.get(getattr(getattr(module, "config", None), "model_type", ""))
+    if endings is None:
+        return {}
+    names = selected(module, targets)
+    inner = [name for name in names if name.endswith(tuple(endings))]
+    return {"target_modules": names, "feedforward_modules": inner} if inner else {"feedforward_modules": []}
 
 
 class SoftPrompt(PeftTuner):

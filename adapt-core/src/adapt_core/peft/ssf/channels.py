@@ -53,8 +53,9 @@ def channels_of(layer: nn.Module, output: Tensor | None = None) -> Channels:
     if isinstance(layer, nn.Embedding):
         return Channels(layer.embedding_dim, -1)
     if isinstance(layer, nn.LayerNorm):
-        # timm's LayerNorm2d normalises the channels of images, which are not last.
-        return Channels(layer.normalized_shape[-1], -3 if type(layer).__name__.endswith("2d") else -1)
+        # Those of ConvNeXt, timm's LayerNorm2d and transformers' own, may normalise the channels of images.
+        first = type(layer).__name__.endswith("2d") or getattr(layer, "data_format", "") == "channels_first"
+        return Channels(layer.normalized_shape[-1], -3 if first else -1)
     for kind, dimensions in CONVOLUTIONS.items():
         if isinstance(layer, kind):
             convolution: Any = layer

@@ -47,6 +47,6 @@ class _ScaleShift(torch.autograd.Function):
         of_shift = gradient.sum(others, dtype=wide)
         of_scale = None
         if ctx.needs_input_grad[1]:
-            of_scale = ((gradient * result).sum(others, dtype=wide) - shift * of_shift) / scale
+            of_scale = ((gradient.to(wide) * result).sum(others) - shift * of_shift) / scale
         of_features = (gradient * scale.view(ctx.shape)).to(gradient.dtype) if ctx.needs_input_grad[0] else None
         return of_features, of_scale, of_shift if ctx.needs_input_grad[2] else None, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import namedtuple
 from pathlib import Path
@@ -197,3 +198,38 @@ def test_a_damaged_adapter_is_an_error_that_names_the_file(toy_config: Any, file
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(AdaptError, match=file.replace(".", r"\.")):
         adapt_core.load_run(toy_config()["output_dir"])
+
+
+@pytest.mark.usefixtures("no_reload")
+def test_an_adapter_that_was_changed_or_lost_is_not_loaded(toy_config: Any, tmp_path: Path) -> None:
+    result = adapt_core.run(toy_config(training=QUICK))
+    run = Path(toy_config()["output_dir"])
+    weights, settings = run / "model" / "adapter_model.safetensors", run / "model" / "adapter_config.json"
+    assert result["sha256"][weights.name] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    (run / "model" / "README.md").write_text("# Mine\n")
+    adapt_core.load_run(run)
+
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-8] + bytes(8))
+    with pytest.raises(AdaptError, match=r"adapter_model\.safetensors was changed after the run saved it"):
+        adapt_core.load_run(run)
+    weights.unlink()
+    with pytest.raises(AdaptError, match=r"adapter_model\.safetensors is missing"):
+        adapt_core.load_run(run)
+    weights.write_bytes(whole)
+    text = settings.read_text()
+    settings.write_text(text.replace('"lora_alpha": 16', '"lora_alpha": 64'))
+    assert settings.read_text() != text
+    with pytest.raises(AdaptError, match=r"adapter_config\.json was changed after the run saved it"):
+        adapt_core.load_run(run)
+
+
+@pytest.mark.usefixtures("no_reload")
+def test_an_adapter_is_not_put_on_a_base_of_another_shape(toy_config: Any, without_biases: Any) -> None:
+    adapt_core.run(toy_config(training=QUICK))
+    run = Path(toy_config()["output_dir"])
+    file = run / "config.yaml"
+    other = without_biases("llama")["model"]["path"]
+    file.write_text(file.read_text().replace(toy_config()["model"]["path"], other))
+    with pytest.raises(AdaptError, match=r"does not fit the base model .*llama"):
+        adapt_core.load_run(run)

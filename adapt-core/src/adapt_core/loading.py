@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapt_core.bundles import Model, Row
+from adapt_core.checksums import require_intact
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json
 from adapt_core.interfaces import Quantizer, Task
@@ -28,18 +28,25 @@ def load_artifact(folder: RunFolder, *, dequantized: bool = False) -> tuple[RunP
         dequantized: put the adapter on the quantized base's weights in float32, where the base is quantized.
 
     Raises:
-        AdaptError: a file is missing, or a plugin of the run is not installed.
+        AdaptError: a file is missing, damaged or not what was saved, the base is another, or a plugin of the run is not
+            installed.
     """
     plan = build_plan(folder.config, files_must_exist=False)
     info = read_json(folder.data)
-    _require_readable(folder.model)
+    _require_intact(folder)
     task: Task = resolve(plan.task.spec.target)(plan)
     if plan.method.spec.saves == "model":
         model = task.load_model(info, path=folder.model)
     else:
         method = resolve(plan.method.spec.target)(plan.method.options)
         base = _base(plan, task, info, dequantized)
-        model = base.with_module(method.load(base.module, folder.model, base.hints))
+        try:
+            model = base.with_module(method.load(base.module, folder.model, base.hints))
+        except (RuntimeError, ValueError, KeyError) as error:  # how PEFT and torch say that names or shapes differ
+            raise AdaptError(
+                f"The adapter in {folder.model} does not fit the base model {plan.model.source}: {error}",
+                "Is that still the model that the run trained on? Its name is in the run's config.yaml.",
+            ) from error
     model.module.eval()
     return plan, task, model, info
 
@@ -99,7 +106,7 @@ def load_beside(plan: RunPlan, model: Model, folder: RunFolder) -> tuple[RunPlan
     other = build_plan(folder.config, files_must_exist=False)
     _require_same_base(plan, other, folder)
     info = read_json(folder.data)
-    _require_readable(folder.model)
+    _require_intact(folder)
     method: Any = resolve(other.method.spec.target)(other.method.options)
     if not hasattr(method, "add"):
         raise AdaptError(f"{folder.path}: the method {other.method.spec.name} cannot be put beside another adapter")
@@ -132,15 +139,6 @@ def _require_same_base(plan: RunPlan, other: RunPlan, folder: RunFolder) -> None
             )
 
 
-def _require_readable(folder: Path) -> None:
-    """Raises AdaptError that names the file when one of a saved model's is damaged."""
-    from safetensors import SafetensorError, safe_open
-
-    for path in sorted(folder.glob("*.json")):
-        read_json(path)
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(path, framework="pt"):
-                pass  # the header is held against the size of the file
-        except (SafetensorError, OSError) as error:
-            raise AdaptError(f"{path} is damaged: {error}", "Restore it, or run the configuration again.") from error
+def _require_intact(folder: RunFolder) -> None:
+    """Holds the saved model against the checksums in the run's result, which a run that is just ending has not yet."""
+    require_intact(folder.model, read_json(folder.result).get("sha256", {}) if folder.finished else {})

@@ -14,6 +14,7 @@ import numpy as np
 
 from adapt_core.biases import switched
 from adapt_core.bundles import Data, Model
+from adapt_core.checksums import checksums
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json, write_text
 from adapt_core.interfaces import Method, Task
@@ -31,9 +32,9 @@ def save(
     """Writes ``model/`` and the export, loads both again in a new process, and compares outputs on real rows.
 
     Returns:
-        ``artifact`` and ``export`` (paths within the run folder; the latter may be None) and ``reload_difference``,
-        the largest absolute difference of outputs of each; with an export of a quantized base also
-        ``difference_from_quantized``, that of dequantizing it.
+        ``artifact`` and ``export`` (paths within the run folder; the latter may be None), ``reload_difference``, the
+        largest absolute difference of outputs of each, and ``sha256`` of the files in ``model/``; with an export of a
+        quantized base also ``difference_from_quantized``, that of dequantizing it.
 
     Raises:
         AdaptError: something saved gives other outputs than the trained model, with the numbers.
@@ -44,6 +45,7 @@ def save(
     if model.processor is not None:
         model.processor.save_pretrained(folder.model)
     write_text(folder.model / "README.md", task.card(data.info, folder.model))
+    saved = checksums(folder.model)
     # Before the export, for which a saver may change the model's precision.
     limit = tolerance_for(model.module)
     export = None
@@ -72,6 +74,7 @@ def save(
         "artifact": folder.model.name,
         "export": export and str(export.relative_to(folder.path)),
         "reload_difference": differences,
+        "sha256": saved,
         **found,
     }
 

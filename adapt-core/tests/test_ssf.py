@@ -191,6 +191,45 @@ def test_convnexts_normalisation_over_the_first_axis_is_scaled_there(widths: lis
         assert torch.allclose(ssf.merge_and_unload()(images).logits, outputs, atol=1e-6)
 
 
+def test_an_output_that_the_model_adds_to_in_place_is_not_kept() -> None:
+    """Falcon's blocks do; the others of its layers keep theirs, and dropout is drawn as without the look at them."""
+    from transformers import FalconConfig, FalconForCausalLM
+
+    torch.manual_seed(0)
+    settings = FalconConfig(
+        vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, hidden_dropout=0.5
+    )
+    ids = torch.randint(1, 50, (2, 6))
+    state = FalconForCausalLM(settings).state_dict()
+    found = {}
+    for keep in ("input", "auto"):
+        base = FalconForCausalLM(settings)
+        base.load_state_dict(state)
+        ssf = apply_method(base, "ssf", keep=keep).train()
+        torch.manual_seed(1)
+        loss = ssf(input_ids=ids, labels=ids).loss
+        loss.backward()
+        gradients = {name: each.grad for name, each in ssf.named_parameters() if each.requires_grad}
+        found[keep] = (loss.detach(), gradients)
+    layers = {name: layer for name, layer in ssf.named_modules() if isinstance(layer, SsfLayer)}
+    assert {name.rsplit(".", 1)[-1] for name, layer in layers.items() if not layer.keep["default"]} == {"dense_4h_to_h"}
+    assert any(layer.keep["default"] for layer in layers.values())
+    assert torch.equal(found["input"][0], found["auto"][0])
+    for name, gradient in found["input"][1].items():
+        assert torch.allclose(found["auto"][1][name], gradient, atol=1e-6), name
+
+
+def test_running_statistics_are_moved_once_a_step() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    model[1].momentum = 0.5
+    ssf = apply_method(model, "ssf", train_batch_norm=True).train()
+    inputs = torch.randn(6, 4)
+    expected = 0.5 * nn.functional.linear(inputs, model[0].weight, model[0].bias).mean(0)
+    ssf(inputs)
+    (norm,) = [each for each in ssf.modules() if isinstance(each, nn.BatchNorm1d) and each.weight.requires_grad]
+    assert torch.allclose(norm.running_mean, expected, atol=1e-6)
+
+
 def test_several_adapters_of_one_base_can_be_switched(tmp_path: Path) -> None:
     import peft
 

@@ -29,6 +29,6 @@ class SsfOptions(Options):
     keep: Literal["auto", "input", "output"] = option(
         "auto",
         help="What a layer keeps for the backward pass: the output takes less memory, but must not be changed in "
-        "place; auto keeps it where that is usual.",
+        "place; auto keeps it where a first forward pass shows that it is not.",
     )
     modules_to_save: list[str] = option([], help="Further modules that are trained whole and saved with the adapter.")

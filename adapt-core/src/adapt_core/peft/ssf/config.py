@@ -18,7 +18,7 @@ class SsfConfig(OwnTunerConfig):
         init: ``"identity"``: scale 1, shift 0; ``"normal"``: the paper's, drawn around these with deviation 0.02.
         keep: what a layer keeps for the backward pass: its ``"input"`` to the scaling (as plain PyTorch does), or its
             ``"output"``, which the next operation mostly keeps anyway and which must not be changed in place;
-            ``"auto"``: the output in linear, normalisation and embedding layers of models without in-place modules.
+            ``"auto"``: the output where a first forward pass, which is thrown away, shows that nothing changes it.
     """
 
     kind: ClassVar[OwnPeftType] = OwnPeftType.SSF

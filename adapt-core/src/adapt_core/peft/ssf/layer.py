@@ -9,7 +9,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import Tensor, nn
 
-from adapt_core.peft.ssf.channels import BATCH_NORMS, CONVOLUTIONS, channels_of, fold
+from adapt_core.peft.ssf.channels import channels_of, fold
 from adapt_core.peft.ssf.config import SsfConfig
 from adapt_core.peft.ssf.function import scale_shift
 
@@ -37,7 +37,8 @@ class SsfLayer(nn.Module, BaseTunerLayer):
         self.base_layer = base_layer
         self.ssf_scale = nn.ParameterDict()
         self.ssf_shift = nn.ParameterDict()
-        self.keep: dict[str, bool] = {}
+        self.keep: dict[str, bool | None] = {}
+        self.seen: list[tuple[Tensor, int]] | None = None
         self._checked: dict[str, tuple[int, bool]] = {}
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
@@ -52,8 +53,7 @@ class SsfLayer(nn.Module, BaseTunerLayer):
         if config.scale:
             self.ssf_scale[adapter_name] = nn.Parameter(1 + noise[0])
         self.ssf_shift[adapter_name] = nn.Parameter(noise[1])
-        unsure = isinstance(base, (*CONVOLUTIONS, *BATCH_NORMS))  # an activation in place often follows these
-        self.keep[adapter_name] = config.keep == "output" or (config.keep == "auto" and not unsure)
+        self.keep[adapter_name] = None if config.keep == "auto" else config.keep == "output"
         self._move_adapter_to_device_of_base_layer(adapter_name)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
@@ -69,7 +69,20 @@ class SsfLayer(nn.Module, BaseTunerLayer):
                 axis = channels_of(self.get_base_layer(), result).axis
                 scale, shift = self._scale(name), self.ssf_shift[name]
                 result = scale_shift(result, scale, shift, axis, keep_output=self._keeps_output(name))
+                if self.seen is not None:
+                    self.seen.append((result.detach(), result._version))
         return result
+
+    @property
+    def undecided(self) -> bool:
+        """Whether an adapter is trained of which it is not known yet what to keep for the backward pass."""
+        return any(name in self.ssf_scale and self.keep[name] is None for name in self.active_adapters)
+
+    def decide(self, *, keep_output: bool) -> None:
+        """Settles what the active adapters keep, where their configuration leaves it open."""
+        for name in self.active_adapters:
+            if self.keep.get(name, True) is None:
+                self.keep[name] = keep_output
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Folds adapters into the base layer's weight and bias."""

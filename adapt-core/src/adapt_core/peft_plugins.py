@@ -88,11 +88,11 @@ TESTED: dict[str, dict[str, Any]] = {
     },
     "adamss": {
         "summary": "Updates within clustered subspaces of a weight's decomposition (AdaMSS).",
-        "learning_rate": 1e-3,
+        "learning_rate": 5e-3,
     },
     "beft": {
         "summary": "A learned bias on chosen layers (Huang et al. 2025, arXiv:2509.15974).",
-        "learning_rate": 1e-3,
+        "learning_rate": 5e-3,
     },
     "c3a": {
         "summary": "Circular convolutions as updates (Chen et al. 2024, arXiv:2407.19342).",
@@ -122,12 +122,12 @@ TESTED: dict[str, dict[str, Any]] = {
     },
     "hira": {
         "summary": "The weight times a low-rank matrix, entry by entry (Huang et al. 2025, ICLR).",
-        "learning_rate": 1e-3,
+        "learning_rate": 5e-3,
         "quantization": (4, 8),
     },
     "hra": {
         "summary": "Chains of Householder reflections (Yuan et al. 2024, arXiv:2405.17484).",
-        "learning_rate": 1e-3,
+        "learning_rate": 5e-3,
     },
     "lily": {
         "summary": "Low-rank matrices that layers share, mixed by a router (Zhong et al. 2024, arXiv:2407.09946).",

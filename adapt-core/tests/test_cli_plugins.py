@@ -126,6 +126,8 @@ def test_explain_for_people_shows_the_recommended_learning_rate_and_the_table() 
     text = adapt("explain", "method", "lora").out
     assert "Recommended learning rate: 0.0005" in text
     assert "Layer types: Linear, Conv1D, Conv1d, Conv2d, Conv3d, Embedding" in text
+    assert "Merges into the base's weights: yes\nStarts as the base model: yes\n" in text and "Support" not in text
+    assert "Support: expert: it needs inputs" in adapt("explain", "method", "poly").out
     (line,) = [line for line in text.splitlines() if line.startswith("alpha ")]
     assert line.split("  ")[0] == "alpha"
     assert line.endswith("Scaling: the update is multiplied by alpha / r.")

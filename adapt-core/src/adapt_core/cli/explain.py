@@ -14,6 +14,11 @@ from adapt_core.kinds import Kind, LauncherSpec, MethodSpec, PluginSpec, Quantiz
 if TYPE_CHECKING:
     from adapt_core.cli.option_info import OptionInfo
 
+SUPPORT = {
+    "untested": "untested: no test of Adapt's has run it",
+    "expert": "expert: it needs inputs, layers or adapters that a configuration does not give",
+}
+
 HEADS = {
     "beside": "trained beside the adapter, unless it is pretrained and LAST_LAYER_TUNING is false",
     "only": "trained, and nothing new besides",
@@ -99,11 +104,22 @@ def _facts(spec: PluginSpec) -> list[tuple[str, str]]:
                 ("Engines", _any(spec.engines)),
                 ("Layer types", ", ".join(spec.module_types) or "any"),
                 ("Quantized bases", ", ".join(f"{bits} bits" for bits in spec.quantization) or "no"),
+                ("Merges into the base's weights", _yes(spec.merges)),
+                ("Starts as the base model", _yes(spec.identity)),
             ]
+            if spec.support != "tested":
+                facts.append(("Support", SUPPORT[spec.support]))
         case QuantizerSpec():
             facts += [("Bits per weight", str(spec.bits)), ("Model libraries", ", ".join(spec.libraries))]
         case SaverSpec():
-            facts += [("Model libraries", _any(spec.libraries)), ("Loading runs code (pickle)", _yes(spec.pickle))]
+            facts += [
+                ("Model libraries", _any(spec.libraries)),
+                (
+                    "Keeps biases that merging adds",
+                    "yes" if spec.added_biases else "where the architecture can have them",
+                ),
+                ("Loading runs code (pickle)", _yes(spec.pickle)),
+            ]
         case LauncherSpec():
             facts += [("Engines", _any(spec.engines))]
     return facts

@@ -8,16 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from quantized_models import quantized, quantizer
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from adapt_core.architecture import head_and_output, hints_for
+from adapt_core.architecture import hints_for
 from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError, ConfigError
-from adapt_core.kinds import Kind
-from adapt_core.registry import Registry
 from adapt_core.testing import MODELS
-from adapt_core.validate import validate_options
 
 # Dettmers et al. 2023 (arXiv 2305.14314), appendix E.
 NF4 = [
@@ -26,20 +23,6 @@ NF4 = [
     0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
 ]  # fmt: skip
-
-
-def quantizer(name: str, **options: Any) -> Any:
-    registry = Registry.load()
-    entry = registry.get(Kind.QUANTIZER, name)
-    return registry.load_target(entry)(validate_options(registry.options(entry.spec), options, name))
-
-
-def quantized(module: Any, folder: Path, name: str, **options: Any) -> tuple[Any, Any]:
-    """A model after quantizing it, and the quantizer."""
-    module.save_pretrained(folder)
-    using = quantizer(name, **options)
-    again = type(module).from_pretrained(folder, **using.load_kwargs(head_and_output(module)))
-    return using.prepare(Model(again, None, hints_for(again))).module, using
 
 
 def llama(width: int = 1024) -> LlamaForCausalLM:
@@ -128,12 +111,6 @@ def test_transposed_layers_are_as_they_were_after_dequantizing(name: str, tmp_pa
         assert torch.allclose(loaded(ids).logits, again.eval()(ids).logits, atol=1e-6)
 
 
-def test_skipped_modules_stay_whole(tmp_path: Path) -> None:
-    module, _ = quantized(llama(64), tmp_path, "bnb_4bit", skip_modules=["up_proj"])
-    assert type(module.model.layers[0].mlp.up_proj) is nn.Linear
-    assert type(module.model.layers[0].mlp.down_proj) is not nn.Linear
-
-
 def test_a_model_of_which_nothing_is_quantized_is_refused(tmp_path: Path) -> None:
     plain = MODELS["convolutional"].seeded()
     with pytest.raises(AdaptError, match="nothing was quantized"):
@@ -166,11 +143,6 @@ def test_no_notice_of_the_library_reaches_the_user(
 def test_a_cpu_is_said_to_be_slow_in_float16() -> None:
     assert "float16" in quantizer("bnb_4bit").notices()[0]
     assert not quantizer("bnb_4bit", compute_dtype="float32").notices()
-
-
-def test_a_skipped_module_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(AdaptError, match=r"'up_prj' is no module of LlamaForCausalLM; did you mean 'up_proj'"):
-        quantized(llama(64), tmp_path, "bnb_4bit", skip_modules=["up_prj"])
 
 
 @pytest.mark.parametrize("name", ["bnb_4bit", "bnb_8bit"])

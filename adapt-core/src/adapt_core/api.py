@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.bundles import Model, Row
-from adapt_core.errors import Interrupted, UsageError
+from adapt_core.errors import AdaptError, Interrupted, UsageError
 from adapt_core.interfaces import Task
 from adapt_core.plan import RunPlan, build_plan
 from adapt_core.run_folder import RunFolder
@@ -221,11 +221,13 @@ def apply_method(
         ConfigError: an option is unknown or has a wrong value.
         UsageError: ``train_head`` or ``train_batch_norm`` is given for a method that decides on these itself, or
             ``batches`` for one that needs none, or one that needs them gets none.
-        AdaptError: no such method, or it finds nothing to train.
+        AdaptError: no such method, or it finds nothing to train, or it does not train on layers that are quantized.
     """
     from adapt_core.architecture import hints_for
     from adapt_core.batch_norm import applied
+    from adapt_core.combinations import unable
     from adapt_core.kinds import Kind
+    from adapt_core.methods.targets import quantized_widths
     from adapt_core.quiet import quiet_libraries
     from adapt_core.registry import Registry
     from adapt_core.validate import validate_options
@@ -236,6 +238,11 @@ def apply_method(
         raise UsageError(f"train_head is for adapters; the method {entry.spec.name} decides on the head itself")
     if train_batch_norm and entry.spec.head != "beside":  # type: ignore[attr-defined]
         raise UsageError(f"train_batch_norm is for adapters; {entry.spec.name} is none")
+    for bits in quantized_widths(module):
+        if refused := unable(entry.spec, bits, registry):
+            raise AdaptError(
+                f"{type(module).__name__} is quantized: {refused}", "Load it in full, or choose one of these."
+            )
     validated = validate_options(registry.options(entry.spec), options, f"method {entry.spec.name}")
     with quiet_libraries():
         made: Any = registry.load_target(entry)(validated)

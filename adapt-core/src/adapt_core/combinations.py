@@ -28,13 +28,9 @@ def impossible(
     if method := specs.get(Kind.METHOD):
         yield from _head(nested, method)
         yield from _batch_norm(nested, method)
-    if (quantizer := specs.get(Kind.QUANTIZER)) and method and quantizer.bits not in method.quantization:
-        able = [entry.spec.name for entry in registry.entries(Kind.METHOD) if quantizer.bits in _bits(entry.spec)]
-        hint = f"; methods that can: {', '.join(able)}" if able else ""
-        yield nested.problem(
-            ("quantization", "name"),
-            f"the method {method.name} cannot train on a base in {quantizer.bits} bits ({quantizer.name}){hint}",
-        )
+    quantizer = specs.get(Kind.QUANTIZER)
+    if method and quantizer and (refused := unable(method, quantizer.bits, registry, quantizer.name)):
+        yield nested.problem(("quantization", "name"), refused)
     if method and specs.get(Kind.SAVER) and not method.merges:
         yield nested.problem(
             ("save", "name"),
@@ -44,6 +40,23 @@ def impossible(
     if task := specs.get(Kind.TASK):
         yield from _engines(nested, specs, task)
         yield from _libraries(nested, specs, task, library_of(model, task))
+
+
+def unable(method: Any, bits: int, registry: Registry, quantizer: str = "") -> str | None:
+    """Why a method does not train on a base of a width, with those that do; None where it claims that.
+
+    Args:
+        method: its spec.
+        bits: bits per weight.
+        registry: the plugins.
+        quantizer: the name of the one that gives this width, where one was chosen.
+    """
+    if bits in method.quantization:
+        return None
+    able = [entry.spec.name for entry in registry.entries(Kind.METHOD) if bits in _bits(entry.spec)]
+    by = f" ({quantizer})" if quantizer else ""
+    hint = f"; methods that can: {', '.join(able)}" if able else ""
+    return f"the method {method.name} cannot train on a base in {bits} bits{by}{hint}"
 
 
 def missing_files(nested: Nested, models: Mapping[str, type[Options]]) -> Iterator[Problem]:

@@ -14,6 +14,9 @@ from adapt_core.names import closest
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
+WIDTHS = {"Linear4bit": 4, "Linear8bitLt": 8}
+"""The bits of bitsandbytes' layers, by the names of their classes: the core does without the library."""
+
 
 def resolve(module: nn.Module, hints: Hints, asked: Any, default: str = "all-linear") -> list[str] | str:
     """The target modules as PEFT takes them: names or their last parts, or one regular expression.
@@ -134,6 +137,12 @@ def is_bypassed(layer: nn.Module) -> bool:
 def is_quantized(module: nn.Module) -> bool:
     """Whether a module holds weights that are codes and no numbers."""
     return any(not each.is_floating_point() for each in module.parameters())
+
+
+def quantized_widths(module: nn.Module) -> list[int]:
+    """The widths in bits of a model's quantized layers, of those too that quantize their weights for each product."""
+    kinds = {each.__name__ for layer in module.modules() for each in type(layer).__mro__}
+    return sorted(bits for name, bits in WIDTHS.items() if name in kinds)
 
 
 def _is_norm(layer: nn.Module) -> bool:

@@ -6,7 +6,10 @@ from typing import Literal
 
 from adapt_core.options import Options, option
 
-SKIP = "Further modules that stay as they are, by name or by the end of it; the head and the output layer always do."
+SKIP = (
+    "Further modules that stay as they are, with all that is in them: by full name, or by what stands after a dot of "
+    "it. The head and the output layer always do."
+)
 
 
 class FourBitOptions(Options):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import BitsAndBytesConfig
-from transformers.quantizers.quantizers_utils import should_convert_module
 
 from adapt_core.bundles import Memory, Model
 from adapt_core.errors import AdaptError
-from adapt_core.names import nearest
+from adapt_core.methods.targets import is_linear
+from adapt_core.names import closest, nearest
 from adapt_quant.bitsandbytes.layers import dequantized, measure, ready, unquantized
 from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions
 
@@ -109,22 +110,41 @@ class BitsAndBytes(ABC):
         return ()
 
     def _require_skipped(self, module: nn.Module) -> None:
-        names = [name for name, _ in module.named_modules() if name]
+        known = {name: any(map(is_linear, each.modules())) for name, each in module.named_modules() if name}
         for skipped in self.options.skip_modules:
-            if all(should_convert_module(name, [skipped]) for name in names):
-                ends = {name.rsplit(".", 1)[-1] for name in names}
+            linear = [known[name] for name in known if re.fullmatch(_named(skipped), name)]
+            if not any(linear):
+                which = "has no linear layer in it" if linear else f"is no module of {type(module).__name__}"
                 raise AdaptError(
-                    f"quantization.skip_modules: {skipped!r} is no module of {type(module).__name__}"
-                    + nearest(skipped, ends),
-                    "Name a module as the model's code does.",
+                    f"quantization.skip_modules: {skipped!r} {which}"
+                    + _nearest(skipped, [name for name, holds in known.items() if holds]),
+                    "Name a module with linear layers: in full, or by what stands after a dot of its name.",
                 )
 
     def _settings(self, keep: Sequence[str]) -> dict[str, Any]:
-        kept = list(dict.fromkeys([*keep, *self.options.skip_modules]))
+        kept = list(dict.fromkeys([*keep, *map(_named, self.options.skip_modules)]))
         return {**self.settings(), "llm_int8_skip_modules": kept}
 
     def _device_map(self) -> Any:
         return {"": torch.cuda.current_device() if torch.cuda.is_available() else "cpu"}
+
+
+def _named(name: str) -> str:
+    """The regular expression of the modules of a name: by all of it, or by what stands after a dot.
+
+    transformers skips all that is in a module whose name such an expression matches; without one, only layers whose own
+    name ends so, and modules whose full name is given.
+    """
+    return rf"(?:.*\.)?{re.escape(name)}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """What was meant, by as many last parts of names as were given; or else the last parts that there are."""
+    parts = [each.split(".") for each in known]
+    found = closest(name, {".".join(each[-name.count(".") - 1 :]) for each in parts})
+    if found:
+        return f"; did you mean {found!r}?"
+    return nearest(name, {each[-1] for each in parts if not each[-1].isdigit()})
 
 
 class FourBit(BitsAndBytes):

@@ -109,6 +109,15 @@ def test_a_layer_of_a_type_that_a_method_does_not_declare_is_refused(
         apply_method(model, method, target_modules=wanted, **options)
 
 
+@pytest.mark.parametrize("method", ["lora", "dora", "adalora", "hira"])
+@pytest.mark.parametrize("groups", [2, 4])
+def test_a_convolution_in_groups_that_a_method_cannot_merge_is_refused(method: str, groups: int) -> None:
+    model = nn.ModuleDict({"whole": nn.Conv2d(4, 4, 1), "parted": nn.Conv2d(4, 4, 3, groups=groups)})
+    says = rf"parted is a Conv2d \(grouped\), which {method} does not adapt; it adapts Linear"
+    with pytest.raises(AdaptError, match=says):
+        apply_method(model, method, target_modules="conv")
+
+
 def test_a_layer_that_is_left_out_may_be_of_any_type() -> None:
     model = nn.ModuleDict({"linear": Doubled(4, 4), "wide": nn.LayerNorm(4)})
     adapted = apply_method(model, "lora", target_modules=["linear", "wide"], exclude_modules=["wide"])

@@ -98,7 +98,7 @@ class MethodSpec(PluginSpec):
         learning_rate: recommended peak learning rate, used by ``adapt init``.
         engines: the engines that it works with as ``"module:Class"``; None means every engine.
         module_types: the types of layers that its option ``target_modules`` may name, by the class or one that it
-            extends; empty means any.
+            extends, with `` (grouped)`` behind it for convolutions in groups; empty means any.
         quantization: the widths in bits of quantized bases that it trains on.
         merges: whether it can be folded into the base's own weights.
         identity: whether the outputs are the base model's until the first step.

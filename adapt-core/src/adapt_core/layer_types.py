@@ -1,7 +1,8 @@
 """The types of layers that each method can be told to adapt: what its plugin declares and what it holds itself to.
 
 By the name of the class, or of one that it extends: bitsandbytes' linear layers are ``Linear`` too. ``Conv1D`` is
-transformers' transposed linear layer.
+transformers' transposed linear layer. A convolution in groups is a type of its own, ``Conv2d (grouped)``: for most
+methods the update of a weight that not every input has a part in cannot be written down.
 """
 
 from __future__ import annotations
@@ -10,8 +11,16 @@ LINEAR = ("Linear", "Conv1D")
 CONVOLUTIONS = ("Conv1d", "Conv2d")
 TRANSPOSED_CONVOLUTIONS = ("ConvTranspose1d", "ConvTranspose2d")
 NORMS = ("LayerNorm", "BatchNorm1d", "BatchNorm2d")
+
+
+def grouped(*types: str) -> tuple[str, ...]:
+    """What convolutions in groups are called, by the name of their class."""
+    return tuple(f"{each} (grouped)" for each in types)
+
+
 LOW_RANK = (*LINEAR, *CONVOLUTIONS, "Conv3d", "Embedding")
-WITH_BIAS = (*LINEAR, *CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS, *NORMS)
+_ANY_CONVOLUTION = (*CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS)
+WITH_BIAS = (*LINEAR, *_ANY_CONVOLUTION, *grouped(*_ANY_CONVOLUTION), *NORMS)
 
 LAYER_TYPES: dict[str, tuple[str, ...]] = {
     "adalora": (*LINEAR, "Conv2d"),
@@ -30,10 +39,10 @@ LAYER_TYPES: dict[str, tuple[str, ...]] = {
     "gralora": LINEAR,
     "hira": LOW_RANK,
     "hra": ("Linear", "Conv2d"),
-    "ia3": (*LINEAR, "Conv2d", "Conv3d"),
+    "ia3": (*LINEAR, "Conv2d", "Conv3d", *grouped("Conv2d", "Conv3d")),
     "lily": ("Linear",),
-    "loha": ("Linear", *CONVOLUTIONS),
-    "lokr": ("Linear", *CONVOLUTIONS),
+    "loha": ("Linear", *CONVOLUTIONS, *grouped(*CONVOLUTIONS)),
+    "lokr": ("Linear", *CONVOLUTIONS, *grouped(*CONVOLUTIONS)),
     "lora": LOW_RANK,
     "miss": ("Linear",),
     "oft": ("Linear", "Embedding"),

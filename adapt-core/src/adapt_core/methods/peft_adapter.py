@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from pathlib import Path
@@ -15,6 +16,7 @@ from adapt_core.layer_types import LAYER_TYPES
 from adapt_core.methods.statistics import hold_statistics, release_statistics
 from adapt_core.methods.targets import is_linear, is_quantized, require_layer_types, selected
 from adapt_core.names import nearest
+from adapt_core.ties import untying
 
 FIRST = "default"
 """PEFT's name of the adapter that a model begins with."""
@@ -71,7 +73,10 @@ class PeftAdapter(ABC):
             require_layer_types(module, _targeted(module, config), self.layer_types, self.called)
             # PEFT's classes for a task train a head by themselves: without the task type they leave it alone.
             config.task_type = hints.peft_task if train_head else None
-            adapted: nn.Module = get_peft_model(module, config)
+            with warnings.catch_warnings():
+                # That merging such a layer gives other outputs, which it does not here: see merge.
+                warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True` and a tied layer", UserWarning)
+                adapted: nn.Module = get_peft_model(module, config)
         except (ValueError, TypeError, NotImplementedError) as error:  # how PEFT refuses options and layers
             raise AdaptError(f"method: {error}") from error
         if not any(each.requires_grad and WHOLE not in name for name, each in adapted.named_parameters()):
@@ -131,13 +136,16 @@ class PeftAdapter(ABC):
     def merge(self, module: nn.Module) -> nn.Module:
         """Folds the adapter into the base's weights, in place, and returns the base.
 
+        Layers that share a weight with an adapted one keep theirs, and the model is untied then.
+
         Raises:
             AdaptError: the adapter is none that weights can take up.
         """
         release_statistics(module)
         _unwrap_saved_modules(module)
         try:
-            return module.merge_and_unload()  # type: ignore[no-any-return,operator]
+            with untying(module, _changing(module)):
+                return module.merge_and_unload()  # type: ignore[no-any-return,operator]
         except (AttributeError, NotImplementedError, ValueError, TypeError) as error:  # how PEFT's tuners refuse
             raise AdaptError(f"This adapter cannot be merged into the model's weights: {error}") from error
 
@@ -154,6 +162,21 @@ def _unwrap_saved_modules(module: nn.Module) -> None:
         layer: Any = module.get_submodule(name)
         whole = layer.unload_and_optionally_merge_module(merge=True, safe_merge=False, adapter_names=None)
         module.set_submodule(name, whole)
+
+
+def _changing(module: nn.Module) -> list[nn.Module]:
+    """The base layers whose weights merging changes, but for those that PEFT changes alike at both ends."""
+    from peft.tuners.trainable_tokens import TrainableTokensLayer
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    tuned = [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
+    ends = {
+        id(end)
+        for layer in tuned
+        if isinstance(layer, TrainableTokensLayer) and layer.tied_adapter is not None
+        for end in (layer, layer.tied_adapter)
+    }
+    return [layer.get_base_layer() for layer in tuned if id(layer) not in ends]
 
 
 def stored_transposed(module: nn.Module, targets: Any) -> bool:

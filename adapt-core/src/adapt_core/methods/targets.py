@@ -10,6 +10,7 @@ from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
+from adapt_core.layer_types import grouped
 from adapt_core.names import closest
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -66,7 +67,8 @@ def require_layer_types(module: nn.Module, names: Iterable[str], types: Collecti
     Args:
         module: the model.
         names: the dotted names of the layers that are to be adapted.
-        types: class names; a layer of a class that extends one of these will do. None of them means any layer.
+        types: class names; a layer of a class that extends one of these will do. A convolution in groups needs the
+            name ``Conv2d (grouped)``. None of them means any layer.
         method: what to call it in the error.
 
     Raises:
@@ -74,7 +76,7 @@ def require_layer_types(module: nn.Module, names: Iterable[str], types: Collecti
     """
     layers = {name: module.get_submodule(name) for name in names}
     others = [
-        f"{name} is a {type(layer).__name__}"
+        f"{name} is a {_called(layer)}"
         for name, layer in layers.items()
         if types and (is_bypassed(layer) or not _type_names(layer) & set(types))
     ]
@@ -89,7 +91,21 @@ def require_layer_types(module: nn.Module, names: Iterable[str], types: Collecti
 def _type_names(layer: nn.Module) -> set[str]:
     """The class names of a layer; of a quantized one, those of the layer that it was."""
     kind: type = getattr(layer, "source_cls", type(layer))  # transformers' note of what it quantized
-    return {each.__name__ for each in kind.__mro__}
+    names = {each.__name__ for each in kind.__mro__}
+    return set(grouped(*names)) if _is_grouped(layer) else names
+
+
+def _called(layer: nn.Module) -> str:
+    """The class of a layer, for an error."""
+    name = type(layer).__name__
+    return grouped(name)[0] if _is_grouped(layer) else name
+
+
+def _is_grouped(layer: nn.Module) -> bool:
+    """Whether a layer is a convolution whose outputs see a part of the inputs only."""
+    from torch.nn.modules.conv import _ConvNd
+
+    return isinstance(layer, _ConvNd) and layer.groups > 1
 
 
 def preset(module: nn.Module, hints: Hints, name: str) -> list[str]:

@@ -10,6 +10,7 @@ from adapt_core.biases import adopt_biases
 from adapt_core.bundles import Model
 from adapt_core.interfaces import Task
 from adapt_core.options import NoOptions
+from adapt_core.ties import adopt_untied
 
 
 class Safetensors:
@@ -33,6 +34,8 @@ class Safetensors:
 
         model = task.load_model(info)
         with safe_open(path, framework="pt") as file:
-            adopt_biases(model.module, {name: file.get_slice(name).get_shape() for name in file.keys()})  # noqa: SIM118
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+        adopt_biases(model.module, shapes)
+        adopt_untied(model.module, shapes)
         load_model(model.module, str(path), strict=True)
         return model

@@ -12,6 +12,7 @@ from adapt_core.biases import adopt_biases
 from adapt_core.bundles import Model
 from adapt_core.interfaces import Task
 from adapt_core.options import NoOptions
+from adapt_core.ties import adopt_untied
 
 
 class StateDict:
@@ -31,5 +32,11 @@ class StateDict:
         model = task.load_model(info)
         state = torch.load(path, map_location="cpu", weights_only=True)
         adopt_biases(model.module, {name: tensor.shape for name, tensor in state.items()})
+        adopt_untied(model.module, _apart(state))
         model.module.load_state_dict(state, strict=True)
         return model
+
+
+def _apart(state: Mapping[str, torch.Tensor]) -> list[str]:
+    """The names of the tensors, one name for those that share memory."""
+    return list({tensor.data_ptr(): name for name, tensor in state.items() if tensor.numel()}.values())

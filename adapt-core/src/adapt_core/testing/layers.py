@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from adapt_core.layer_types import grouped
 from adapt_core.testing.models import Tiny
 
 ROWS, WIDTH, VOCABULARY, LABELS = 8, 16, 20, 4
@@ -66,10 +67,20 @@ LAYERS: dict[str, Tiny] = {
         _one("Conv3d", lambda: nn.Conv3d(WIDTH, WIDTH, 3), (WIDTH, 4, 4, 4), 1),
         _one("ConvTranspose1d", lambda: nn.ConvTranspose1d(WIDTH, WIDTH, 3), (WIDTH, 5), 1),
         _one("ConvTranspose2d", lambda: nn.ConvTranspose2d(WIDTH, WIDTH, 3, stride=2), (WIDTH, 4, 4), 1),
+        *(
+            _one(grouped(name)[0], partial(getattr(nn, name), WIDTH, WIDTH, 3, groups=4), (WIDTH, *shape), 1)
+            for name, shape in {
+                "Conv1d": (7,),
+                "Conv2d": (6, 6),
+                "Conv3d": (4, 4, 4),
+                "ConvTranspose1d": (5,),
+                "ConvTranspose2d": (4, 4),
+            }.items()
+        ),
         _one("Embedding", lambda: nn.Embedding(VOCABULARY, WIDTH), (5,)),
         _one("LayerNorm", lambda: nn.LayerNorm(WIDTH), (5, WIDTH)),
         _one("BatchNorm1d", lambda: nn.BatchNorm1d(WIDTH), (WIDTH,)),
         _one("BatchNorm2d", lambda: nn.BatchNorm2d(WIDTH), (WIDTH, 4, 4), 1),
     )
 }
-"""The models by the class name of their layer."""
+"""The models by the type of their layer, as :mod:`adapt_core.layer_types` names it."""

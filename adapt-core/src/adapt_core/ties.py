@@ -1,0 +1,94 @@
+"""Weights that several layers of a model share, such as a language model's embeddings and its output layer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def separate(module: nn.Module, layers: Iterable[nn.Module]) -> None:
+    """Gives every layer its own copy of the weights that one of some layers shares with another.
+
+    Those that go on sharing would otherwise be tied again, to the wrong one, when a library loads them.
+
+    Args:
+        module: the model.
+        layers: of the model, whose weights are about to change.
+    """
+    from torch import nn
+
+    changing = {id(each) for layer in layers for each in layer.parameters()}
+    for owners in _owners(module).values():
+        for layer, name in owners[1:]:
+            weight = getattr(layer, name)
+            if id(weight) in changing and weight.is_floating_point():
+                setattr(layer, name, nn.Parameter(weight.detach().clone(), requires_grad=weight.requires_grad))
+
+
+def adopt_untied(module: nn.Module, stored: Collection[str]) -> None:
+    """Gives the layers of a model their own weights where a file holds one for each of them.
+
+    Args:
+        module: the model, to be loaded into.
+        stored: the names of the tensors that the file holds apart.
+    """
+    own = dict(module.named_parameters(remove_duplicate=False))
+    held = Counter(id(own[name]) for name in stored if name in own)
+    several = [name for name in stored if name in own and held[id(own[name])] > 1]
+    separate(module, [module.get_submodule(name.rpartition(".")[0]) for name in several])
+
+
+@contextmanager
+def untying(module: nn.Module, layers: Iterable[nn.Module]) -> Iterator[None]:
+    """Around a change of some layers' weights: other layers keep theirs, and the model says that they are untied.
+
+    Args:
+        module: the model.
+        layers: of it, whose weights change.
+    """
+    separate(module, layers)
+    tied = [each for each in module.modules() if getattr(getattr(each, "config", None), "tie_word_embeddings", False)]
+    models: list[Any] = [each for each in tied if hasattr(each, "get_expanded_tied_weights_keys")]
+    for each in models:
+        each.config.tie_word_embeddings = False  # PEFT would change it by a rule that does not hold for T5, and warn
+    try:
+        yield
+    finally:
+        for each in models:
+            each.config.tie_word_embeddings = True
+    for each in models:
+        _declare(each)
+
+
+def _declare(model: Any) -> None:
+    """Has a transformers model say that its weights are untied where some of those that its class ties have parted."""
+    pairs = model.get_expanded_tied_weights_keys(all_submodels=False).items()
+    if all(_same(model, target, source) for target, source in pairs):
+        return
+    separate(model, [model.get_submodule(name.rpartition(".")[0]) for pair in pairs for name in pair])
+    noted = model.all_tied_weights_keys
+    model.all_tied_weights_keys = {name: other for name, other in noted.items() if _same(model, name, other)}
+    config = model.config
+    again = type(config).from_dict({**config.to_dict(), "tie_word_embeddings": False})
+    # T5's is tied whatever it is told, and reads what it is told as something else; weights that differ stay apart.
+    config.tie_word_embeddings = again.tie_word_embeddings
+
+
+def _same(model: nn.Module, *names: str) -> bool:
+    """Whether names are those of one parameter."""
+    return len({id(model.get_parameter(name)) for name in names}) == 1
+
+
+def _owners(module: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
+    """Which layers hold each parameter, and under which name."""
+    found: dict[int, list[tuple[nn.Module, str]]] = {}
+    for layer in module.modules():
+        for name, weight in layer._parameters.items():
+            if weight is not None:
+                found.setdefault(id(weight), []).append((layer, name))
+    return found

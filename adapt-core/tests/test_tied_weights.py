@@ -1,0 +1,129 @@
+"""Adapters on layers that share their weights with others: merging changes no outputs, here or when loaded again."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from adapt_core.architecture import hints_for
+from adapt_core.bundles import Hints, Model
+from adapt_core.kinds import Kind
+from adapt_core.options import NoOptions
+from adapt_core.registry import Registry
+from adapt_core.savers.safetensors import Safetensors
+from adapt_core.savers.state_dict import StateDict
+from adapt_core.testing import MODELS
+from adapt_core.validate import validate_options
+
+EMBEDDINGS = {"tied_lm": ["wte"], "encoder_decoder": ["shared", "encoder.embed_tokens"]}
+METHODS = {"lora": {"dropout": 0.0}, "dora": {"dropout": 0.0}, "hira": {}, "oft": {"oft_block_size": 8}, "tinylora": {}}
+
+
+def adapted(module: nn.Module, name: str, **options: Any) -> tuple[Any, nn.Module]:
+    """A method, and a model on which it has trained: with an adapter that is not what it began as."""
+    registry = Registry.load()
+    entry = registry.get(Kind.METHOD, name)
+    method = registry.load_target(entry)(validate_options(registry.options(entry.spec), options, name))
+    model = method.apply(module, hints_for(module))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for each in model.parameters():
+            if each.requires_grad:
+                each += 0.1 * torch.randn_like(each)
+    return method, model.eval()
+
+
+def answers(tiny: Any, module: nn.Module) -> Tensor:
+    with torch.no_grad():
+        return module.eval()(**tiny.batch()).logits  # type: ignore[no-any-return]
+
+
+def pairs() -> list[Any]:
+    cases = [(model, name, end) for model, ends in EMBEDDINGS.items() for end in ends for name in METHODS]
+    cases += [(model, name, "lm_head") for model in EMBEDDINGS for name in ("lora", "dora", "oft")]
+    return [pytest.param(*case, id="-".join(case)) for case in [*cases, ("tied_lm", "ssf", "wte")]]
+
+
+@pytest.mark.parametrize(("model", "name", "end"), pairs())
+def test_merging_one_end_of_tied_embeddings_leaves_the_other(model: str, name: str, end: str, tmp_path: Path) -> None:
+    tiny = MODELS[model]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # PEFT's, that merging will not do
+        method, module = adapted(tiny.seeded(), name, target_modules=[end], **METHODS.get(name, {}))
+        expected = answers(tiny, module)
+        merged: Any = method.merge(module)
+    assert torch.allclose(answers(tiny, merged), expected, atol=1e-5)
+    changed = not torch.allclose(answers(tiny, tiny.seeded()), expected, atol=1e-2)
+    assert changed == (end != "shared"), "the adapter does nothing"  # T5 calls the embeddings that share its weight
+    merged.save_pretrained(tmp_path)
+    again = type(merged).from_pretrained(tmp_path)
+    assert torch.allclose(answers(tiny, again), expected, atol=1e-5)
+
+
+def test_a_head_that_is_trained_whole_is_untied_too(tmp_path: Path) -> None:
+    tiny = MODELS["encoder_decoder"]
+    method, module = adapted(tiny.seeded(), "lora", target_modules=["q"], modules_to_save=["lm_head"], dropout=0.0)
+    expected = answers(tiny, module)
+    merged: Any = method.merge(module)
+    merged.save_pretrained(tmp_path)
+    assert torch.allclose(answers(tiny, type(merged).from_pretrained(tmp_path)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("lora", {"target_modules": ["c_attn"]}),
+        ("lora", {"target_modules": ["c_attn"], "trainable_token_indices": [3, 5]}),
+        ("trainable_tokens", {"target_modules": ["wte"], "token_indices": [3, 5]}),
+    ],
+)
+def test_what_is_changed_alike_at_both_ends_stays_tied(name: str, options: dict[str, Any], tmp_path: Path) -> None:
+    tiny = MODELS["tied_lm"]
+    method, module = adapted(tiny.seeded(), name, **options)
+    expected = answers(tiny, module)
+    merged: Any = method.merge(module)
+    assert torch.allclose(answers(tiny, merged), expected, atol=1e-5)
+    assert merged.config.tie_word_embeddings and merged.lm_head.weight is merged.transformer.wte.weight
+    merged.save_pretrained(tmp_path)
+    assert torch.allclose(answers(tiny, type(merged).from_pretrained(tmp_path)), expected, atol=1e-5)
+
+
+class Bases:
+    """A task, as far as a saver asks for one: it loads the base."""
+
+    def load_model(self, _: Any) -> Model:
+        return Model(MODELS["tied_lm"].seeded(), None, Hints())
+
+
+@pytest.mark.parametrize("saver", [Safetensors, StateDict])
+@pytest.mark.parametrize("end", ["wte", "c_attn"])
+def test_other_exports_hold_what_is_untied_and_what_is_tied(saver: Any, end: str, tmp_path: Path) -> None:
+    tiny = MODELS["tied_lm"]
+    method, module = adapted(tiny.seeded(), "lora", target_modules=[end], dropout=0.0)
+    expected = answers(tiny, module)
+    export = saver(NoOptions())
+    path = export.save(Model(method.merge(module), None, Hints()), tmp_path)
+    again = export.load(path, Bases(), {}).module
+    assert torch.allclose(answers(tiny, again), expected, atol=1e-5)
+    assert (again.lm_head.weight is again.transformer.wte.weight) == (end == "c_attn")
+
+
+def test_layers_of_a_plain_module_are_untied_by_merging() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+            self.second.weight = self.first.weight
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.second(torch.relu(self.first(x)))  # type: ignore[no-any-return]
+
+    method, module = adapted(Shared(), "lora", target_modules=["second"], dropout=0.0)
+    x = torch.randn(3, 4)
+    expected = module(x)
+    assert torch.allclose(method.merge(module)(x), expected, atol=1e-6)

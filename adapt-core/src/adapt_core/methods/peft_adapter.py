@@ -169,7 +169,7 @@ def _changing(module: nn.Module) -> list[nn.Module]:
     from peft.tuners.trainable_tokens import TrainableTokensLayer
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    tuned = [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
+    tuned: list[Any] = [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
     ends = {
         id(end)
         for layer in tuned

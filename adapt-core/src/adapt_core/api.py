@@ -220,9 +220,11 @@ def apply_method(
     Raises:
         ConfigError: an option is unknown or has a wrong value.
         UsageError: ``train_head`` or ``train_batch_norm`` is given for a method that decides on these itself, or
-            ``batches`` for one that needs none, or one that needs them gets none.
+            ``batches`` for one that needs none, or one that needs them gets none; or ``module`` is no module.
         AdaptError: no such method, or it finds nothing to train, or it does not train on layers that are quantized.
     """
+    from torch import nn
+
     from adapt_core.architecture import hints_for
     from adapt_core.batch_norm import applied
     from adapt_core.combinations import unable
@@ -232,6 +234,8 @@ def apply_method(
     from adapt_core.registry import Registry
     from adapt_core.validate import validate_options
 
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"apply_method takes a model, a torch.nn.Module, and this is of type {type(module).__name__}")
     registry = Registry.load()
     entry = registry.get(Kind.METHOD, method)
     if train_head is not None and entry.spec.head != "beside":  # type: ignore[attr-defined]

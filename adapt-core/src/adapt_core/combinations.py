@@ -26,6 +26,7 @@ def impossible(
     specs: dict[Kind, Any] = {kind: entry.spec for kind, entry in chosen.items()}
     yield from _denied(nested, chosen)
     if method := specs.get(Kind.METHOD):
+        yield from _expert(nested, method)
         yield from _head(nested, method)
         yield from _batch_norm(nested, method)
     quantizer = specs.get(Kind.QUANTIZER)
@@ -81,6 +82,17 @@ def _denied(nested: Nested, chosen: Mapping[Kind, Entry]) -> Iterator[Problem]:
         if entry and entry.spec.name == switch.plugin:
             by = nested.origin(switch.path)
             yield origin.problem(f"false says not {switch.plugin}, which {by or 'the default'} chooses; keep one")
+
+
+def _expert(nested: Nested, method: Any) -> Iterator[Problem]:
+    """Methods that no configuration can run."""
+    if method.support == "expert":
+        yield nested.problem(
+            ("method", "name"),
+            f"{method.name} is for experts: it needs inputs, layers or other adapters that no configuration gives; put "
+            f'it on a model in Python, with adapt_core.apply_method(model, "{method.name}", ...), and train it in a '
+            "loop of your own, or choose another method",
+        )
 
 
 def _head(nested: Nested, method: Any) -> Iterator[Problem]:

@@ -103,7 +103,7 @@ class MethodSpec(PluginSpec):
         merges: whether it can be folded into the base's own weights.
         identity: whether the outputs are the base model's until the first step.
         support: ``"tested"``: the contract suite runs it; ``"untested"``: it does not; ``"expert"``: it needs more than
-            a configuration gives, and is left out of the suite.
+            a configuration gives: one that chooses it is refused, and it is left out of the suite.
     """
 
     head: Literal["beside", "only", "all"]

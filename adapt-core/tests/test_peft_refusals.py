@@ -114,3 +114,17 @@ def test_python_puts_a_method_for_experts_on_a_model() -> None:
     adapted = adapt_core.apply_method(tiny.seeded(), "poly", r=2, n_tasks=2).train()
     adapted(**tiny.batch(), task_ids=torch.zeros(8, dtype=torch.long)).loss.backward()
     assert any(each.grad is not None and each.grad.any() for each in adapted.parameters())
+
+
+@pytest.mark.parametrize("method", ["prefix_tuning", "p_tuning_v2", "cartridge"])
+def test_learned_keys_and_values_do_not_go_with_gradient_checkpointing(method: str) -> None:
+    """transformers would leave them out: the first step fails, or the prefix is never trained."""
+    config = {"task": "text_classification", "model": "m", "dataset": "d", "method": method}
+    problems = plan.check(config | {"GRADIENT_CHECKPOINTING": True})
+    (said,) = (each for each in problems if "does not train with gradient checkpointing" in each.message)
+    assert said.key == "GRADIENT_CHECKPOINTING"
+    assert not [each for each in plan.check(config) if "checkpointing" in each.message]
+    module: Any = MODELS["encoder"].seeded()
+    module.gradient_checkpointing_enable()
+    with pytest.raises(AdaptError, match=r"does not train with gradient checkpointing.*\n.*_disable\(\)"):
+        adapt_core.apply_method(module, method, num_virtual_tokens=2)

@@ -75,6 +75,7 @@ TESTED: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-2,
         "aliases": ("p_tuning_v2",),
         "merges": False,
+        "checkpointing": False,  # transformers drops the keys and values that are handed in
         "identity": False,
     },
     "p_tuning": {
@@ -88,6 +89,7 @@ TESTED: dict[str, dict[str, Any]] = {
         "arXiv:2506.06266).",
         "learning_rate": 1e-2,
         "merges": False,
+        "checkpointing": False,  # transformers drops the keys and values that are handed in
         "identity": False,
     },
     "adamss": {

@@ -78,5 +78,6 @@ def option_model(tuner: str) -> type[Options]:
 def _field(field: Field) -> Any:
     default = DEFAULTS.get(field.name, field.default)
     flat = field.name if field.name in FLAT else None
-    bounds = {"ge": 0 if default == 0 else 1} if field.name in COUNTS and field.type in (int, int | None) else {}
+    counted = field.name in COUNTS and field.type in (int, int | None)
+    bounds: dict[str, Any] = {"ge": 0 if default == 0 else 1} if counted else {}
     return field.type, option(default, help=field.help or f"PEFT's {field.name}.", flat=flat, **bounds)

@@ -82,6 +82,13 @@ class TestPTuning(MethodContract):
     works_on = LANGUAGE
 
 
+class TestCartridge(MethodContract):
+    method = "cartridge"
+    options: ClassVar = {"num_virtual_tokens": 4}
+    learning_rate = 5e-2
+    works_on = LANGUAGE
+
+
 class TestAdamss(MethodContract):
     method = "adamss"
     options: ClassVar = {"r": 16, "num_subspaces": 2}
@@ -187,9 +194,22 @@ class TestShira(MethodContract):
     works_on = LINEAR_ONLY
 
 
+class TestSupertuning(MethodContract):
+    method = "supertuning"
+    options: ClassVar = {"sparsity": 0.9}
+    works_on = LINEAR_ONLY
+
+
 class TestTinylora(MethodContract):
     method = "tinylora"
     works_on = LINEAR
+
+
+class TestTrainableTokens(MethodContract):
+    method = "trainable_tokens"
+    options: ClassVar = {"token_indices": list(range(3, 20))}
+    works_on = LANGUAGE
+    learning_rate = 5e-2
 
 
 class TestUnilora(MethodContract):

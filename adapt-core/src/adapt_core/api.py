@@ -220,18 +220,23 @@ def apply_method(
     Raises:
         ConfigError: an option is unknown or has a wrong value.
         UsageError: ``train_head`` or ``train_batch_norm`` is given for a method that decides on these itself, or
-            ``batches`` for one that needs none, or one that needs them gets none.
-        AdaptError: no such method, or it finds nothing to train, or it does not train on layers that are quantized.
+            ``batches`` for one that needs none, or one that needs them gets none; or ``module`` is no module.
+        AdaptError: no such method, or it finds nothing to train, or it does not train on layers that are quantized
+            or with gradient checkpointing, which is on.
     """
+    from torch import nn
+
     from adapt_core.architecture import hints_for
     from adapt_core.batch_norm import applied
-    from adapt_core.combinations import unable
+    from adapt_core.combinations import unable, uncheckpointed
     from adapt_core.kinds import Kind
     from adapt_core.methods.targets import quantized_widths
     from adapt_core.quiet import quiet_libraries
     from adapt_core.registry import Registry
     from adapt_core.validate import validate_options
 
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"apply_method takes a model, a torch.nn.Module, and this is of type {type(module).__name__}")
     registry = Registry.load()
     entry = registry.get(Kind.METHOD, method)
     if train_head is not None and entry.spec.head != "beside":  # type: ignore[attr-defined]
@@ -243,6 +248,8 @@ def apply_method(
             raise AdaptError(
                 f"{type(module).__name__} is quantized: {refused}", "Load it in full, or choose one of these."
             )
+    if not entry.spec.checkpointing and getattr(module, "is_gradient_checkpointing", False):  # type: ignore[attr-defined]
+        raise AdaptError(uncheckpointed(entry.spec), "Call gradient_checkpointing_disable() on the model.")
     validated = validate_options(registry.options(entry.spec), options, f"method {entry.spec.name}")
     with quiet_libraries():
         made: Any = registry.load_target(entry)(validated)

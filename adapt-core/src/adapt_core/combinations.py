@@ -26,8 +26,10 @@ def impossible(
     specs: dict[Kind, Any] = {kind: entry.spec for kind, entry in chosen.items()}
     yield from _denied(nested, chosen)
     if method := specs.get(Kind.METHOD):
+        yield from _expert(nested, method)
         yield from _head(nested, method)
         yield from _batch_norm(nested, method)
+        yield from _checkpointing(nested, method)
     quantizer = specs.get(Kind.QUANTIZER)
     if method and quantizer and (refused := unable(method, quantizer.bits, registry, quantizer.name)):
         yield nested.problem(("quantization", "name"), refused)
@@ -83,6 +85,17 @@ def _denied(nested: Nested, chosen: Mapping[Kind, Entry]) -> Iterator[Problem]:
             yield origin.problem(f"false says not {switch.plugin}, which {by or 'the default'} chooses; keep one")
 
 
+def _expert(nested: Nested, method: Any) -> Iterator[Problem]:
+    """Methods that no configuration can run."""
+    if method.support == "expert":
+        yield nested.problem(
+            ("method", "name"),
+            f"{method.name} is for experts: it needs inputs, layers or other adapters that no configuration gives; put "
+            f'it on a model in Python, with adapt_core.apply_method(model, "{method.name}", ...), and train it in a '
+            "loop of your own, or choose another method",
+        )
+
+
 def _head(nested: Nested, method: Any) -> Iterator[Problem]:
     """Methods that decide themselves what becomes of the head, and are told otherwise."""
     path = ("method", "train_head")
@@ -111,6 +124,21 @@ def _batch_norm(nested: Nested, method: Any) -> Iterator[Problem]:
     if method.head != "beside" and as_boolean(nested.data.get("method", {}).get(path[1])):
         does = "trains batch normalisation with all else" if method.head == "all" else "trains no layers beside it"
         yield nested.problem(path, f"this is for adapters, and the method {method.name} {does}; remove it")
+
+
+def _checkpointing(nested: Nested, method: Any) -> Iterator[Problem]:
+    """Methods whose learned values get lost where activations are recomputed."""
+    path = ("training", "gradient_checkpointing")
+    if not method.checkpointing and as_boolean(nested.data.get("training", {}).get(path[1])):
+        yield nested.problem(path, f"{uncheckpointed(method)}; remove it")
+
+
+def uncheckpointed(method: Any) -> str:
+    """Why a method is not used with gradient checkpointing."""
+    return (
+        f"the method {method.name} does not train with gradient checkpointing: what it learns does not reach layers "
+        "whose activations are recomputed"
+    )
 
 
 def _engines(nested: Nested, specs: Mapping[Kind, Any], task: Any) -> Iterator[Problem]:

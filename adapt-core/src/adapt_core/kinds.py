@@ -101,9 +101,10 @@ class MethodSpec(PluginSpec):
             extends, with `` (grouped)`` behind it for convolutions in groups; empty means any.
         quantization: the widths in bits of quantized bases that it trains on.
         merges: whether it can be folded into the base's own weights.
+        checkpointing: whether it trains as ever where activations are recomputed (``training.gradient_checkpointing``).
         identity: whether the outputs are the base model's until the first step.
         support: ``"tested"``: the contract suite runs it; ``"untested"``: it does not; ``"expert"``: it needs more than
-            a configuration gives, and is left out of the suite.
+            a configuration gives: one that chooses it is refused, and it is left out of the suite.
     """
 
     head: Literal["beside", "only", "all"]
@@ -113,6 +114,7 @@ class MethodSpec(PluginSpec):
     module_types: tuple[str, ...] = ()
     quantization: tuple[int, ...] = ()
     merges: bool = True
+    checkpointing: bool = True
     identity: bool = True
     support: Literal["tested", "untested", "expert"] = "tested"
 

@@ -16,13 +16,10 @@ OWN = frozenset({"adalora", "lora"})
 EXPERT = frozenset(
     {
         "adaption_prompt",
-        "cartridge",
         "cpt",
         "multitask_prompt_tuning",
         "poly",
         "shadow",
-        "supertuning",
-        "trainable_tokens",
         "xlora",
     }
 )
@@ -78,12 +75,21 @@ TESTED: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-2,
         "aliases": ("p_tuning_v2",),
         "merges": False,
+        "checkpointing": False,  # transformers drops the keys and values that are handed in
         "identity": False,
     },
     "p_tuning": {
         "summary": "Embeddings before the input from a small learned encoder (Liu et al. 2021, arXiv:2103.10385).",
         "learning_rate": 1e-2,
         "merges": False,
+        "identity": False,
+    },
+    "cartridge": {
+        "summary": "Learned keys and values before those of every layer, without an encoder (Eyuboglu et al. 2025, "
+        "arXiv:2506.06266).",
+        "learning_rate": 1e-2,
+        "merges": False,
+        "checkpointing": False,  # transformers drops the keys and values that are handed in
         "identity": False,
     },
     "adamss": {
@@ -169,9 +175,17 @@ TESTED: dict[str, dict[str, Any]] = {
         "summary": "A sparse choice of the weight's own entries (Bhardwaj et al. 2024, arXiv:2406.13175).",
         "learning_rate": 1e-3,
     },
+    "supertuning": {
+        "summary": "Trains the entries of a weight that are largest, and no others (Super-Tuning, arXiv:2607.09287).",
+        "learning_rate": 1e-3,
+    },
     "tinylora": {
         "summary": "A handful of numbers behind fixed random projections (arXiv:2602.04118).",
         "learning_rate": 5e-3,
+    },
+    "trainable_tokens": {
+        "summary": "Trains the embeddings of chosen tokens (method.token_indices) and no others.",
+        "learning_rate": 1e-3,
     },
     "unilora": {
         "summary": "One vector, projected into every LoRA matrix (Li et al. 2025, arXiv:2506.00799).",

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import nn
+from torch import OutOfMemoryError, nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
@@ -21,6 +21,9 @@ from adapt_core.ties import untying
 FIRST = "default"
 """PEFT's name of the adapter that a model begins with."""
 
+
+ROWS = ("trainable_token_indices", "token_indices")
+"""PEFT's names of the option that says which rows of an embedding are trained."""
 
 WHOLE = ".modules_to_save."
 """A part of the names of parameters in modules that are trained whole."""
@@ -68,6 +71,7 @@ class PeftAdapter(ABC):
             config = self.config(module, hints)
             asked = list(getattr(config, "modules_to_save", None) or ())
             _require_modules(module, asked)
+            _require_rows(module, config)
             config.modules_to_save = list(dict.fromkeys([*asked, *hints.fresh, *(hints.head * train_head)])) or None
             _require_whole(module, config.modules_to_save or ())
             require_layer_types(module, _targeted(module, config), self.layer_types, self.called)
@@ -77,9 +81,14 @@ class PeftAdapter(ABC):
                 # That merging such a layer gives other outputs, which it does not here: see merge.
                 warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True` and a tied layer", UserWarning)
                 adapted: nn.Module = get_peft_model(module, config)
-        except (ValueError, TypeError, NotImplementedError) as error:  # how PEFT refuses options and layers
-            raise AdaptError(f"method: {error}") from error
-        if not any(each.requires_grad and WHOLE not in name for name, each in adapted.named_parameters()):
+        except OutOfMemoryError:
+            raise
+        except (ValueError, TypeError, IndexError, RuntimeError) as error:  # how PEFT and torch refuse
+            raise AdaptError(
+                f"method: {self.name} cannot be put on {type(module).__name__} with these options: {error}"
+            ) from error
+        trained = (name for name, each in adapted.named_parameters() if each.requires_grad and each.numel())
+        if all(WHOLE in name for name in trained):
             raise AdaptError(
                 f"method: {self.name} found nothing to train in {type(module).__name__}: PEFT adapts none of the "
                 "layers that it was told to",
@@ -205,12 +214,46 @@ def _require_whole(module: nn.Module, names: Collection[str]) -> None:
             )
 
 
-def _require_modules(module: nn.Module, names: Collection[str]) -> None:
+def _require_modules(module: nn.Module, names: Collection[str], key: str = "modules_to_save") -> None:
     """Raises AdaptError for a module to be trained that the model does not have; PEFT would train nothing."""
     for name in names:
         if not any(f".{each}".endswith(f".{name}") for each, _ in module.named_modules()):
             known = {each.rsplit(".", 1)[-1] for each, _ in module.named_modules() if each}
             raise AdaptError(
-                f"method.modules_to_save: {name!r} is no module of {type(module).__name__}" + nearest(name, known),
+                f"method.{key}: {name!r} is no module of {type(module).__name__}" + nearest(name, known),
                 "Name a module as the model's code does.",
             )
+
+
+def _require_rows(module: nn.Module, config: Any) -> None:
+    """Raises AdaptError for tokens that an embedding does not have, and for an embedding that is not there."""
+    for key in ROWS:
+        asked = getattr(config, key, None)
+        if asked is not None:
+            for name, rows in asked.items() if isinstance(asked, dict) else [("", asked)]:
+                _require_rows_of(module, key, _embeddings(module, config, key, name), rows)
+
+
+def _require_rows_of(module: nn.Module, key: str, layers: list[Any], rows: Collection[int]) -> None:
+    kind = type(module).__name__
+    if not layers or not all(isinstance(each, nn.Embedding) for each in layers):
+        raise AdaptError(f"method.{key}: what it means in {kind} is no embedding of tokens", "Leave it out.")
+    if not rows:
+        raise AdaptError(f"method.{key} names no token", "Name the tokens whose embeddings are to be trained.")
+    size = min(each.num_embeddings for each in layers)
+    if wrong := [row for row in rows if not 0 <= row < size]:
+        raise AdaptError(
+            f"method.{key}: {wrong[0]} is no token of {kind}, whose embedding has {size} rows",
+            f"Name tokens from 0 to {size - 1}.",
+        )
+
+
+def _embeddings(module: nn.Module, config: Any, key: str, name: str) -> list[Any]:
+    """The layers that tokens are of: those of a name, those that a tuner of tokens targets, or the model's input's."""
+    if name:
+        _require_modules(module, [name], key)
+        return [each for full, each in module.named_modules() if f".{full}".endswith(f".{name}")]
+    if key == "token_indices" and (targeted := _targeted(module, config)):
+        return [module.get_submodule(each) for each in targeted]
+    find: Any = getattr(module, "get_input_embeddings", None)
+    return [find()] if find is not None else []

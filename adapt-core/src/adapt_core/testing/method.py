@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -64,6 +65,33 @@ class MethodContract(MethodPromises):
         off = [name for name, each in whole.items() if not torch.allclose(each, resumed[name], atol=1e-6)]
         assert not off, f"a resumed training ends otherwise in {off}"
         self._reloads(tiny, adapted, method, tmp_path, outputs_of(tiny, adapted))
+
+    def test_gradient_checkpointing_changes_no_gradient_where_it_is_claimed(self) -> None:
+        """And does where it is not: one of its models shows it, since what is lost does not depend on the model."""
+        names = [
+            name for name in self.works_on if getattr(MODELS[name].seeded(), "supports_gradient_checkpointing", False)
+        ]
+        if not names:
+            pytest.skip(f"{self.method} works on no model that has gradient checkpointing")
+        tiny = MODELS[names[0]]
+        expected = self._gradients(tiny, recompute=False)
+        try:
+            found = self._gradients(tiny, recompute=True)
+        except RuntimeError:
+            found = {}
+        limit = 1e-4 * max(float(each.abs().max()) for each in expected.values())
+        same = found.keys() == expected.keys() and all(
+            torch.allclose(each, found[name], atol=limit) for name, each in expected.items()
+        )
+        assert same == self._spec().checkpointing, f"checkpointing is declared {self._spec().checkpointing}"
+
+    def _gradients(self, tiny: Tiny, *, recompute: bool) -> dict[str, Tensor]:
+        adapted: Any = self._adapted(tiny)[0].train()
+        if recompute:
+            adapted.gradient_checkpointing_enable({"use_reentrant": False})
+        torch.manual_seed(0)
+        adapted(**tiny.batch()).loss.backward()
+        return {key: each.grad for key, each in adapted.named_parameters() if each.grad is not None}
 
     @pytest.mark.parametrize("layer", list(LAYERS))
     def test_it_adapts_the_types_of_layers_that_it_declares_and_no_others(self, layer: str, tmp_path: Path) -> None:

@@ -66,12 +66,18 @@ class PeftTuner(PeftAdapter):
         ]
 
     def _known(self, module: nn.Module, given: dict[str, Any]) -> bool:
-        """Whether to leave the layers to PEFT: (IA)3 rescales only some of them, which PEFT knows by architecture."""
+        """Whether to leave the layers to PEFT.
+
+        (IA)3 rescales only some linear layers, which PEFT knows by architecture, and trainable tokens are rows of the
+        embedding that a model names itself.
+        """
         from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as known
 
-        if self.name != "ia3" or given.get("target_modules") is not None:
+        if given.get("target_modules") is not None:
             return False
-        return getattr(getattr(module, "config", None), "model_type", None) in known
+        if self.name == "ia3":
+            return getattr(getattr(module, "config", None), "model_type", None) in known
+        return self.name == "trainable_tokens"
 
 
 def _feedforward(module: nn.Module, targets: Any) -> dict[str, Any]:

@@ -24,6 +24,31 @@ DEFAULTS: dict[str, Any] = {"num_virtual_tokens": 20}
 COMPUTED = frozenset({"total_step"})
 """Options that follow from the run."""
 
+COUNTS = frozenset(
+    {
+        "block_size",
+        "encoder_hidden_size",
+        "encoder_num_layers",
+        "group_size",
+        "hybrid_r",
+        "mini_r",
+        "n_frequency",
+        "num_attention_heads",
+        "num_layers",
+        "num_subspaces",
+        "num_transformer_submodules",
+        "num_vectors",
+        "num_virtual_tokens",
+        "r",
+        "subspace_rank",
+        "token_dim",
+        "topk",
+        "u",
+        "vector_length",
+    }
+)
+"""Sizes of what is trained: 1 at least, or nothing is; 0 only where that is PEFT's own default and says "not this"."""
+
 
 def offers(name: str) -> bool:
     """Whether there is such an option model: what is asked before one is made."""
@@ -53,4 +78,6 @@ def option_model(tuner: str) -> type[Options]:
 def _field(field: Field) -> Any:
     default = DEFAULTS.get(field.name, field.default)
     flat = field.name if field.name in FLAT else None
-    return field.type, option(default, help=field.help or f"PEFT's {field.name}.", flat=flat)
+    counted = field.name in COUNTS and field.type in (int, int | None)
+    bounds: dict[str, Any] = {"ge": 0 if default == 0 else 1} if counted else {}
+    return field.type, option(default, help=field.help or f"PEFT's {field.name}.", flat=flat, **bounds)

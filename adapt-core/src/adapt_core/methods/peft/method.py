@@ -37,9 +37,10 @@ class PeftTuner(PeftAdapter):
         kind: Any = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(self.name.upper())]
         defaults = _defaults(self.name)
         given = {name: value for name, value in self.options if value != defaults[name]}
-        if "target_modules" in defaults and not self._known(module, given):
+        if "target_modules" in defaults:
             preset = PRESETS.get(self.name, "all-linear")
-            given["target_modules"] = resolve(module, hints, given.get("target_modules"), preset)
+            asked = given.get("target_modules")
+            given["target_modules"] = self._known(module, given) or resolve(module, hints, asked, preset)
             if "fan_in_fan_out" in defaults and stored_transposed(module, given["target_modules"]):
                 given["fan_in_fan_out"] = True
         return kind(**given)
@@ -63,13 +64,13 @@ class PeftTuner(PeftAdapter):
             if isinstance(layer, BeftLayer) and layer.get_base_layer().bias is None
         ]
 
-    def _known(self, module: nn.Module, given: dict[str, Any]) -> bool:
-        """Whether to leave the layers to PEFT: (IA)3 rescales only some of them, which PEFT knows by architecture."""
+    def _known(self, module: nn.Module, given: dict[str, Any]) -> list[str]:
+        """What PEFT knows by architecture: (IA)3 rescales only some of the layers."""
         from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as known
 
         if self.name != "ia3" or given.get("target_modules") is not None:
-            return False
-        return getattr(getattr(module, "config", None), "model_type", None) in known
+            return []
+        return list(known.get(getattr(getattr(module, "config", None), "model_type", None), ()))
 
 
 class SoftPrompt(PeftTuner):

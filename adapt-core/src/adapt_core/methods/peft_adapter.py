@@ -172,13 +172,9 @@ def _changing(module: nn.Module) -> list[nn.Module]:
     from peft.tuners.trainable_tokens import TrainableTokensLayer
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    tuned = [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
-    ends = {
-        id(end)
-        for layer in tuned
-        if isinstance(layer, TrainableTokensLayer) and layer.tied_adapter is not None
-        for end in (layer, layer.tied_adapter)
-    }
+    tuned: list[Any] = [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
+    tied = [layer for layer in tuned if isinstance(layer, TrainableTokensLayer) and layer.tied_adapter is not None]
+    ends = {id(end) for layer in tied for end in (layer, layer.tied_adapter)}
     return [layer.get_base_layer() for layer in tuned if id(layer) not in ends]
 
 

@@ -70,7 +70,7 @@ class PeftTuner(PeftAdapter):
 
         if self.name != "ia3" or given.get("target_modules") is not None:
             return []
-        return list(known.get(getattr(getattr(module, "config", None), "model_type", None), ()))
+        return list(known.get(getattr(getattr(module, "config", None), "model_type", ""), ()))
 
 
 class SoftPrompt(PeftTuner):

@@ -61,7 +61,12 @@ def test_names_that_would_match_more_are_told_apart() -> None:
     ("asked", "says"),
     [
         (["query", "valeu"], "'valeu' matches no layer of BertForSequenceClassification; did you mean 'value'"),
-        ("encodr.*", "'encodr.*' matches no layer"),
+        (
+            "encodr.*",
+            "the text 'encodr.*' is read as a regular expression over whole names, and matches no layer of Bert",
+        ),
+        ("query", r"the text 'query' is read as a .*; did you mean the list \[query\]"),
+        ("query, valeu", r"did you mean the list \[query, value\]"),
         ("(", "'\\(' is no regular expression"),
         ("conv", "has no layer of the preset 'conv'"),
     ],
@@ -70,6 +75,16 @@ def test_what_matches_nothing_is_an_error_though_something_else_matches(asked: A
     module = MODELS["encoder"].build()
     with pytest.raises(AdaptError, match=says):
         resolve(module, hints_for(module), asked)
+
+
+def test_a_model_that_is_adapted_is_not_adapted_again() -> None:
+    adapted = apply_method(MODELS["encoder"].seeded(), "lora")
+    says = "BertForSequenceClassification is adapted already: .*bert.encoder.* is a Linear of PEFT"
+    for method in ("lora", "ssf", "vera", "prompt_tuning"):
+        with pytest.raises(AdaptError, match=says):
+            apply_method(adapted.get_base_model(), method)  # type: ignore[operator]
+    with pytest.raises(AdaptError, match="is adapted already"):
+        apply_method(adapted, "adalora")
 
 
 def test_transposed_layers_are_told_to_peft(recwarn: pytest.WarningsRecorder) -> None:

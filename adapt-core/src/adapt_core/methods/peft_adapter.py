@@ -13,6 +13,7 @@ from torch import OutOfMemoryError, nn
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.layer_types import LAYER_TYPES
+from adapt_core.methods.effect import require_effect, targeted
 from adapt_core.methods.statistics import hold_statistics, release_statistics
 from adapt_core.methods.targets import is_linear, is_quantized, require_layer_types, selected
 from adapt_core.names import nearest
@@ -60,6 +61,7 @@ class PeftAdapter(ABC):
         """
         from peft import get_peft_model
 
+        _require_bare(module)
         train_head = hints.train_head is not False
         if not train_head and (frozen := set(hints.head) & set(hints.fresh)):
             raise AdaptError(
@@ -74,7 +76,8 @@ class PeftAdapter(ABC):
             _require_rows(module, config)
             config.modules_to_save = list(dict.fromkeys([*asked, *hints.fresh, *(hints.head * train_head)])) or None
             _require_whole(module, config.modules_to_save or ())
-            require_layer_types(module, _targeted(module, config), self.layer_types, self.called)
+            require_effect(module, config, self.name)
+            require_layer_types(module, targeted(module, config), self.layer_types, self.called)
             # PEFT's classes for a task train a head by themselves: without the task type they leave it alone.
             config.task_type = hints.peft_task if train_head else None
             with warnings.catch_warnings():
@@ -179,12 +182,8 @@ def _changing(module: nn.Module) -> list[nn.Module]:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     tuned: list[Any] = [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
-    ends = {
-        id(end)
-        for layer in tuned
-        if isinstance(layer, TrainableTokensLayer) and layer.tied_adapter is not None
-        for end in (layer, layer.tied_adapter)
-    }
+    tied = [layer for layer in tuned if isinstance(layer, TrainableTokensLayer) and layer.tied_adapter is not None]
+    ends = {id(end) for layer in tied for end in (layer, layer.tied_adapter)}
     return [layer.get_base_layer() for layer in tuned if id(layer) not in ends]
 
 
@@ -195,13 +194,20 @@ def stored_transposed(module: nn.Module, targets: Any) -> bool:
     return bool(linear) and set(linear) == {"Conv1D"}
 
 
-def _targeted(module: nn.Module, config: Any) -> list[str]:
-    """The dotted names of the layers that a ``PeftConfig`` chooses; none where it leaves that to PEFT."""
-    from peft.tuners.tuners_utils import check_target_module_exists
+def _require_bare(module: nn.Module) -> None:
+    """Raises AdaptError for a model that carries an adapter."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
 
-    if not getattr(config, "target_modules", None):
-        return []
-    return [name for name, _ in module.named_modules() if name and check_target_module_exists(config, name)]
+    there = [
+        name for name, each in module.named_modules() if isinstance(each, BaseTunerLayer | AuxiliaryTrainingWrapper)
+    ]
+    if there or getattr(module, "peft_config", None):
+        raise AdaptError(
+            f"method: {type(module).__name__} is adapted already"
+            + (f": {there[0]} is a {type(module.get_submodule(there[0])).__name__} of PEFT" if there else ""),
+            "Give the method the base model, or merge the adapter first (merge_and_unload).",
+        )
 
 
 def _require_whole(module: nn.Module, names: Collection[str]) -> None:

@@ -33,7 +33,7 @@ def resolve(module: nn.Module, hints: Hints, asked: Any, default: str = "all-lin
     """
     if isinstance(asked, str) and asked not in PRESETS:
         if not any(_matches(asked, name) for name in _names(module)):
-            raise _nothing(module, asked)
+            raise _no_match(module, asked)
         return asked
     wanted = [default] if asked is None else [asked] if isinstance(asked, str) else list(asked)
     names: list[str] = []
@@ -217,6 +217,19 @@ def _nothing(module: nn.Module, asked: str) -> AdaptError:
     return AdaptError(
         f"method.target_modules: {asked!r} matches no layer of {type(module).__name__}"
         + (f"; did you mean {near!r}?" if near else ""),
+        f"Layers there are: {', '.join(sorted(layers))}. Presets: {', '.join(PRESETS)}.",
+    )
+
+
+def _no_match(module: nn.Module, pattern: str) -> AdaptError:
+    """The error for a regular expression that matches nothing, which often is a name or several, meant as a list."""
+    layers = {name.rsplit(".", 1)[-1] for name, layer in module.named_modules() if name and not list(layer.children())}
+    known = {*layers, *_names(module)}
+    near = [closest(part, layers) or closest(part, known) for part in re.split(r"[\s,]+", pattern) if part]
+    meant = ", ".join(each for each in near if each)
+    return AdaptError(
+        f"method.target_modules: the text {pattern!r} is read as a regular expression over whole names, and matches no "
+        f"layer of {type(module).__name__}" + (f"; did you mean the list [{meant}]?" if meant and all(near) else ""),
         f"Layers there are: {', '.join(sorted(layers))}. Presets: {', '.join(PRESETS)}.",
     )
 

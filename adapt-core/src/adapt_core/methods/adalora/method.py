@@ -19,6 +19,9 @@ from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
 from adapt_core.methods.targets import resolve
 
 ADAPTER = "default"
+PEFT_NAMES = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
+"""Options whose name in ``peft.AdaLoraConfig`` is another."""
+
 STATE = "adalora_state.safetensors"
 AVERAGES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 """What PEFT's allocator of ranks remembers between steps."""
@@ -36,8 +39,7 @@ class Adalora(PeftAdapter):
         """The ``peft.AdaLoraConfig``; the number of steps is filled in by :meth:`before_training`."""
         from peft import AdaLoraConfig
 
-        given = dict(self.options)
-        given["lora_alpha"], given["lora_dropout"] = given.pop("alpha"), given.pop("dropout")
+        given = {PEFT_NAMES.get(name, name): value for name, value in self.options}
         given["target_modules"] = resolve(module, hints, given["target_modules"])
         given["fan_in_fan_out"] = given["fan_in_fan_out"] or stored_transposed(module, given["target_modules"])
         return AdaLoraConfig(**given, total_step=self.options.tinit + self.options.tfinal + 2)

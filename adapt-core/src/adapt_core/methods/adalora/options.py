@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import model_validator
 
 from adapt_core.options import Options, option
@@ -32,7 +34,23 @@ class AdaloraOptions(Options):
     fan_in_fan_out: bool = option(
         False, flat="fan_in_fan_out", help="Weights are stored (in, out), as in transformers' Conv1D."
     )
+    init_lora_weights: bool = option(
+        True, help="Start at zero change: E is zero. With false, P, E and Q are drawn at random."
+    )
+    bias: Literal["none", "all", "lora_only"] = option("none", help="Which of the model's biases are trained too.")
+    exclude_modules: list[str] | str | None = option(
+        None, help="Layers that get no update though target_modules names them."
+    )
     modules_to_save: list[str] = option([], help="Further modules that are trained whole and saved with the adapter.")
+    layers_to_transform: list[int] | int | None = option(
+        None, help="Only these blocks get an update, counted from 0; needs target_modules as names."
+    )
+    layers_pattern: list[str] | str | None = option(
+        None, help="Name of the list of blocks, if it is not one that PEFT knows."
+    )
+    trainable_token_indices: list[int] | dict[str, list[int]] | None = option(
+        None, help="Rows of the embedding that are trained too."
+    )
 
     @model_validator(mode="after")
     def _shrinks(self) -> AdaloraOptions:

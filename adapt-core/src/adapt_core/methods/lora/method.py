@@ -51,12 +51,18 @@ class Lora(PeftAdapter):
         from peft import LoraConfig
 
         given = {PEFT_NAMES.get(name, name): value for name, value in self.options if name not in EVA_OPTIONS}
-        given["target_modules"] = resolve(module, hints, given["target_modules"])
+        given["target_modules"] = self._targets(module, hints)
         if starts_with_weights(self.options):
             self._require_whole(module, given["target_modules"])
             self._require_room(module, given["target_modules"])
         given["fan_in_fan_out"] = given["fan_in_fan_out"] or stored_transposed(module, given["target_modules"])
         return LoraConfig(**{**given, **self.fixed, **self.start()})
+
+    def _targets(self, module: nn.Module, hints: Hints) -> list[str] | str:
+        """The target modules: none by default where parameters are targeted."""
+        if self.options.target_modules is None and self.options.target_parameters:
+            return []
+        return resolve(module, hints, self.options.target_modules)
 
     def _require_whole(self, module: nn.Module, targets: Any) -> None:
         quantized = [name for name in selected(module, targets) if is_quantized(module.get_submodule(name))]

@@ -19,7 +19,6 @@ from adapt_core.peft_source import tuners
 PRESETS = {"ln_tuning": "norm"}
 """The layers by default, where these are not all linear ones."""
 
-
 STATE = "prompt_state.safetensors"
 
 
@@ -37,9 +36,11 @@ class PeftTuner(PeftAdapter):
         kind: Any = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(self.name.upper())]
         defaults = _defaults(self.name)
         given = {name: value for name, value in self.options if value != defaults[name]}
-        if "target_modules" in defaults and not self._known(module, given):
-            preset = PRESETS.get(self.name, "all-linear")
-            given["target_modules"] = resolve(module, hints, given.get("target_modules"), preset)
+        asked = given.get("target_modules")
+        # Tokens are rows of the embedding, which a model names itself.
+        if "target_modules" in defaults and (asked is not None or self.name != "trainable_tokens"):
+            known = self._known(module) if asked is None else []
+            given["target_modules"] = known or resolve(module, hints, asked, PRESETS.get(self.name, "all-linear"))
             if "fan_in_fan_out" in defaults and stored_transposed(module, given["target_modules"]):
                 given["fan_in_fan_out"] = True
             if self.name == "ia3" and given.get("feedforward_modules") is None:
@@ -65,19 +66,11 @@ class PeftTuner(PeftAdapter):
             if isinstance(layer, BeftLayer) and layer.get_base_layer().bias is None
         ]
 
-    def _known(self, module: nn.Module, given: dict[str, Any]) -> bool:
-        """Whether to leave the layers to PEFT.
-
-        (IA)3 rescales only some linear layers, which PEFT knows by architecture, and trainable tokens are rows of the
-        embedding that a model names itself.
-        """
+    def _known(self, module: nn.Module) -> list[str]:
+        """What PEFT knows by architecture: (IA)3 rescales only some of the layers."""
         from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as known
 
-        if given.get("target_modules") is not None:
-            return False
-        if self.name == "ia3":
-            return getattr(getattr(module, "config", None), "model_type", None) in known
-        return self.name == "trainable_tokens"
+        return list(known.get(_model_type(module), ())) if self.name == "ia3" else []
 
 
 def _feedforward(module: nn.Module, targets: Any) -> dict[str, Any]:
@@ -87,12 +80,17 @@ def _feedforward(module: nn.Module, targets: Any) -> dict[str, Any]:
     """
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING as known
 
-    endings = known.get(getattr(getattr(module, "config", None), "model_type", ""))
+    endings = known.get(_model_type(module))
     if endings is None:
         return {}
     names = selected(module, targets)
     inner = [name for name in names if name.endswith(tuple(endings))]
     return {"target_modules": names, "feedforward_modules": inner} if inner else {"feedforward_modules": []}
+
+
+def _model_type(module: nn.Module) -> str:
+    """What transformers calls the architecture; empty for other models."""
+    return str(getattr(getattr(module, "config", None), "model_type", ""))
 
 
 class SoftPrompt(PeftTuner):

@@ -9,7 +9,7 @@ from torch import nn
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.methods.own_tuner import OwnTuner
-from adapt_core.methods.ssf.options import SsfOptions
+from adapt_core.methods.ssf.options import DEFAULT, SsfOptions
 from adapt_core.methods.targets import named_exactly, resolve
 
 
@@ -45,11 +45,11 @@ class Ssf(OwnTuner):
     def _targets(self, module: nn.Module, hints: Hints) -> Any:
         if self.options.target_modules is not None:
             return resolve(module, hints, self.options.target_modules)
-        names = self.layers(module, hints, self.options.operations)
+        operations = self.options.operations or DEFAULT
+        names = self.layers(module, hints, operations)
         if not names:
             raise AdaptError(
-                f"{type(module).__name__} has none of the operations {', '.join(self.options.operations)} outside its "
-                "head",
+                f"{type(module).__name__} has none of the operations {', '.join(operations)} outside its head",
                 "Name others in method.operations.",
             )
         return named_exactly(module, names)

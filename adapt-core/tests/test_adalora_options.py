@@ -1,0 +1,96 @@
+"""AdaLoRA's options: all of PEFT's that its AdaLoRA heeds, each with its effect, in training and when loaded again."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from adapt_core import apply_method
+from adapt_core.architecture import hints_for
+from adapt_core.methods.adalora.method import PEFT_NAMES, Adalora
+from adapt_core.methods.adalora.options import AdaloraOptions
+from adapt_core.testing import MODELS
+from adapt_core.validate import validate_options
+
+BLOCK, SELF = "bert.encoder.layer", "attention.self"
+BOTH = [f"{BLOCK}.{block}.{SELF}.{layer}" for block in (0, 1) for layer in ("key", "query")]
+
+
+def test_every_option_of_pefts_adalora_is_offered_or_left_out_for_a_reason() -> None:
+    from peft import AdaLoraConfig
+
+    set_by_adapt = {"task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision"}
+    set_by_adapt |= {"inference_mode", "total_step", "rank_pattern"}
+    not_read_by_its_layers = {"r", "use_rslora", "alpha_pattern", "lora_bias", "eva_config", "corda_config"}
+    not_read_by_its_layers |= {"lora_ga_config", "use_qalora", "qalora_group_size", "use_bdlora", "velora_config"}
+    not_read_by_its_layers |= {"monteclora_config", "arrow_config", "kasa_config", "alora_invocation_tokens"}
+    refused_by_it = {"use_dora", "loftq_config", "target_parameters"}
+    other_frameworks = {"megatron_config", "megatron_core"}
+    change_the_base = {"layer_replication", "ensure_weight_tying", "runtime_config"}
+    left_out = set_by_adapt | not_read_by_its_layers | refused_by_it | other_frameworks | change_the_base
+    theirs = {field.name for field in dataclasses.fields(AdaLoraConfig)}
+    ours = {PEFT_NAMES.get(name, name) for name in AdaloraOptions.model_fields}
+    assert ours <= theirs
+    assert theirs - ours == left_out & theirs
+    assert not ours & left_out
+
+
+def updated(module: nn.Module) -> list[str]:
+    """The layers that have an update."""
+    names = (name.removeprefix("base_model.model.") for name, _ in module.named_parameters())
+    return sorted(name.partition(".lora_E")[0] for name in names if ".lora_E" in name)
+
+
+def trained(module: nn.Module) -> set[str]:
+    """What is trained beside updates and the head, by the end of its name."""
+    names = {name for name, each in module.named_parameters() if each.requires_grad}
+    return {name.rpartition(".")[2] for name in names if ".lora_" not in name and "classifier" not in name}
+
+
+@pytest.mark.parametrize(
+    ("options", "layers", "beside"),
+    [
+        ({}, BOTH, set()),
+        ({"exclude_modules": ["key"]}, [name for name in BOTH if name.endswith("query")], set()),
+        ({"layers_to_transform": [1]}, BOTH[2:], set()),
+        ({"layers_to_transform": 0, "layers_pattern": "layer"}, BOTH[:2], set()),
+        ({"bias": "all"}, BOTH, {"bias"}),
+        ({"bias": "lora_only"}, BOTH, {"bias"}),
+        ({"modules_to_save": ["pooler"]}, BOTH, {"weight", "bias"}),
+        ({"trainable_token_indices": [3, 4]}, BOTH, {"default"}),
+        ({"init_lora_weights": False}, BOTH, set()),
+    ],
+)
+def test_an_option_has_its_effect_and_is_saved_and_merged(
+    options: dict[str, Any], layers: list[str], beside: set[str], tmp_path: Path
+) -> None:
+    tiny = MODELS["encoder"]
+    given = {"target_modules": ["query", "key"], "init_r": 4, "target_r": 2, **options}
+    method = Adalora(validate_options(AdaloraOptions, given, "test"))
+    base = tiny.seeded()
+    adapted = method.apply(base, hints_for(base, ["classifier.weight"])).eval()
+    assert updated(adapted) == layers and trained(adapted) == beside
+    torch.manual_seed(0)
+    for each in adapted.parameters():
+        if each.requires_grad:
+            each.data += 0.3 * torch.randn_like(each)
+    with torch.no_grad():
+        expected = adapted(**tiny.batch()).logits
+        method.save(adapted, tmp_path)
+        again = method.load(tiny.seeded(), tmp_path, hints_for(base)).eval()
+        assert torch.allclose(again(**tiny.batch()).logits, expected, atol=1e-5)
+        assert torch.allclose(method.merge(again)(**tiny.batch()).logits, expected, atol=1e-5)
+
+
+def test_without_its_start_an_update_changes_outputs_at_once() -> None:
+    tiny = MODELS["encoder"]
+    with torch.no_grad():
+        before = tiny.seeded()(**tiny.batch()).logits
+        for start in (True, False):
+            adapted = apply_method(tiny.seeded(), "adalora", init_lora_weights=start, alpha=64).eval()
+            assert torch.allclose(adapted(**tiny.batch()).logits, before, atol=1e-6) == start

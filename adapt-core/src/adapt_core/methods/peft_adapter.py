@@ -259,7 +259,7 @@ def _embeddings(module: nn.Module, config: Any, key: str, name: str) -> list[Any
     if name:
         _require_modules(module, [name], key)
         return [each for full, each in module.named_modules() if f".{full}".endswith(f".{name}")]
-    if key == "token_indices" and (targeted := _targeted(module, config)):
-        return [module.get_submodule(each) for each in targeted]
+    if key == "token_indices" and (names := targeted(module, config)):
+        return [module.get_submodule(each) for each in names]
     find: Any = getattr(module, "get_input_embeddings", None)
     return [find()] if find is not None else []

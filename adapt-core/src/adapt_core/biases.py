@@ -80,4 +80,4 @@ def _shapes(module: Any, config: Any) -> dict[str, tuple[int, ...]]:
 
     with torch.device("meta"):
         built = type(module)(copy.deepcopy(config))
-    return {name: tuple(each.shape) for name, each in built.named_parameters()}
+    return {name: tuple(each.shape) for name, each in built.named_parameters(remove_duplicate=False)}

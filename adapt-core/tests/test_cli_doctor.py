@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_runner import adapt
@@ -95,12 +96,13 @@ def test_a_clash_is_put_right_by_uninstalling_one(site: Path) -> None:
 def test_a_distribution_of_ours_that_is_not_installed_gets_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    find = importlib.metadata.MetadataPathFinder.find_distributions
+    # Not a finder's own function: importing importlib_metadata, as some library does, adds a finder to the one there is.
+    discover = importlib.metadata.Distribution.discover
 
-    def others(context: importlib.metadata.DistributionFinder.Context) -> Iterator[importlib.metadata.Distribution]:
-        return (found for found in find(context) if found.metadata["Name"] != "adapt-nlp")
+    def others(**context: Any) -> Iterator[importlib.metadata.Distribution]:
+        return (found for found in discover(**context) if found.metadata["Name"] != "adapt-nlp")
 
-    monkeypatch.setattr(importlib.metadata.MetadataPathFinder, "find_distributions", others)
+    monkeypatch.setattr(importlib.metadata.Distribution, "discover", others)
     found = adapt("doctor", "--json").json
     assert found["versions"]["adapt-nlp"] == "not installed"
     (missing,) = [one for one in found["not_installed"] if one["distribution"] == "adapt-nlp"]

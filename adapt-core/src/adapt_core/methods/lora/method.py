@@ -77,9 +77,10 @@ class Lora(PeftAdapter):
         """Raises AdaptError for a layer whose weight has fewer directions than the update is to begin with."""
         for name in selected(module, targets):
             layer: Any = module.get_submodule(name)
-            if getattr(layer, "weight", None) is not None and self.options.r > min(layer.weight.shape):
+            weight = getattr(layer, "weight", None)
+            if weight is not None and weight.dim() == 2 and self.options.r > min(weight.shape):
                 raise AdaptError(
-                    f"method.r: {self.options.r} is more than the {min(layer.weight.shape)} directions of {name}, the "
+                    f"method.r: {self.options.r} is more than the {min(weight.shape)} directions of {name}, the "
                     f"first of which init_lora_weights={self.options.init_lora_weights} takes",
                     "Lower r, or name other layers in method.target_modules.",
                 )

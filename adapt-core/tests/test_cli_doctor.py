@@ -96,7 +96,7 @@ def test_a_clash_is_put_right_by_uninstalling_one(site: Path) -> None:
 def test_a_distribution_of_ours_that_is_not_installed_gets_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Not a finder's own function: importing importlib_metadata, as some library does, adds a finder to the one there is.
+    # Not a finder's own function: importing importlib_metadata, as some library does, adds a finder of its own.
     discover = importlib.metadata.Distribution.discover
 
     def others(**context: Any) -> Iterator[importlib.metadata.Distribution]:

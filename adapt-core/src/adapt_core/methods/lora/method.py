@@ -15,7 +15,7 @@ from adapt_core.files import read_json, write_json
 from adapt_core.layer_types import LINEAR
 from adapt_core.methods.lora.options import EVA_OPTIONS, LoraOptions, starts_with_weights
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
-from adapt_core.methods.targets import is_quantized, resolve, selected
+from adapt_core.methods.targets import is_quantized, require_layer_types, resolve, selected
 
 PEFT_NAMES = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
 """Options whose name in ``peft.LoraConfig`` is another."""
@@ -75,10 +75,11 @@ class Lora(PeftAdapter):
 
     def _require_room(self, module: nn.Module, targets: Any) -> None:
         """Raises AdaptError for a layer whose weight has fewer directions than the update is to begin with."""
-        for name in selected(module, targets):
-            layer: Any = module.get_submodule(name)
-            weight = getattr(layer, "weight", None)
-            if weight is not None and weight.dim() == 2 and self.options.r > min(weight.shape):
+        names = selected(module, targets)
+        require_layer_types(module, names, self.layer_types, self.called)
+        for name in names:
+            weight: Any = module.get_submodule(name).weight
+            if self.options.r > min(weight.shape):
                 raise AdaptError(
                     f"method.r: {self.options.r} is more than the {min(weight.shape)} directions of {name}, the "
                     f"first of which init_lora_weights={self.options.init_lora_weights} takes",

@@ -225,11 +225,11 @@ def test_an_adapter_that_was_changed_or_lost_is_not_loaded(toy_config: Any, tmp_
 
 
 @pytest.mark.usefixtures("no_reload")
-def test_an_adapter_is_not_put_on_a_base_of_another_shape(toy_config: Any, without_biases: Any) -> None:
+def test_an_adapter_is_not_put_on_a_base_of_another_architecture(toy_config: Any, without_biases: Any) -> None:
     adapt_core.run(toy_config(training=QUICK))
     run = Path(toy_config()["output_dir"])
     file = run / "config.yaml"
     other = without_biases("llama")["model"]["path"]
     file.write_text(file.read_text().replace(toy_config()["model"]["path"], other))
-    with pytest.raises(AdaptError, match=r"does not fit the base model .*llama"):
+    with pytest.raises(AdaptError, match=r"The base model .*llama is not the one with which the run in .*run began"):
         adapt_core.load_run(run)

@@ -119,7 +119,7 @@ class LoadedRun:
 
         folder = RunFolder.open(path)
         with quiet_libraries():
-            return LoadedRun(folder, *load_beside(self.plan, self.model, folder))
+            return LoadedRun(folder, *load_beside(self.folder, self.plan, self.model, folder))
 
     def use(self) -> None:
         """Has ``model.module`` compute with this run's adapter, where :meth:`add` has put others beside it."""

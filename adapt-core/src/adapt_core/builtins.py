@@ -93,7 +93,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         options="adapt_core.methods.ssf.options:SsfOptions",
         head="beside",
         saves="adapter",
-        learning_rate=5e-3,
+        learning_rate=2e-3,
         quantization=(4, 8),
         module_types=LAYER_TYPES["ssf"],
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from adapt_core.base_model import require_same_base, require_same_weights
 from adapt_core.bundles import Model, Row
 from adapt_core.checksums import require_intact
 from adapt_core.errors import AdaptError
@@ -39,14 +40,8 @@ def load_artifact(folder: RunFolder, *, dequantized: bool = False) -> tuple[RunP
         model = task.load_model(info, path=folder.model)
     else:
         method = resolve(plan.method.spec.target)(plan.method.options)
-        base = _base(plan, task, info, dequantized)
-        try:
-            model = base.with_module(method.load(base.module, folder.model, base.hints))
-        except (RuntimeError, ValueError, KeyError) as error:  # how PEFT and torch say that names or shapes differ
-            raise AdaptError(
-                f"The adapter in {folder.model} does not fit the base model {plan.model.source}: {error}",
-                "Is that still the model that the run trained on? Its name is in the run's config.yaml.",
-            ) from error
+        base = _base(plan, folder, task, info, dequantized)
+        model = base.with_module(method.load(base.module, folder.model, base.hints))
     model.module.eval()
     return plan, task, model, info
 
@@ -80,21 +75,24 @@ def load_dequantized(folder: RunFolder, rows: Sequence[Row], quantized: np.ndarr
     return model, outputs, difference
 
 
-def _base(plan: RunPlan, task: Task, info: Mapping[str, Any], dequantized: bool) -> Model:
+def _base(plan: RunPlan, folder: RunFolder, task: Task, info: Mapping[str, Any], dequantized: bool) -> Model:
     """The model that the adapter of a run goes on, as the run had it."""
-    if plan.quantizer is None:
-        return task.load_model(info)
-    quantizer: Quantizer = resolve(plan.quantizer.spec.target)(plan.quantizer.options)
-    base = quantizer.prepare(task.load_model(info, quantizer=quantizer))
+    quantizer: Quantizer | None = resolve(plan.quantizer.spec.target)(plan.quantizer.options) if plan.quantizer else None
+    base = task.load_model(info, quantizer=quantizer)
+    require_same_base(folder, base, plan.model.source)
+    if quantizer is None:
+        return base
+    base = quantizer.prepare(base)
     return base.with_module(quantizer.dequantize(base.module)) if dequantized else base
 
 
-def load_beside(plan: RunPlan, model: Model, folder: RunFolder) -> tuple[RunPlan, Task, Model, Mapping[str, Any], str]:
+def load_beside(run: RunFolder, plan: RunPlan, model: Model, folder: RunFolder) -> tuple[RunPlan, Task, Model, Mapping[str, Any], str]:
     """Another run, whose adapter is put beside the one that is loaded; the base is not loaded again.
 
     Args:
-        plan: the loaded run's.
-        model: the loaded run's; its module gets a second adapter, which is not used yet.
+        run: the loaded run.
+        plan: its plan.
+        model: its model, whose module gets a second adapter, which is not used yet.
         folder: the other run.
 
     Returns:
@@ -105,6 +103,7 @@ def load_beside(plan: RunPlan, model: Model, folder: RunFolder) -> tuple[RunPlan
     """
     other = build_plan(folder.config, files_must_exist=False)
     _require_same_base(plan, other, folder)
+    require_same_weights(run, folder)
     info = read_json(folder.data)
     _require_intact(folder)
     method: Any = resolve(other.method.spec.target)(other.method.options)

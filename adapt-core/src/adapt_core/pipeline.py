@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from adapt_core.base_model import KEY, fingerprint, require_same_base
 from adapt_core.batch_norm import applied
 from adapt_core.bundles import Evaluated, Trained
 from adapt_core.environment import describe_environment, peak_memory_bytes
@@ -42,6 +43,8 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         require_same_data(folder, data)
     with watch("load", "Loading the model"):
         model = task.load_model(data.info, quantizer=quantizer)
+        require_same_base(folder, model, plan.model.source)
+        base = fingerprint(model)
     with watch("prepare", "Applying the method"):
         model = quantizer.prepare(model) if quantizer else model
         memory = quantizer.memory(model.module) if quantizer else None
@@ -52,7 +55,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         parameters = count_parameters(model.module)
         require_space_for(plan, folder, model.module)
     if world.is_main:
-        write_json(folder.environment, describe_environment())
+        write_json(folder.environment, describe_environment() | {KEY: base})
         write_json(folder.data, data.info)
         progress.show(task.preview(data), parameters)
         if quantizer and memory:

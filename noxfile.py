@@ -24,7 +24,10 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """For tests: their models are too small for two threads, which on a busy machine wait for one another."""
 
 PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadscope")
-"""A process for each core; the tests of a class, or of a file, stay together and share their fixtures."""
+"""A process for each core, but four at most: each loads torch and transformers, which takes memory and time.
+
+The tests of a class, or of a file, stay together and share their fixtures.
+"""
 
 QUICKSTART = {"PYTHONPATH": "examples/quickstart"}
 """For the quickstart's modules."""

@@ -113,7 +113,9 @@ def _savers(savers: Sequence[Any]) -> str:
         [code(spec.name), ", ".join(spec.libraries or ["any library"]), _mark(spec.added_biases), _mark(spec.pickle)]
         for spec in savers
     ]
-    return grid(["saver", "models from", "keeps biases that merging adds", "loading it runs code (pickle)"], rows)
+    return grid(
+        ["saver", "models from", "keeps biases that the architecture lacks", "loading it runs code (pickle)"], rows
+    )
 
 
 def _launchers(launchers: Sequence[Any], engines: Sequence[str]) -> str:

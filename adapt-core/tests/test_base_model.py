@@ -52,7 +52,7 @@ def test_a_whole_model_needs_no_base(own_base: dict[str, Any]) -> None:
 
 
 def test_a_run_is_not_resumed_with_other_weights(own_base: dict[str, Any]) -> None:
-    config = {**own_base, "training": {**own_base["training"], "max_steps": 8, "save_steps": 2}}
+    config = {**own_base, "training": {"max_steps": 8, "interval": "steps", "interval_steps": 2}}
     with stopped_at(5), pytest.raises(adapt_core.Interrupted):
         adapt_core.run(config)
     train_further(own_base)

@@ -32,11 +32,31 @@ QUERY = {"target_modules": ["query", "key"]}
             {"layers_to_transform": 0, "layers_pattern": ["layers"]},
             "layers_pattern: 'layers' is no list of blocks .*; did you mean 'layer'",
         ),
+        ({"layers_to_transform": 0, "layers_pattern": "("}, r"layers_pattern: '\(' is no regular expression"),
     ],
 )
 def test_what_matches_nothing_is_an_error_with_the_nearest(method: str, options: dict[str, Any], says: str) -> None:
     with pytest.raises(AdaptError, match=rf"(?s)method\.{says}"):
         apply_method(MODELS["encoder"].seeded(), method, **QUERY, **options)
+
+
+@pytest.mark.parametrize("method", ["randlora", "gralora"])  # PEFT's LoRA says so itself
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            {"target_modules": ["query"], "layers_pattern": "layer"},
+            "layers_pattern says where the blocks .* not given",
+        ),
+        (
+            {"target_modules": ".*query", "layers_to_transform": [0]},
+            "layers_to_transform counts for lists of names alone, and these target modules are a regular expression",
+        ),
+    ],
+)
+def test_blocks_are_not_chosen_where_peft_heeds_no_choice(method: str, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(AdaptError, match=rf"method\.{says}"):
+        apply_method(MODELS["encoder"].seeded(), method, **options)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import torch
 
 import adapt_core
 from adapt_core.errors import AdaptError
+from adapt_core.methods.full.method import Full
 from adapt_core.savers.state_dict import StateDict
 
 pytestmark = pytest.mark.slow
@@ -62,8 +63,9 @@ def test_every_save_method_writes_the_whole_trained_model(toy_config: Any, saver
     [("ssf", "safetensors"), ("ssf", "state_dict"), ("ssf", "save_pretrained"), ("beft", "safetensors")],
 )
 def test_biases_that_merging_adds_are_in_the_export(without_biases: Any, method: str, saver: str) -> None:
-    result = adapt_core.run(without_biases("llama", method=method, save=saver, training=QUICK))
-    found = tensors(Path(without_biases("llama")["output_dir"]) / FILES[saver])
+    config = without_biases("llama", method=method, save=saver, training=QUICK)
+    result = adapt_core.run(config)
+    found = tensors(Path(config["output_dir"]) / FILES[saver])
     assert found["model.layers.0.self_attn.q_proj.bias"].abs().max() > 0
     assert 0 <= result["reload_difference"]["export"] < 1e-5
 
@@ -74,6 +76,15 @@ def test_a_format_that_cannot_hold_them_is_refused_before_training(without_biase
     with pytest.raises(AdaptError, match=r"will give \d+ layers a bias, .*o_proj.bias among them.* cannot hold"):
         adapt_core.run(config)
     assert not (Path(config["output_dir"]) / "metrics.jsonl").exists()
+
+
+def test_a_method_that_wraps_nothing_may_add_biases_too(without_biases: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        Full, "added_biases", lambda _, module: [f"layers.{each}.self_attn.o_proj" for each in (0, 1)], raising=False
+    )
+    config = without_biases("qwen2", method="full", save="save_pretrained", training=QUICK)
+    with pytest.raises(AdaptError, match=r"will give 2 layers a bias, layers\.0\.self_attn\.o_proj\.bias among them"):
+        adapt_core.run(config)
 
 
 def test_an_adapter_is_always_saved_in_pefts_format_too(toy_config: Any) -> None:

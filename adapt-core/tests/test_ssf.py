@@ -15,6 +15,7 @@ from adapt_core.peft.ssf.channels import channels_of, fold
 from adapt_core.peft.ssf.config import SsfConfig
 from adapt_core.peft.ssf.function import scale_shift
 from adapt_core.peft.ssf.layer import SsfLayer
+from adapt_core.testing import MODELS
 
 LAYERS: dict[str, tuple[Any, tuple[int, ...], tuple[int, ...]]] = {
     "linear": (lambda: nn.Linear(6, 4), (3, 5, 6), (1, 1, 4)),
@@ -228,6 +229,40 @@ def test_running_statistics_are_moved_once_a_step() -> None:
     ssf(inputs)
     (norm,) = [each for each in ssf.modules() if isinstance(each, nn.BatchNorm1d) and each.weight.requires_grad]
     assert torch.allclose(norm.running_mean, expected, atol=1e-6)
+
+
+def kept(model: nn.Module) -> dict[str, bool | None]:
+    """Which layers keep their output; None where it is not known yet."""
+    return {name: each.keep["default"] for name, each in model.named_modules() if isinstance(each, SsfLayer)}
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_what_to_keep_is_known_from_the_first_step_on_in_every_architecture(name: str) -> None:
+    tiny = MODELS[name]
+    ssf: Any = apply_method(tiny.seeded(), "ssf").train()
+    assert set(kept(ssf).values()) == {None}
+    ssf(**tiny.batch())
+    assert None not in kept(ssf).values() and True in kept(ssf).values()
+
+
+def test_a_failed_look_at_what_follows_the_layers_leaves_nothing_behind() -> None:
+    class Narrow(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if len(x) > 2:
+                raise RuntimeError("no room")
+            return x
+
+    model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), Narrow())
+    ssf = apply_method(model, "ssf", train_batch_norm=True).train()
+    before = {name: each.clone() for name, each in ssf.named_buffers()}
+    with pytest.raises(RuntimeError, match="no room"):
+        ssf(torch.randn(5, 4))
+    layers = [each for each in ssf.modules() if isinstance(each, SsfLayer)]
+    assert layers and all(each.seen is None and each.undecided for each in layers)
+    assert all(torch.equal(each, before[name]) for name, each in ssf.named_buffers())
+    ssf(torch.randn(2, 4)).sum().backward()
+    assert not any(each.undecided for each in layers)
+    assert not ssf.merge_and_unload()._forward_pre_hooks
 
 
 def test_several_adapters_of_one_base_can_be_switched(tmp_path: Path) -> None:

@@ -133,9 +133,12 @@ def test_a_convolution_in_groups_that_a_method_cannot_merge_is_refused(method: s
         apply_method(model, method, target_modules="conv")
 
 
-def test_a_layer_that_is_left_out_may_be_of_any_type() -> None:
+@pytest.mark.parametrize("start", [True, "pissa"])
+def test_a_layer_that_is_left_out_may_be_of_any_type(start: Any) -> None:
     model = nn.ModuleDict({"linear": Doubled(4, 4), "wide": nn.LayerNorm(4)})
-    adapted = apply_method(model, "lora", target_modules=["linear", "wide"], exclude_modules=["wide"])
+    adapted = apply_method(
+        model, "lora", target_modules=["linear", "wide"], exclude_modules=["wide"], init_lora_weights=start, r=2
+    )
     assert {name.split(".lora_")[0] for name, each in adapted.named_parameters() if each.requires_grad} == {
         "base_model.model.linear"
     }

@@ -42,36 +42,47 @@ def settle_biases(module: Any) -> None:
             would be others.
     """
     own = [name for name, _ in module.named_parameters()]
-    config, foreign = switched(module, own)
+    switches, foreign = switches_for(module, own)
     if foreign:
         raise AdaptError(
             f"Merging gave {type(module).__name__} {len(foreign)} parameters that its architecture lacks, {foreign[0]} "
             "among them: from_pretrained would leave them out",
             "Export with save.name=state_dict or safetensors (SAVE_METHOD), or use the adapter beside its base.",
         )
-    module.config = config
-    adopt_biases(module, {name: shape for name, shape in _shapes(module, config).items() if name not in own})
+    if switches:
+        module.config = _turned(module.config, switches)
+        shapes = _shapes(module, module.config)
+        adopt_biases(module, {name: shape for name, shape in shapes.items() if name not in own})
 
 
-def switched(module: Any, names: Iterable[str]) -> tuple[Any, list[str]]:
-    """The configuration with which a transformers model's class has parameters of these names, and those it has not.
+def switches_for(module: Any, names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Which of its configuration's switches give a transformers model's class parameters of these names.
 
     Args:
         module: the model, whose configuration stays as it is.
         names: of parameters.
+
+    Returns:
+        The switches to be turned on, and the names that the class has with none of them.
     """
-    config = copy.deepcopy(module.config)
-    has = set(_shapes(module, config))
+    has = _shapes(module, module.config)
     missing = [name for name in names if name not in has]
-    for switch in [name for name, value in vars(config).items() if "bias" in name and value is False]:
+    switches: list[str] = []
+    for switch in [name for name, value in vars(module.config).items() if "bias" in name and value is False]:
         if missing:
-            turned = copy.deepcopy(config)
-            setattr(turned, switch, True)
-            has = set(_shapes(module, turned))
+            has = _shapes(module, _turned(module.config, [*switches, switch]))
             left = [name for name in missing if name not in has]
             if len(left) < len(missing):
-                config, missing = turned, left
-    return config, missing
+                switches, missing = [*switches, switch], left
+    return switches, missing
+
+
+def _turned(config: Any, switches: Iterable[str]) -> Any:
+    """A copy of a configuration with switches turned on."""
+    turned = copy.deepcopy(config)
+    for switch in switches:
+        setattr(turned, switch, True)
+    return turned
 
 
 def _shapes(module: Any, config: Any) -> dict[str, tuple[int, ...]]:

@@ -11,8 +11,9 @@ from typing import Any, Literal
 from pydantic import field_validator, model_validator
 
 from adapt_core.kinds import Kind
-from adapt_core.names import OPTIMIZERS, SCHEDULERS, TRACKERS, nearest
+from adapt_core.names import OPTIMIZERS, SCHEDULERS, TRACKERS
 from adapt_core.options import Options, flat_name, option
+from adapt_core.spelling import nearest
 
 DEFAULT_SEED = 56
 DEFAULT_SAVER = "state_dict"

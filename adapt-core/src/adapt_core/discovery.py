@@ -11,7 +11,7 @@ import pluggy
 from adapt_core import hookspecs
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import SPEC_TYPES, Kind, PluginSpec, normalise
-from adapt_core.names import nearest
+from adapt_core.spelling import nearest
 
 HOOKS: dict[str, Kind] = {kind.hook: kind for kind in Kind}
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from adapt_core.config import CHOOSERS, ROOT, SECTIONS, DatasetOptions
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind, TaskSpec
-from adapt_core.names import closest
 from adapt_core.options import Options, flat_name
 from adapt_core.registry import Entry, Registry
+from adapt_core.spelling import closest
 
 if TYPE_CHECKING:
     from adapt_core.catalogue import Listing

@@ -154,7 +154,7 @@ class Phases(Protocol):
         """Restores the module from what :meth:`save_state` wrote, in place of the engine's own loading."""
 
     def added_biases(self, module: Module) -> Sequence[str]:
-        """The dotted names of the layers of an adapted module to which :meth:`Method.merge` will give a bias."""
+        """The layers of an adapted module that :meth:`Method.merge` will give a bias, by their names in the base."""
 
     def sections(self, module: Module) -> Sequence[Section]:
         """Parts of the report on the trained module."""

@@ -77,7 +77,9 @@ def load_dequantized(folder: RunFolder, rows: Sequence[Row], quantized: np.ndarr
 
 def _base(plan: RunPlan, folder: RunFolder, task: Task, info: Mapping[str, Any], dequantized: bool) -> Model:
     """The model that the adapter of a run goes on, as the run had it."""
-    quantizer: Quantizer | None = resolve(plan.quantizer.spec.target)(plan.quantizer.options) if plan.quantizer else None
+    quantizer: Quantizer | None = (
+        resolve(plan.quantizer.spec.target)(plan.quantizer.options) if plan.quantizer else None
+    )
     base = task.load_model(info, quantizer=quantizer)
     require_same_base(folder, base, plan.model.source)
     if quantizer is None:
@@ -86,7 +88,9 @@ def _base(plan: RunPlan, folder: RunFolder, task: Task, info: Mapping[str, Any],
     return base.with_module(quantizer.dequantize(base.module)) if dequantized else base
 
 
-def load_beside(run: RunFolder, plan: RunPlan, model: Model, folder: RunFolder) -> tuple[RunPlan, Task, Model, Mapping[str, Any], str]:
+def load_beside(
+    run: RunFolder, plan: RunPlan, model: Model, folder: RunFolder
+) -> tuple[RunPlan, Task, Model, Mapping[str, Any], str]:
     """Another run, whose adapter is put beside the one that is loaded; the base is not loaded again.
 
     Args:

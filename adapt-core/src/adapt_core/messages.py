@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from adapt_core.names import closest
+from adapt_core.spelling import closest
 
 LONGEST = 60
 

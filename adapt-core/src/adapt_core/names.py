@@ -6,8 +6,6 @@ version's own lists.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 OPTIMIZERS: tuple[str, ...] = (
     "adamw_torch",
     "adamw_torch_fused",
@@ -83,33 +81,3 @@ TRACKERS: tuple[str, ...] = (
     "swanlab",
     "kubeflow",
 )
-
-
-SHORTEST = 4
-"""A shorter text begins too many names to mean one of them."""
-
-LONGEST = 100
-"""A longer text is no mistyped name, and comparing it takes long."""
-
-
-def closest(name: str, names: Iterable[str]) -> str | None:
-    """The name that a shortened one begins, or else is most like, whatever its case; None when none is near."""
-    import difflib  # Only mistakes need it.
-
-    if len(name) > LONGEST:
-        return None
-    by_folded = {candidate.lower(): candidate for candidate in names}
-    begun = [candidate for folded, candidate in by_folded.items() if folded.startswith(name.lower())]
-    if begun and len(name) >= SHORTEST:
-        return begun[0]
-    found = difflib.get_close_matches(name.lower(), by_folded, n=1, cutoff=0.6)
-    return by_folded[found[0]] if found else None
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"``, or the list of names when none is near."""
-    known = list(names)
-    found = closest(name, known)
-    if found:
-        return f"; did you mean {found!r}?"
-    return f"; known: {', '.join(sorted(known))}" if known else ""

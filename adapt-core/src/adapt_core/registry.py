@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from adapt_core.discovery import entry_points, offers, reason
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.kinds import Kind, PluginSpec, TaskSpec, normalise
-from adapt_core.names import closest, nearest
+from adapt_core.spelling import closest, nearest
 
 if TYPE_CHECKING:
     from adapt_core.catalogue import Listing

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from adapt_core.biases import switched
+from adapt_core.biases import switches_for
 from adapt_core.bundles import Data, Model
 from adapt_core.checksums import checksums
 from adapt_core.errors import AdaptError
@@ -89,8 +89,9 @@ def require_exportable(plan: RunPlan, method: Any, module: Any) -> None:
     """
     if plan.saver is None or plan.saver.spec.added_biases or not hasattr(method, "added_biases"):
         return
-    added = [f"{name.removeprefix('base_model.model.')}.bias" for name in method.added_biases(module)]
-    _, names = switched(module.get_base_model(), added) if added else (None, [])
+    added = [f"{name}.bias" for name in method.added_biases(module)]
+    base = module.get_base_model() if hasattr(module, "get_base_model") else module  # PEFT's wrapper has it
+    _, names = switches_for(base, added) if added else ([], [])
     if names:
         name = plan.saver.spec.name
         raise AdaptError(

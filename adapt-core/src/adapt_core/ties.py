@@ -53,7 +53,8 @@ def untying(module: nn.Module, layers: Iterable[nn.Module]) -> Iterator[None]:
     """
     separate(module, layers)
     tied = [each for each in module.modules() if getattr(getattr(each, "config", None), "tie_word_embeddings", False)]
-    models: list[Any] = [each for each in tied if hasattr(each, "get_expanded_tied_weights_keys")]
+    # By their class: PEFT's wrappers pass on whatever they are asked for.
+    models: list[Any] = [each for each in tied if hasattr(type(each), "get_expanded_tied_weights_keys")]
     for each in models:
         each.config.tie_word_embeddings = False  # PEFT would change it by a rule that does not hold for T5, and warn
     try:

@@ -14,8 +14,8 @@ from adapt_core.document import Document, KeyPath
 from adapt_core.errors import ConfigError, Problem
 from adapt_core.flat import Nested, Origin
 from adapt_core.messages import english, expectation, shown
-from adapt_core.names import closest
 from adapt_core.options import Options
+from adapt_core.spelling import closest
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from typing import Any
 
 from torch import nn
 
 from adapt_core.errors import AdaptError
-from adapt_core.names import closest, nearest
+from adapt_core.methods.targets import means
+from adapt_core.spelling import nearest_ending
 
 
 def targeted(module: nn.Module, config: Any, **changes: Any) -> list[str]:
@@ -62,19 +63,31 @@ def _excluded(module: nn.Module, config: Any) -> None:
             raise _without_effect("exclude_modules", asked, why, names)
         return
     for entry in sorted(asked):
-        if not _named(entry, names):
-            holds = _named(entry, (name for name, _ in module.named_modules()))
+        if not any(means(entry, name) for name in names):
+            holds = any(means(entry, name) for name, _ in module.named_modules())
             why = "holds layers, which are excluded by their own names" if holds else "matches no layer"
             raise _without_effect("exclude_modules", entry, why, names)
 
 
 def _blocks(module: nn.Module, config: Any) -> None:
     asked, lists = getattr(config, "layers_to_transform", None), getattr(config, "layers_pattern", None)
-    if asked is None or isinstance(config.target_modules, str):
+    if asked is None:
+        if lists:
+            raise AdaptError(
+                "method.layers_pattern says where the blocks of method.layers_to_transform are, which is not given",
+                "Give layers_to_transform, or remove layers_pattern.",
+            )
         return
+    if isinstance(config.target_modules, str):
+        raise AdaptError(
+            "method.layers_to_transform counts for lists of names alone, and these target modules are a regular "
+            "expression, or need one to be told from other layers",
+            r"Name the blocks in method.target_modules: one expression, such as '.*layers\.(0|1)\..*q_proj'.",
+        )
     names = targeted(module, config, layers_to_transform=None)
     numbers = sorted({int(part) for name in names for part in name.split(".") if part.isdigit()})
     for entry in [lists] if isinstance(lists, str) else lists or ():
+        _checked("layers_pattern", re.match, entry, "")
         if not targeted(module, config, layers_to_transform=numbers, layers_pattern=entry):
             known = {part for name in names for part in re.findall(r"([^.]+)\.\d+\.", name)}
             raise _without_effect("layers_pattern", entry, "is no list of blocks that hold targeted layers", known)
@@ -92,9 +105,9 @@ def _parameters(module: nn.Module, config: Any) -> list[str]:
     asked = getattr(config, "target_parameters", None) or ()
     names = [name for name, _ in module.named_parameters()]
     for entry in asked:
-        if not _named(entry, names):
+        if not any(means(entry, name) for name in names):
             raise _without_effect("target_parameters", entry, "matches no parameter", names)
-    return [name for name in names if any(_named(entry, [name]) for entry in asked)]
+    return [name for name in names if any(means(entry, name) for entry in asked)]
 
 
 def _patterns(config: Any, names: Collection[str], matches: Callable[[str, str], Any]) -> None:
@@ -126,11 +139,6 @@ def _as_name(pattern: str, name: str) -> Any:
     return re.match(rf"(.*\.)?({pattern})$", name)
 
 
-def _named(entry: str, names: Iterable[str]) -> bool:
-    """Whether an entry is one of some names, or the end of one, from a dot on."""
-    return any(f".{name}".endswith(f".{entry}") for name in names)
-
-
 def _checked(key: str, matches: Callable[[str, str], Any], pattern: str, name: str) -> bool:
     try:
         return bool(matches(pattern, name))
@@ -139,10 +147,5 @@ def _checked(key: str, matches: Callable[[str, str], Any], pattern: str, name: s
 
 
 def _without_effect(key: str, entry: str, why: str, names: Collection[str]) -> AdaptError:
-    """The error, with what is nearest among the ends of names, of as many parts as the entry has first."""
-    parts = [{".".join(name.split(".")[-length:]) for name in names} for length in (entry.count(".") + 1, 1, 0)]
-    near = next((found for each in parts if (found := closest(entry, each))), None)
-    return AdaptError(
-        f"method.{key}: {entry!r} {why}" + (f"; did you mean {near!r}?" if near else nearest(entry, parts[1])),
-        "Correct the entry, or remove it.",
-    )
+    message = f"method.{key}: {entry!r} {why}{nearest_ending(entry, names)}"
+    return AdaptError(message, "Correct the entry, or remove it.")

@@ -15,8 +15,8 @@ from adapt_core.errors import AdaptError
 from adapt_core.layer_types import LAYER_TYPES
 from adapt_core.methods.effect import require_effect, targeted
 from adapt_core.methods.statistics import hold_statistics, release_statistics
-from adapt_core.methods.targets import is_linear, is_quantized, require_layer_types, selected
-from adapt_core.names import nearest
+from adapt_core.methods.targets import is_linear, is_quantized, means, require_layer_types, selected
+from adapt_core.spelling import nearest_ending
 from adapt_core.ties import untying
 
 FIRST = "default"
@@ -77,7 +77,7 @@ class PeftAdapter(ABC):
             config.modules_to_save = list(dict.fromkeys([*asked, *hints.fresh, *(hints.head * train_head)])) or None
             _require_whole(module, config.modules_to_save or ())
             require_effect(module, config, self.name)
-            require_layer_types(module, targeted(module, config), self.layer_types, self.called)
+            self.require_layers(module, targeted(module, config))
             # PEFT's classes for a task train a head by themselves: without the task type they leave it alone.
             config.task_type = hints.peft_task if train_head else None
             with warnings.catch_warnings():
@@ -144,6 +144,10 @@ class PeftAdapter(ABC):
         model: Any = module
         if model.active_adapter != (wanted := name or FIRST):
             model.set_adapter(wanted, inference_mode=True)
+
+    def require_layers(self, module: nn.Module, names: Collection[str]) -> None:
+        """Raises AdaptError for a targeted layer that the method cannot adapt."""
+        require_layer_types(module, names, self.layer_types, self.called)
 
     def merge(self, module: nn.Module) -> nn.Module:
         """Folds the adapter into the base's weights, in place, and returns the base.
@@ -213,7 +217,7 @@ def _require_bare(module: nn.Module) -> None:
 def _require_whole(module: nn.Module, names: Collection[str]) -> None:
     """Raises AdaptError for a module to be trained whole whose weights are quantized."""
     for name, each in module.named_modules():
-        if any(f".{name}".endswith(f".{end}") for end in names) and is_quantized(each):
+        if any(means(end, name) for end in names) and is_quantized(each):
             raise AdaptError(
                 f"method.modules_to_save: {name} cannot be trained, since its weights are quantized",
                 f"Add {name} to quantization.skip_modules (llm_int8_skip_modules).",
@@ -223,10 +227,10 @@ def _require_whole(module: nn.Module, names: Collection[str]) -> None:
 def _require_modules(module: nn.Module, names: Collection[str], key: str = "modules_to_save") -> None:
     """Raises AdaptError for a module to be trained that the model does not have; PEFT would train nothing."""
     for name in names:
-        if not any(f".{each}".endswith(f".{name}") for each, _ in module.named_modules()):
-            known = {each.rsplit(".", 1)[-1] for each, _ in module.named_modules() if each}
+        known = [each for each, _ in module.named_modules() if each]
+        if not any(means(name, each) for each in known):
             raise AdaptError(
-                f"method.{key}: {name!r} is no module of {type(module).__name__}" + nearest(name, known),
+                f"method.{key}: {name!r} is no module of {type(module).__name__}" + nearest_ending(name, known),
                 "Name a module as the model's code does.",
             )
 
@@ -258,7 +262,7 @@ def _embeddings(module: nn.Module, config: Any, key: str, name: str) -> list[Any
     """The layers that tokens are of: those of a name, those that a tuner of tokens targets, or the model's input's."""
     if name:
         _require_modules(module, [name], key)
-        return [each for full, each in module.named_modules() if f".{full}".endswith(f".{name}")]
+        return [each for full, each in module.named_modules() if means(name, full)]
     if key == "token_indices" and (names := targeted(module, config)):
         return [module.get_submodule(each) for each in names]
     find: Any = getattr(module, "get_input_embeddings", None)

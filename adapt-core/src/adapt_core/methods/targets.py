@@ -11,7 +11,7 @@ from torch import nn
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.layer_types import grouped
-from adapt_core.names import closest
+from adapt_core.spelling import closest
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -46,19 +46,23 @@ def resolve(module: nn.Module, hints: Hints, asked: Any, default: str = "all-lin
                     "Name layers in method.target_modules.",
                 )
         else:
-            found = [name for name in _names(module) if f".{name}".endswith(f".{each}")]
+            found = [name for name in _names(module) if means(each, name)]
             if not found:
                 raise _nothing(module, each)
         names += found
     return named_exactly(module, dict.fromkeys(names))
 
 
+def means(entry: str, name: str) -> bool:
+    """Whether an entry, as PEFT reads it in a list, means the module of a name: all of it, or its end from a dot on."""
+    return f".{name}".endswith(f".{entry}")
+
+
 def selected(module: nn.Module, targets: list[str] | str) -> list[str]:
     """The dotted names of the layers that target modules mean, as PEFT reads them."""
     if isinstance(targets, str):
         return [name for name in _names(module) if _matches(targets, name)]
-    endings = tuple(f".{each}" for each in targets)
-    return [name for name in _names(module) if f".{name}".endswith(endings)]
+    return [name for name in _names(module) if any(means(each, name) for each in targets)]
 
 
 def require_layer_types(module: nn.Module, names: Iterable[str], types: Collection[str], method: str) -> None:
@@ -127,8 +131,7 @@ def named_exactly(module: nn.Module, names: Iterable[str]) -> list[str] | str:
     wanted = list(names)
     everything = _names(module)
     for attempt in (sorted({name.rsplit(".", 1)[-1] for name in wanted}), wanted):
-        endings = tuple(f".{each}" for each in attempt)
-        if {name for name in everything if f".{name}".endswith(endings)} == set(wanted):
+        if {name for name in everything if any(means(each, name) for each in attempt)} == set(wanted):
             return attempt
     return "|".join(re.escape(name) for name in wanted)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapt_core.errors import AdaptError, UsageError
-from adapt_core.names import closest
+from adapt_core.spelling import closest
 from adapt_nlp.data.files import file_format
 from adapt_nlp.data.table import Table, short
 

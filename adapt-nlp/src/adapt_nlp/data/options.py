@@ -8,8 +8,8 @@ from string import Formatter
 from pydantic import field_validator, model_validator
 
 from adapt_core.config import DatasetOptions
-from adapt_core.names import nearest
 from adapt_core.options import option
+from adapt_core.spelling import nearest
 
 FORMAT_STRING = "format_string (FORMAT_STRING)"
 FORMAT_NAMES = "format_names (FORMAT_NAMES)"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapt_core.errors import AdaptError, UsageError
-from adapt_core.names import nearest
+from adapt_core.spelling import nearest
 from adapt_nlp.data.files import KNOWN, file_format, from_arrow, read_file
 from adapt_nlp.data.table import LazyColumns, Table, listed
 

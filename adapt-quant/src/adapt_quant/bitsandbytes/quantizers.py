@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from transformers import BitsAndBytesConfig
 from adapt_core.bundles import Memory, Model
 from adapt_core.errors import AdaptError
 from adapt_core.methods.targets import is_linear
-from adapt_core.names import closest, nearest
+from adapt_core.spelling import nearest_ending
 from adapt_quant.bitsandbytes.layers import dequantized, measure, ready, unquantized
 from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions
 
@@ -117,7 +117,7 @@ class BitsAndBytes(ABC):
                 which = "has no linear layer in it" if linear else f"is no module of {type(module).__name__}"
                 raise AdaptError(
                     f"quantization.skip_modules: {skipped!r} {which}"
-                    + _nearest(skipped, [name for name, holds in known.items() if holds]),
+                    + nearest_ending(skipped, [name for name, holds in known.items() if holds]),
                     "Name a module with linear layers: in full, or by what stands after a dot of its name.",
                 )
 
@@ -136,15 +136,6 @@ def _named(name: str) -> str:
     name ends so, and modules whose full name is given.
     """
     return rf"(?:.*\.)?{re.escape(name)}"
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """What was meant, by as many last parts of names as were given; or else the last parts that there are."""
-    parts = [each.split(".") for each in known]
-    found = closest(name, {".".join(each[-name.count(".") - 1 :]) for each in parts})
-    if found:
-        return f"; did you mean {found!r}?"
-    return nearest(name, {each[-1] for each in parts if not each[-1].isdigit()})
 
 
 class FourBit(BitsAndBytes):

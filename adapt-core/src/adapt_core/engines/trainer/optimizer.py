@@ -13,7 +13,7 @@ from transformers.training_args import OptimizerNames
 
 from adapt_core.config import TrainingOptions
 from adapt_core.errors import AdaptError
-from adapt_core.names import nearest
+from adapt_core.spelling import nearest
 
 KEY = "training.optimizer_options"
 

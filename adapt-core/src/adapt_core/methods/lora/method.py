@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from adapt_core.files import read_json, write_json
 from adapt_core.layer_types import LINEAR
 from adapt_core.methods.lora.options import EVA_OPTIONS, LoraOptions, starts_with_weights
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
-from adapt_core.methods.targets import is_quantized, require_layer_types, resolve, selected
+from adapt_core.methods.targets import is_quantized, resolve
 
 PEFT_NAMES = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
 """Options whose name in ``peft.LoraConfig`` is another."""
@@ -52,9 +53,6 @@ class Lora(PeftAdapter):
 
         given = {PEFT_NAMES.get(name, name): value for name, value in self.options if name not in EVA_OPTIONS}
         given["target_modules"] = self._targets(module, hints)
-        if starts_with_weights(self.options):
-            self._require_whole(module, given["target_modules"])
-            self._require_room(module, given["target_modules"])
         given["fan_in_fan_out"] = given["fan_in_fan_out"] or stored_transposed(module, given["target_modules"])
         return LoraConfig(**{**given, **self.fixed, **self.start()})
 
@@ -64,21 +62,18 @@ class Lora(PeftAdapter):
             return []
         return resolve(module, hints, self.options.target_modules)
 
-    def _require_whole(self, module: nn.Module, targets: Any) -> None:
-        quantized = [name for name in selected(module, targets) if is_quantized(module.get_submodule(name))]
-        if quantized:
-            raise AdaptError(
-                f"method.init_lora_weights: {self.options.init_lora_weights} takes over a part of the weights, and "
-                f"those of {quantized[0]} are quantized: what is left of them would be rounded anew",
-                "Choose loftq or true, or leave the base as it is.",
-            )
-
-    def _require_room(self, module: nn.Module, targets: Any) -> None:
-        """Raises AdaptError for a layer whose weight has fewer directions than the update is to begin with."""
-        names = selected(module, targets)
-        require_layer_types(module, names, self.layer_types, self.called)
-        for name in names:
-            weight: Any = module.get_submodule(name).weight
+    def require_layers(self, module: nn.Module, names: Collection[str]) -> None:
+        """Raises AdaptError for a targeted layer of another type, or that cannot start as it is told to."""
+        super().require_layers(module, names)
+        for name in names if starts_with_weights(self.options) else ():
+            layer: Any = module.get_submodule(name)
+            if is_quantized(layer):
+                raise AdaptError(
+                    f"method.init_lora_weights: {self.options.init_lora_weights} takes over a part of the weights, and "
+                    f"those of {name} are quantized: what is left of them would be rounded anew",
+                    "Choose loftq or true, or leave the base as it is.",
+                )
+            weight = layer.weight
             if self.options.r > min(weight.shape):
                 raise AdaptError(
                     f"method.r: {self.options.r} is more than the {min(weight.shape)} directions of {name}, the "

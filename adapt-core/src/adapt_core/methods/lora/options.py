@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from adapt_core.names import nearest
 from adapt_core.options import Options, option
+from adapt_core.spelling import nearest
 
 STARTS = ("gaussian", "orthogonal", "pissa", "olora", "eva", "loftq")
 """Named ways to start, beside true, false and ``pissa_niter_N``."""

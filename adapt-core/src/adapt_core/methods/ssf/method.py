@@ -36,9 +36,10 @@ class Ssf(OwnTuner):
         """The layers without a bias, which the shift becomes."""
         from adapt_core.peft.ssf.layer import SsfLayer
 
+        base: Any = module
         return [
             name
-            for name, layer in module.named_modules()
+            for name, layer in base.get_base_model().named_modules()
             if isinstance(layer, SsfLayer) and getattr(layer.get_base_layer(), "bias", layer) is None
         ]
 

@@ -21,6 +21,11 @@ class SsfModel(OwnTuner):
     prefix = "ssf_"
     tuner_layer_cls = SsfLayer
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # On the base, since PEFT's wrapper of a model without a task calls that and not the tuner.
+        self._look = self.model.register_forward_pre_hook(_look_once, with_kwargs=True)
+
     def put(self, layer: nn.Module, adapter_name: str, config: Any, key: str) -> nn.Module:
         """See :meth:`adapt_core.peft.tuner.OwnTuner.put`."""
         if isinstance(layer, SsfLayer):
@@ -28,31 +33,39 @@ class SsfModel(OwnTuner):
             return layer
         return SsfLayer(layer, adapter_name, config)
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The model's; the first time in training, after finding out which layers may keep their output."""
-        if self.training and torch.is_grad_enabled():
-            layers = [each for each in self.model.modules() if isinstance(each, SsfLayer) and each.undecided]
-            if layers:
-                self._decide(layers, args, kwargs)
-        return super().forward(*args, **kwargs)
+    def _unload_and_optionally_merge(self, *args: Any, **kwargs: Any) -> Any:
+        base = super()._unload_and_optionally_merge(*args, **kwargs)
+        self._look.remove()
+        return base
 
-    def _decide(self, layers: Sequence[SsfLayer], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        """Has the layers keep their output for the backward pass where nothing changes it in place.
 
-        Which operations follow a layer is not to be read off a model: a forward pass that is thrown away shows it, by
-        the version counters of the outputs. It leaves no trace in random numbers and running statistics.
-        """
-        devices = sorted({each.device for each in self.model.parameters() if each.device.type == "cuda"}, key=str)
-        with torch.no_grad(), torch.random.fork_rng(devices), _statistics_kept(self.model):
-            for layer in layers:
-                layer.seen = []
-            result = super().forward(*args, **kwargs)
+def _look_once(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Before the first training step: finds out which layers may keep their output for the backward pass.
+
+    They may where nothing changes it in place. Which operations follow a layer is not to be read off a model: a forward
+    pass that is thrown away shows it, by the version counters of the outputs. It leaves no trace in random numbers and
+    running statistics.
+    """
+    if not (model.training and torch.is_grad_enabled()):
+        return
+    layers = [each for each in model.modules() if isinstance(each, SsfLayer) and each.undecided]
+    if not layers:
+        return
+    devices = sorted({each.device for each in model.parameters() if each.device.type == "cuda"}, key=str)
+    with torch.no_grad(), torch.random.fork_rng(devices), _statistics_kept(model):
+        for layer in layers:
+            layer.seen = []
+        try:
+            result = model.forward(*args, **kwargs)
             # What is returned may be changed by whoever called.
             given = {_place(each) for each in tree_leaves(result) if isinstance(each, Tensor)}
             for layer in layers:
-                seen, layer.seen = layer.seen or [], None
+                seen = layer.seen or []
                 safe = all(each._version == version and _place(each) not in given for each, version in seen)
                 layer.decide(keep_output=bool(seen) and safe)
+        finally:
+            for layer in layers:
+                layer.seen = None  # activations, which would stay in memory
 
 
 def _place(tensor: Tensor) -> int:
@@ -64,6 +77,8 @@ def _statistics_kept(model: nn.Module) -> Iterator[None]:
     """Puts the running statistics of batch normalisation back afterwards."""
     held = [each for module in model.modules() if isinstance(module, _BatchNorm) for each in module.buffers()]
     before = [each.clone() for each in held]
-    yield
-    for each, value in zip(held, before, strict=True):
-        each.copy_(value)
+    try:
+        yield
+    finally:
+        for each, value in zip(held, before, strict=True):
+            each.copy_(value)

@@ -90,7 +90,7 @@ def test_a_file_that_is_not_there_gives_exit_code_2(tmp_path: Path, capsys: pyte
         ("training.lr=fast", "command line: training.lr: expected a number, got 'fast'"),
         ("learning_rate=1e-4", "command line: learning_rate: unknown key; did you mean 'LR'?"),
         ("method.r=0", "command line: method.r: must be greater than 0, got 0"),
-        ("method=full", "r belongs to method adamss, deft, delora and others; the method here is full"),
+        ("method=full", "r belongs to method dora, lora, vera and others; the method here is full"),
     ],
 )
 def test_a_wrong_override_gives_exit_code_2(

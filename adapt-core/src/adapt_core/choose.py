@@ -88,9 +88,8 @@ def _head_method(registry: Registry) -> str:
 
 
 def _required(kind: Kind, registry: Registry) -> str:
-    names = registry.usual_names(kind)
-    if names:
-        return f"a {kind.value} is required; there are: {', '.join(names)}"
+    if registry.names(kind):
+        return f"a {kind.value} is required; there are: {registry.offers(kind)}"
     listed = [f"{one.name} (pip install {one.distribution})" for one in registry.catalogue() if one.kind is kind]
     offers = f"; there are: {', '.join(listed)}" if listed else ""
     return f"a {kind.value} is required, and none is installed{offers}"

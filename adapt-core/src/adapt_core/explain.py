@@ -10,7 +10,7 @@ from adapt_core.config import CHOOSERS, ROOT, SECTIONS, DatasetOptions
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind, TaskSpec
 from adapt_core.options import Options, flat_name
-from adapt_core.registry import Entry, Registry
+from adapt_core.registry import Entry, Registry, is_common
 from adapt_core.spelling import closest
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class Owners:
         self.here = [*_core_owners(), *(owner for entry in chosen.values() for owner in _entry_owners(entry, registry))]
 
     def elsewhere(self, key: str) -> list[Owner]:
-        """The options of this name that belong to plugins not chosen here, the installed ones first."""
-        entries = self.registry.entries()
+        """The options of this name that belong to plugins not chosen here: installed and common ones first."""
+        entries = sorted(self.registry.entries(), key=lambda entry: not is_common(entry.spec))
         installed = {(entry.kind, entry.spec.name) for entry in entries}
         chosen = {(entry.kind, entry.spec.name) for entry in self.chosen.values()}
         found = [

@@ -105,6 +105,7 @@ class MethodSpec(PluginSpec):
         identity: whether the outputs are the base model's until the first step.
         support: ``"tested"``: the contract suite runs it; ``"untested"``: it does not; ``"expert"``: it needs more than
             a configuration gives: one that chooses it is refused, and it is left out of the suite.
+        common: whether messages name it to somebody who has named no method; the others are counted.
     """
 
     head: Literal["beside", "only", "all"]
@@ -117,6 +118,7 @@ class MethodSpec(PluginSpec):
     checkpointing: bool = True
     identity: bool = True
     support: Literal["tested", "untested", "expert"] = "tested"
+    common: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

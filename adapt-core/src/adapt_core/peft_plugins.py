@@ -13,6 +13,9 @@ from adapt_core.peft_source import tuners
 OWN = frozenset({"adalora", "lora"})
 """Tuners that are a plugin of their own."""
 
+COMMON = frozenset({"ia3", "prefix_tuning", "prompt_tuning", "vera"})
+"""Tuners that messages name."""
+
 EXPERT = frozenset(
     {
         "adaption_prompt",
@@ -223,5 +226,6 @@ def adapt_methods() -> Iterable[MethodSpec]:
                 head="beside",
                 saves="adapter",
                 module_types=LAYER_TYPES.get(tuner, ()),
+                common=tuner in COMMON,
                 **known,
             )

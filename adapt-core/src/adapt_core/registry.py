@@ -101,12 +101,13 @@ class Registry:
         """The names of one kind, sorted, each once."""
         return tuple(dict.fromkeys(entry.spec.name for entry in self.entries(kind)))
 
-    def usual_names(self, kind: Kind) -> tuple[str, ...]:
-        """:meth:`names` without the methods that no test runs: those to offer to somebody who has named none."""
-        tested = {
-            entry.spec.name for entry in self.entries(kind) if getattr(entry.spec, "support", "tested") == "tested"
-        }
-        return tuple(name for name in self.names(kind) if name in tested)
+    def offers(self, kind: Kind) -> str:
+        """The names of one kind for somebody who has named none: the common ones, and how many others there are."""
+        names = self.names(kind)
+        common = {entry.spec.name for entry in self.entries(kind) if is_common(entry.spec)}
+        listed = ", ".join(name for name in names if name in common)
+        others = len(names) - len(common)
+        return f"{listed} and {others} more, which `adapt plugins` lists" if others else listed
 
     def get(self, kind: Kind, name: str) -> Entry:
         """The plugin that a configuration names, by name or alias, whatever its case.
@@ -167,11 +168,16 @@ class Registry:
             return _not_installed(f"the {kind.value} {name!r}", listing.distribution)
         known = self.names(kind)
         where = "is installed" if known else "is installed, nor is any other"
-        near = nearest(name, known if closest(name, known) else self.usual_names(kind))
+        near = nearest(name, known) if closest(name, known) or not known else f"; known: {self.offers(kind)}"
         message = f"no {kind.value} named {name!r} {where}{near}"
         if self.broken and not closest(name, known):
             return UsageError(message, "\n".join(f"It may come from another: {broken}." for broken in self.broken))
         return UsageError(message)
+
+
+def is_common(spec: PluginSpec) -> bool:
+    """Whether messages should name a plugin rather than count it."""
+    return getattr(spec, "common", True) and getattr(spec, "support", "tested") == "tested"
 
 
 def resolve(reference: str) -> Any:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
 from adapt_core import AdaptError
+from adapt_core.bundles import Model, Trained
+from adapt_core.engines.trainer.engine import TrainerEngine
 from adapt_core.kinds import Kind, MethodSpec
 from adapt_core.registry import Registry
 from adapt_core.testing import LAYERS, MethodContract
-
-ENGINE = "adapt_core.engines.trainer.engine:TrainerEngine"
+from adapt_core.testing.engines import TRAINER, trainer_inputs
 
 
 def declaring(name: str, **changes: Any) -> MethodContract:
@@ -27,6 +28,38 @@ def declaring(name: str, **changes: Any) -> MethodContract:
             return replace(super()._spec(), **changes)
 
     return Declaring()
+
+
+def through(engine: type, name: str) -> MethodContract:
+    """The suite of a method on a model with a fresh head, trained by an engine of this file."""
+
+    class Through(MethodContract):
+        method = name
+        works_on = ("encoder",)
+        engines: ClassVar = {f"{__name__}:{engine.__name__}": trainer_inputs}
+
+    return Through()
+
+
+class StartsOver(TrainerEngine):
+    """Does not know of checkpoints, and comes to the same end."""
+
+    def train(self, model: Model, method: Any, inputs: Any, checkpoint: Path | None) -> Trained:
+        return super().train(model, method, inputs, None)
+
+
+class TrainsTheHeadOnly(TrainerEngine):
+    """Leaves alone what the method has added."""
+
+    def train(self, model: Model, method: Any, inputs: Any, checkpoint: Path | None) -> Trained:
+        trained = [(name, each) for name, each in model.module.named_parameters() if each.requires_grad]
+        own = [each for name, each in trained if "classifier" not in name]
+        for each in own:
+            each.requires_grad_(False)
+        done = super().train(model, method, inputs, checkpoint)
+        for each in own:
+            each.requires_grad_(True)
+        return done
 
 
 def test_every_declared_type_of_layer_is_one_that_the_suite_tries() -> None:
@@ -52,23 +85,35 @@ def test_layers_that_are_wrongly_declared_fail_it(
 
 
 @pytest.mark.parametrize(
-    ("method", "changes", "says"),
-    [
-        ("lora", {"identity": False}, "identity is declared False"),
-        ("lora", {"merges": False}, "DID NOT RAISE"),
-    ],
+    ("changes", "says"), [({"identity": False}, "identity is declared False"), ({"merges": False}, "DID NOT RAISE")]
 )
-def test_other_declarations_that_are_wrong_fail_it(
-    method: str, changes: dict[str, Any], says: str, tmp_path: Path
-) -> None:
+def test_other_declarations_that_are_wrong_fail_it(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
+    suite = declaring("lora", **changes)
     with pytest.raises((AssertionError, pytest.fail.Exception), match=says):
-        declaring(method, **changes).test_it_adapts_the_types_of_layers_that_it_declares_and_no_others(
-            "Linear", tmp_path
-        )
+        suite.test_it_adapts_the_types_of_layers_that_it_declares_and_no_others("Linear", tmp_path)
 
 
-def test_an_engine_that_a_method_does_not_claim_is_not_tried(tmp_path: Path) -> None:
-    with pytest.raises(pytest.skip.Exception, match="lora does not claim"):
-        declaring("lora", engines=("other:Engine",)).test_it_trains_and_resumes_through_every_engine_that_it_claims(
-            ENGINE, tmp_path
-        )
+@pytest.mark.parametrize(("method", "declared"), [("lora", False), ("prefix_tuning", True)])
+def test_gradient_checkpointing_that_is_wrongly_declared_fails_it(method: str, declared: bool) -> None:
+    declaring(method, checkpointing=not declared).test_gradient_checkpointing_changes_no_gradient_where_it_is_claimed()
+    with pytest.raises(AssertionError, match=f"checkpointing is declared {declared}"):
+        declaring(method, checkpointing=declared).test_gradient_checkpointing_changes_no_gradient_where_it_is_claimed()
+
+
+@pytest.mark.parametrize(
+    ("engine", "says"),
+    [(StartsOver, "the steps after the checkpoint alone"), (TrainsTheHeadOnly, "nothing of what the method trains")],
+)
+def test_an_engine_that_does_not_do_what_it_should_fails_it(engine: type, says: str, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=says):
+        through(engine, "lora").test_it_trains_and_resumes_through_the_engines_that_it_claims(tmp_path)
+
+
+def test_a_method_that_trains_only_the_head_is_held_to_that(tmp_path: Path) -> None:
+    through(TrainsTheHeadOnly, "last_layer").test_it_trains_and_resumes_through_the_engines_that_it_claims(tmp_path)
+
+
+def test_engines_that_a_method_does_not_claim_are_not_tried(tmp_path: Path) -> None:
+    suite = declaring("lora", engines=("other:Engine",))
+    with pytest.raises(pytest.skip.Exception, match=f"lora does not claim {TRAINER}"):
+        suite.test_it_trains_and_resumes_through_the_engines_that_it_claims(tmp_path)

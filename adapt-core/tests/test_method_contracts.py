@@ -8,24 +8,9 @@ from adapt_core.kinds import Kind, MethodSpec
 from adapt_core.peft_plugins import TESTED
 from adapt_core.registry import Registry
 from adapt_core.testing import MethodContract
+from adapt_core.testing.settings import LINEAR, LINEAR_OR_CONV1D, SETTINGS, suites
 
-LINEAR = ("causal_lm", "tied_lm", "encoder", "encoder_decoder", "vision_transformer")
-WITH_HEAD = ("encoder", "vision_transformer", "convolutional")
-
-
-class TestFull(MethodContract):
-    method = "full"
-
-
-class TestLastLayer(MethodContract):
-    method = "last_layer"
-    works_on = WITH_HEAD
-
-
-class TestLora(MethodContract):
-    method = "lora"
-    options: ClassVar = {"dropout": 0.0}
-    works_on = LINEAR
+globals().update(suites(MethodContract, [name for name in SETTINGS if name not in TESTED]))
 
 
 class TestLoraOnConvolutions(MethodContract):
@@ -34,27 +19,10 @@ class TestLoraOnConvolutions(MethodContract):
     works_on = ("vision_transformer", "convolutional")
 
 
-class TestDora(MethodContract):
-    method = "dora"
-    options: ClassVar = {"dropout": 0.0}
-    works_on = LINEAR
-
-
-class TestAdalora(MethodContract):
-    method = "adalora"
-    options: ClassVar = {"tinit": 2, "tfinal": 4}
-    works_on = LINEAR
-
-
-class TestBitfit(MethodContract):
-    method = "bitfit"
-    works_on = ("tied_lm", "encoder", "vision_transformer", "convolutional")
-
-
 class TestPissa(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "pissa", "r": 4}
-    works_on = LINEAR
+    works_on = LINEAR_OR_CONV1D
     layer_types = ("Linear", "Conv1D")
     moves_base = True
 
@@ -62,7 +30,7 @@ class TestPissa(MethodContract):
 class TestPissaByIteration(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "pissa_niter_4", "r": 4}
-    works_on = LINEAR
+    works_on = LINEAR_OR_CONV1D
     layer_types = ("Linear", "Conv1D")
     moves_base = True
 
@@ -71,64 +39,55 @@ class TestOlora(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "olora", "r": 4}
     layer_types = ("Linear",)
-    works_on = ("causal_lm", "encoder", "encoder_decoder", "vision_transformer")
+    works_on = LINEAR
     moves_base = True
 
 
 class TestEva(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "eva", "r": 4}
-    works_on = LINEAR
+    works_on = LINEAR_OR_CONV1D
     layer_types = ("Linear", "Conv1D")
 
 
 class TestEvaWithRanksAlike(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "eva", "r": 4, "eva_rho": 1.0, "eva_whiten": True}
-    works_on = LINEAR
+    works_on = LINEAR_OR_CONV1D
     layer_types = ("Linear", "Conv1D")
 
 
 class TestEvaStabilized(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "eva", "r": 4, "use_rslora": True}
-    works_on = LINEAR
+    works_on = LINEAR_OR_CONV1D
     layer_types = ("Linear", "Conv1D")
 
 
 class TestEvaOfDora(MethodContract):
     method = "dora"
     options: ClassVar = {"dropout": 0.0, "init_lora_weights": "eva", "r": 4}
-    works_on = LINEAR
+    works_on = LINEAR_OR_CONV1D
     layer_types = ("Linear", "Conv1D")
 
 
 class TestRankStabilizedLora(MethodContract):
     method = "lora"
     options: ClassVar = {"dropout": 0.0, "use_rslora": True}
-    works_on = LINEAR
-
-
-class TestSsf(MethodContract):
-    method = "ssf"
-
-
-class TestBottleneck(MethodContract):
-    method = "bottleneck"
-    works_on = LINEAR
+    works_on = LINEAR_OR_CONV1D
 
 
 class TestBottleneckAfterFeedForwards(MethodContract):
     method = "bottleneck"
     options: ClassVar = {"placement": "pfeiffer", "non_linearity": "gelu"}
     layer_options: ClassVar = {"placement": None}
-    works_on = LINEAR
+    works_on = LINEAR_OR_CONV1D
 
 
 class TestBottleneckInParallel(MethodContract):
     method = "bottleneck"
     options: ClassVar = {"form": "parallel", "scaling": 4.0, "reduction_factor": 4}
-    works_on = LINEAR
+    works_on = LINEAR_OR_CONV1D
 
 
 def test_the_suite_runs_every_method_that_is_called_tested() -> None:

@@ -12,34 +12,20 @@ from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind, MethodSpec
 from adapt_core.registry import Registry
 from adapt_core.testing import MODELS, QuantizerContract
-
-SETTINGS: dict[str, dict[str, object]] = {
-    "lora": {"options": {"dropout": 0.0}},
-    "dora": {"options": {"dropout": 0.0}},
-    "adalora": {"options": {"tinit": 2, "tfinal": 4}},
-    "bitfit": {"works_on": ("tied_lm", "encoder")},
-    "ia3": {"learning_rate": 5e-2},
-    "oft": {"options": {"oft_block_size": 4}, "works_on": ("causal_lm", "encoder")},
-    "pvera": {"options": {"r": 16}, "learning_rate": 5e-2},
-    "road": {"options": {"group_size": 8}, "works_on": ("causal_lm", "encoder")},
-    "vera": {"options": {"r": 16}, "learning_rate": 5e-2},
-}
-"""What differs from the defaults of the suite, as in the core's own contract tests."""
-
-QUANTIZERS: dict[str, dict[str, object]] = {
-    "bnb_4bit": {"compute_dtype": "float32", "double_quant": True},
-    "bnb_8bit": {},
-}
-
+from adapt_core.testing.settings import suites
 
 METHODS = [entry.spec for entry in Registry.load().entries(Kind.METHOD) if isinstance(entry.spec, MethodSpec)]
 CLAIMING = [spec.name for spec in METHODS if spec.quantization]
 
-for _method in CLAIMING:
-    for _quantizer, _options in QUANTIZERS.items():
-        _name = f"Test_{_method}_{_quantizer}"
-        _members = {"method": _method, "quantizer": _quantizer, "quantizer_options": _options}
-        globals()[_name] = type(_name, (QuantizerContract,), {**_members, **SETTINGS.get(_method, {})})
+FLOAT32 = {"compute_dtype": "float32"}  # in which a CPU is quick
+QUANTIZERS: dict[str, tuple[list[str], str, dict[str, object]]] = {
+    "_bnb_4bit": (CLAIMING, "bnb_4bit", {**FLOAT32, "double_quant": True}),
+    "_bnb_4bit_defaults": (["lora", "ssf", "bottleneck"], "bnb_4bit", {}),
+    "_bnb_4bit_fp4": (["lora", "ssf", "bottleneck"], "bnb_4bit", {**FLOAT32, "quant_type": "fp4"}),
+    "_bnb_8bit": (CLAIMING, "bnb_8bit", {}),
+}
+for _ending, (_methods, _name, _options) in QUANTIZERS.items():
+    globals().update(suites(QuantizerContract, _methods, _ending, quantizer=_name, quantizer_options=_options))
 
 
 @pytest.mark.parametrize(

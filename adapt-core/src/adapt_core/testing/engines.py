@@ -1,15 +1,15 @@
-"""How each engine is given a tiny model to train, for the suite of methods."""
+"""How an engine is given a tiny model to train, for the suite of methods."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from adapt_core.bundles import Model
+from adapt_core.bundles import Model, Trained
 from adapt_core.config import DatasetOptions, ModelOptions, TrainingOptions
 from adapt_core.interfaces import Method, World
 from adapt_core.kinds import LauncherSpec, MethodSpec, TaskSpec
@@ -20,30 +20,33 @@ from adapt_core.registry import resolve
 from adapt_core.run_folder import RunFolder
 from adapt_core.testing.models import Tiny
 
-STEPS, HALF = 10, 5
+STEPS, HALF, BATCH = 10, 5, 4
 
 TRAINER = "adapt_core.engines.trainer.engine:TrainerEngine"
 
 
 def train(
-    engine: str, tiny: Tiny, model: Model, spec: MethodSpec, method: Method, folder: Path, rate: float, *, resume: bool
-) -> None:
+    engine: str, inputs: Any, model: Model, spec: MethodSpec, method: Method, folder: Path, rate: float, *, resume: bool
+) -> Trained:
     """Takes ``STEPS`` steps, keeping a checkpoint every ``HALF``; or only those after the first checkpoint.
 
     Args:
-        engine: a key of :data:`ENGINES`.
-        tiny: whose rows are trained on, four at a time.
+        engine: its ``"module:Class"``.
+        inputs: what a task hands to it; trained on ``BATCH`` rows at a time.
         model: what the method has been applied to; trained in place.
         spec: the method's.
         method: which has been applied.
         folder: the run's; when resuming, that of a training that is through.
         rate: the learning rate.
         resume: continue from the first checkpoint in the folder.
+
+    Returns:
+        What the engine says it did.
     """
     options = TrainingOptions(
         max_steps=STEPS,
         lr=rate,
-        batch_size=4,
+        batch_size=BATCH,
         num_workers=0,
         do_eval=False,
         interval="steps",
@@ -69,10 +72,12 @@ def train(
     made = resolve(engine)(plan, run, World(), progress_for(quiet=True))
     made.check()
     checkpoint = run.checkpoints.at(HALF) if resume else None
-    made.train(model, method, ENGINES[engine](tiny), checkpoint)
+    trained: Trained = made.train(model, method, inputs, checkpoint)
+    return trained
 
 
-def _trainer_inputs(tiny: Tiny) -> Any:
+def trainer_inputs(tiny: Tiny) -> Any:
+    """A tiny model's batch, as a task hands it to the Trainer's engine."""
     from adapt_core.engines.trainer.inputs import TrainerInputs
 
     batch = tiny.batch()
@@ -82,7 +87,3 @@ def _trainer_inputs(tiny: Tiny) -> Any:
 
 def _stacked(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
-
-
-ENGINES: dict[str, Callable[[Tiny], Any]] = {TRAINER: _trainer_inputs}
-"""What a task hands to each engine, made of a tiny model's batch."""

@@ -32,7 +32,7 @@ class QuantizerContract(MethodPromises):
     the dequantized one, whose outputs are the quantized one's where the quantizer says so.
 
     Attributes:
-        works_on: as there, among :data:`QUANTIZED`.
+        works_on: as there; tried are those among :data:`QUANTIZED`.
         quantizer: the plugin's name.
         quantizer_options: its options, as in a configuration.
     """

@@ -275,7 +275,7 @@ def test_named_layers_get_an_adapter_that_reads_their_own_input() -> None:
         (
             lambda: MODELS["convolutional"].seeded(),
             {"target_modules": "conv"},
-            "is a Conv2d, and 5 more, which bottleneck does not adapt",
+            "no layer of the preset 'conv' that the method adapts, which are Linear",
         ),
         (
             lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, batch_first=True), 1),

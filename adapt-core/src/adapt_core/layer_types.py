@@ -7,6 +7,12 @@ methods the update of a weight that not every input has a part in cannot be writ
 
 from __future__ import annotations
 
+HOW_TO_NAME = (
+    "names or their ends, as in PEFT; one regular expression over whole names; or presets (attention, mlp, all-linear, "
+    "conv, norm, all), which leave out the head and what the method does not adapt"
+)
+"""What ``target_modules`` takes; :mod:`adapt_core.methods.targets` reads it."""
+
 LINEAR = ("Linear", "Conv1D")
 CONVOLUTIONS = ("Conv1d", "Conv2d")
 TRANSPOSED_CONVOLUTIONS = ("ConvTranspose1d", "ConvTranspose2d")

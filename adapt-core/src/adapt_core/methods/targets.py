@@ -19,7 +19,9 @@ WIDTHS = {"Linear4bit": 4, "Linear8bitLt": 8}
 """The bits of bitsandbytes' layers, by the names of their classes: the core does without the library."""
 
 
-def resolve(module: nn.Module, hints: Hints, asked: Any, default: str = "all-linear") -> list[str] | str:
+def resolve(
+    module: nn.Module, hints: Hints, asked: Any, default: str = "all-linear", types: Collection[str] = ()
+) -> list[str] | str:
     """The target modules as PEFT takes them: names or their last parts, or one regular expression.
 
     Args:
@@ -27,6 +29,7 @@ def resolve(module: nn.Module, hints: Hints, asked: Any, default: str = "all-lin
         hints: its head and fresh layers, which no preset reaches into, nor into the output layer of a language model.
         asked: names, parts of names after a dot, one regular expression, or presets; None for the default.
         default: a preset.
+        types: of the layers that the method adapts, as in :func:`require_layer_types`: presets leave out the others.
 
     Raises:
         AdaptError: a name, pattern or preset matches nothing, with the nearest names.
@@ -39,10 +42,12 @@ def resolve(module: nn.Module, hints: Hints, asked: Any, default: str = "all-lin
     names: list[str] = []
     for each in wanted:
         if each in PRESETS:
-            found = preset(module, hints, each)
+            all_of_it = preset(module, hints, each)
+            found = [name for name in all_of_it if adapts(types, module.get_submodule(name))]
             if not found:
+                which = f" that the method adapts, which are {', '.join(types)}" if all_of_it else " outside its head"
                 raise AdaptError(
-                    f"{type(module).__name__} has no layer of the preset {each!r} outside its head",
+                    f"{type(module).__name__} has no layer of the preset {each!r}{which}",
                     "Name layers in method.target_modules.",
                 )
         else:
@@ -79,17 +84,18 @@ def require_layer_types(module: nn.Module, names: Iterable[str], types: Collecti
         AdaptError: a layer is of another type.
     """
     layers = {name: module.get_submodule(name) for name in names}
-    others = [
-        f"{name} is a {_called(layer)}"
-        for name, layer in layers.items()
-        if types and (is_bypassed(layer) or not _type_names(layer) & set(types))
-    ]
+    others = [f"{name} is a {_called(layer)}" for name, layer in layers.items() if not adapts(types, layer)]
     if others:
         more = f", and {len(others) - 1} more" if len(others) > 1 else ""
         raise AdaptError(
             f"method.target_modules: {others[0]}{more}, which {method} does not adapt; it adapts {', '.join(types)}",
             "Name other layers, or choose a method that adapts these: `adapt explain method NAME` lists the types.",
         )
+
+
+def adapts(types: Collection[str], layer: nn.Module) -> bool:
+    """Whether a method that adapts layers of some types adapts this one; see :func:`require_layer_types`."""
+    return not types or not (is_bypassed(layer) or _type_names(layer).isdisjoint(types))
 
 
 def _type_names(layer: nn.Module) -> set[str]:

@@ -40,7 +40,7 @@ class Adalora(PeftAdapter):
         from peft import AdaLoraConfig
 
         given = {PEFT_NAMES.get(name, name): value for name, value in self.options}
-        given["target_modules"] = resolve(module, hints, given["target_modules"])
+        given["target_modules"] = resolve(module, hints, given["target_modules"], types=self.layer_types)
         given["fan_in_fan_out"] = given["fan_in_fan_out"] or stored_transposed(module, given["target_modules"])
         return AdaLoraConfig(**given, total_step=self.options.tinit + self.options.tfinal + 2)
 

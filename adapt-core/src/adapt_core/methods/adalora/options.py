@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from adapt_core.layer_types import HOW_TO_NAME
 from adapt_core.options import Options, option
 
 
@@ -29,7 +30,7 @@ class AdaloraOptions(Options):
     target_modules: list[str] | str | None = option(
         None,
         flat="target_modules",
-        help="Layers that get an update: names, one regular expression, or presets; all linear layers by default.",
+        help=f"Layers that get an update: {HOW_TO_NAME}; all linear layers by default.",
     )
     fan_in_fan_out: bool = option(
         False, flat="fan_in_fan_out", help="Weights are stored (in, out), as in transformers' Conv1D."

@@ -29,7 +29,7 @@ class Bitfit(OwnTuner):
         layers = {name: module.get_submodule(name) for name in self.layers(module, hints)}
         names = [name for name, layer in layers.items() if getattr(layer, "bias", None) is not None]
         if targets is not None:
-            wanted = selected(module, resolve(module, hints, targets))
+            wanted = selected(module, resolve(module, hints, targets, types=self.layer_types))
             require_layer_types(module, wanted, self.layer_types, self.name)
             names = [name for name in wanted if name in names]
         if not names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapt_core.layer_types import HOW_TO_NAME
 from adapt_core.options import Options, option
 
 
@@ -11,7 +12,6 @@ class BitfitOptions(Options):
     target_modules: list[str] | str | None = option(
         None,
         flat="target_modules",
-        help="Only these layers: names, one regular expression, or presets (attention, mlp, all-linear, conv, norm, "
-        "all); every layer with a bias by default.",
+        help=f"Only these layers: {HOW_TO_NAME}; every layer with a bias by default.",
     )
     modules_to_save: list[str] = option([], help="Further modules that are trained whole and saved with the adapter.")

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from adapt_core.layer_types import HOW_TO_NAME
 from adapt_core.options import Options, option
 
 
@@ -39,8 +40,8 @@ class BottleneckOptions(Options):
     target_modules: list[str] | str | None = option(
         None,
         flat="target_modules",
-        help="Linear layers that get an adapter in place of those of the placement: names, one regular expression, or "
-        "presets (attention, mlp, all-linear). A parallel adapter reads the layer's own input then.",
+        help=f"Linear layers that get an adapter in place of those of the placement: {HOW_TO_NAME}. A parallel adapter "
+        "reads the layer's own input then.",
     )
     modules_to_save: list[str] = option([], help="Further modules that are trained whole and saved with the adapter.")
 

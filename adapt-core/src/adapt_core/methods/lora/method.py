@@ -60,7 +60,7 @@ class Lora(PeftAdapter):
         """The target modules: none by default where parameters are targeted."""
         if self.options.target_modules is None and self.options.target_parameters:
             return []
-        return resolve(module, hints, self.options.target_modules)
+        return resolve(module, hints, self.options.target_modules, types=self.layer_types)
 
     def require_layers(self, module: nn.Module, names: Collection[str]) -> None:
         """Raises AdaptError for a targeted layer of another type, or that cannot start as it is told to."""

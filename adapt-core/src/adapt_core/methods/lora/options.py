@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
+from adapt_core.layer_types import HOW_TO_NAME
 from adapt_core.options import Options, option
 from adapt_core.spelling import nearest
 
@@ -31,7 +32,7 @@ class LoraOptions(Options):
     target_modules: list[str] | str | None = option(
         None,
         flat="target_modules",
-        help="Layers that get an update, as in PEFT: names, or one regular expression; all linear layers by default.",
+        help=f"Layers that get an update: {HOW_TO_NAME}; all linear layers by default.",
     )
     fan_in_fan_out: bool = option(
         False, flat="fan_in_fan_out", help="Weights are stored (in, out), as in transformers' Conv1D."

@@ -45,7 +45,7 @@ class Ssf(OwnTuner):
 
     def _targets(self, module: nn.Module, hints: Hints) -> Any:
         if self.options.target_modules is not None:
-            return resolve(module, hints, self.options.target_modules)
+            return resolve(module, hints, self.options.target_modules, types=self.layer_types)
         operations = self.options.operations or DEFAULT
         names = self.layers(module, hints, operations)
         if not names:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from adapt_core.layer_types import HOW_TO_NAME
 from adapt_core.options import Options, option
 
 Operation = Literal["linear", "conv", "layer_norm", "batch_norm", "embedding"]
@@ -25,8 +26,7 @@ class SsfOptions(Options):
     target_modules: list[str] | str | None = option(
         None,
         flat="target_modules",
-        help="The layers in place of those of the operations: names, one regular expression, or presets (attention, "
-        "mlp, all-linear, conv, all).",
+        help=f"The layers in place of those of the operations: {HOW_TO_NAME}.",
     )
     init: Literal["identity", "normal"] = option(
         "identity", help="How it starts: scale 1 and shift 0, or the paper's, drawn around these (deviation 0.02)."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sys
 from typing import Any
@@ -15,7 +16,7 @@ from adapt_core.kinds import Kind
 from adapt_core.methods.peft import options
 from adapt_core.peft_fields import INTERNAL, config_class, config_fields
 from adapt_core.peft_plugins import EXPERT, OWN, TESTED, adapt_methods
-from adapt_core.peft_source import tuners
+from adapt_core.peft_source import peft_folder, tuners
 from adapt_core.registry import Registry
 
 
@@ -58,6 +59,17 @@ def test_types_are_checked_and_typos_refused() -> None:
     for wrong in ({"r": "many"}, {"rank": 4}, {"save_projection": "maybe"}):
         with pytest.raises(ValidationError):
             model(**wrong)
+
+
+@pytest.mark.parametrize("tuner", sorted(TESTED))
+def test_every_option_is_read_by_peft(tuner: str) -> None:
+    """A name that stands nowhere but in the tuner's configuration would be accepted and have no effect."""
+    root = peft_folder()
+    assert root is not None
+    shared = ["tuners/tuners_utils.py", "tuners/lycoris_utils.py", "peft_model.py", "utils/*.py"]
+    files = [file for each in (f"tuners/{tuner}/*.py", *shared) for file in root.glob(each) if file.name != "config.py"]
+    words = set(re.findall(r"\w+", "".join(file.read_text() for file in files)))
+    assert set(options.option_model(tuner).model_fields) <= words
 
 
 def test_a_tuner_that_peft_does_not_have_is_an_error() -> None:

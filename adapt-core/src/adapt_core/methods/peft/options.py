@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import create_model
 
 from adapt_core.errors import AdaptError
+from adapt_core.methods.peft.rules import RULES
 from adapt_core.options import Options, option
 from adapt_core.peft_fields import Field, config_fields
 from adapt_core.peft_source import tuners
@@ -23,6 +24,9 @@ DEFAULTS: dict[str, Any] = {"num_virtual_tokens": 20}
 
 COMPUTED = frozenset({"total_step"})
 """Options that follow from the run."""
+
+UNUSED = {"osf": frozenset({"target_svd_config"})}
+"""Options that a tuner of PEFT 0.21 declares and never reads."""
 
 COUNTS = frozenset(
     {
@@ -69,8 +73,10 @@ def option_model(tuner: str) -> type[Options]:
         AdaptError: the tuner's configuration cannot be read.
     """
     try:
-        fields = {field.name: _field(field) for field in config_fields(tuner) if field.name not in COMPUTED}
-        return create_model(f"{tuner}_options", __base__=Options, __doc__=f"PEFT's own of {tuner}.", **fields)
+        hidden = COMPUTED | UNUSED.get(tuner, frozenset())
+        fields = {field.name: _field(field) for field in config_fields(tuner) if field.name not in hidden}
+        base = RULES.get(tuner, Options)
+        return create_model(f"{tuner}_options", __base__=base, __doc__=f"PEFT's own of {tuner}.", **fields)
     except (SyntaxError, TypeError, NameError) as error:
         raise AdaptError(f"the configuration of PEFT's tuner {tuner!r} cannot be read: {error}") from error
 

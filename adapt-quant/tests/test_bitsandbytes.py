@@ -24,6 +24,9 @@ NF4 = [
     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
 ]  # fmt: skip
 
+# One bit of sign, two of exponent, one of mantissa: 0, 1/16, and (1 or 1.5) times 2, 4 and 8, over the largest of them.
+FP4 = [sign * each / 12 for sign in (-1, 1) for each in (0, 1 / 16, 2, 3, 4, 6, 8, 12)]
+
 
 def llama(width: int = 1024) -> LlamaForCausalLM:
     torch.manual_seed(0)
@@ -41,13 +44,16 @@ def llama(width: int = 1024) -> LlamaForCausalLM:
     )
 
 
-def test_nf4_takes_the_nearest_of_the_published_codes_times_the_largest_of_its_block(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "published"), [("nf4", NF4), ("fp4", FP4)])
+def test_a_weight_is_the_nearest_of_the_published_codes_times_the_largest_of_its_block(
+    kind: str, published: list[float], tmp_path: Path
+) -> None:
     plain = llama(64)
-    module, using = quantized(plain, tmp_path, "bnb_4bit", compute_dtype="float32")
+    module, using = quantized(plain, tmp_path, "bnb_4bit", compute_dtype="float32", quant_type=kind)
     weight = plain.model.layers[0].mlp.up_proj.weight.detach()
     blocks = weight.reshape(-1, 64)
     scales = blocks.abs().max(dim=1, keepdim=True).values
-    codes = torch.tensor(NF4)
+    codes = torch.tensor(published)
     nearest = codes[((blocks / scales).unsqueeze(-1) - codes).abs().argmin(dim=-1)] * scales
     found = using.dequantize(module).model.layers[0].mlp.up_proj.weight
     assert found.dtype == torch.float32

@@ -79,18 +79,20 @@ class Beft(PeftTuner):
 
     def merge(self, module: nn.Module) -> nn.Module:
         """Folds the adapter into the base's weights, in place; layers without a bias get one."""
+        adapted: Any = module
         for name in self.added_biases(module):
-            base: Any = module.get_submodule(name).get_base_layer()  # type: ignore[operator]
-            base.bias = nn.Parameter(base.weight.new_zeros(base.out_features), requires_grad=False)
+            layer = adapted.get_base_model().get_submodule(name).get_base_layer()
+            layer.bias = nn.Parameter(layer.weight.new_zeros(layer.out_features), requires_grad=False)
         return super().merge(module)
 
     def added_biases(self, module: nn.Module) -> list[str]:
         """The layers without a bias, which the learned one becomes; PEFT 0.21 itself does not merge into these."""
         from peft.tuners.beft.layer import BeftLayer
 
+        adapted: Any = module
         return [
             name
-            for name, layer in module.named_modules()
+            for name, layer in adapted.get_base_model().named_modules()
             if isinstance(layer, BeftLayer) and layer.get_base_layer().bias is None
         ]
 

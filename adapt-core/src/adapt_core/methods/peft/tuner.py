@@ -51,7 +51,7 @@ class PeftTuner(PeftAdapter):
 
     def targets(self, module: nn.Module, hints: Hints, asked: Any) -> list[str] | str | None:
         """The layers to adapt: those that are asked for, or those by default; None leaves them to PEFT."""
-        return resolve(module, hints, asked, self.preset)
+        return resolve(module, hints, asked, self.preset, self.layer_types)
 
     # ---- PEFT's calls, some of which import libraries that PEFT itself does not bring -----------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from torch import nn
+from transformers import T5Config, T5ForSequenceClassification
 
 import adapt_core
 from adapt_core import plan
@@ -36,6 +38,32 @@ def test_a_size_has_a_least_value(method: str, option: str, least: int) -> None:
     for wrong in (least - 1, -3):
         with pytest.raises(ConfigError, match=f"{option}: must be at least {least}"):
             validate_options(model, {option: wrong}, method)
+
+
+@pytest.mark.parametrize(
+    ("method", "count", "size"), [("oft", "r", "oft_block_size"), ("boft", "boft_block_num", "boft_block_size")]
+)
+def test_the_number_of_blocks_stands_for_their_size(method: str, count: str, size: str) -> None:
+    adapted: Any = adapt_core.apply_method(MODELS["encoder"].seeded(), method, **{count: 4})  # of 32 inputs
+    config = adapted.peft_config["default"]
+    assert (getattr(config, count), getattr(config, size)) == (4, 0)
+    for both in ({count: 4, size: 8}, {count: 0, size: 0}):
+        with pytest.raises(ConfigError, match=f"{count} and {size} say the same in two ways"):
+            adapt_core.apply_method(MODELS["encoder"].seeded(), method, **both)
+
+
+def test_ia3_on_a_model_that_peft_does_not_know_rescales_outputs() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    adapted = adapt_core.apply_method(model, "ia3")
+    shapes = [tuple(each.shape) for each in adapted.parameters() if each.requires_grad]
+    assert shapes == [(3, 1), (2, 1)]  # one number an output; an input's would be (1, 4)
+
+
+@pytest.mark.parametrize("method", ["prompt_tuning", "prefix_tuning", "p_tuning", "cartridge"])
+def test_soft_prompts_do_not_go_into_encoder_decoders_that_classify(method: str) -> None:
+    settings = T5Config(vocab_size=60, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0)
+    with pytest.raises(AdaptError, match=rf"{method} works on .* not on T5ForSequenceClassification"):
+        adapt_core.apply_method(T5ForSequenceClassification(settings), method)
 
 
 @pytest.mark.parametrize("method", ["lora", "dora"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from adapt_core.architecture import hints_for
 from adapt_core.bundles import Hints, Model
@@ -36,6 +37,28 @@ def adapted(module: nn.Module, name: str, **options: Any) -> tuple[Any, nn.Modul
             if each.requires_grad:
                 each += 0.1 * torch.randn_like(each)
     return method, model.eval()
+
+
+def tied_llama() -> nn.Module:
+    """Its embeddings are an attribute of a model within the model, as most architectures' are."""
+    torch.manual_seed(0)
+    settings = {"vocab_size": 60, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
+    return LlamaForCausalLM(LlamaConfig(**settings, **heads, tie_word_embeddings=True))
+
+
+@pytest.mark.parametrize(("end", "stays"), [("q_proj", True), ("embed_tokens", False), ("lm_head", False)])
+def test_models_within_models_merge_too(end: str, stays: bool, tmp_path: Path) -> None:
+    method, module = adapted(tied_llama(), "lora", target_modules=[end], dropout=0.0)
+    ids = torch.arange(12).view(2, 6)
+    with torch.no_grad():
+        expected = module(input_ids=ids).logits
+        merged: Any = method.merge(module)
+        assert torch.allclose(merged(input_ids=ids).logits, expected, atol=1e-5)
+        assert merged.config.tie_word_embeddings == stays
+        merged.save_pretrained(tmp_path)
+        again = type(merged).from_pretrained(tmp_path)
+        assert torch.allclose(again(input_ids=ids).logits, expected, atol=1e-5)
 
 
 def answers(tiny: Any, module: nn.Module) -> Tensor:

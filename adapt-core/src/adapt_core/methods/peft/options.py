@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import create_model
 
 from adapt_core.errors import AdaptError
+from adapt_core.layer_types import HOW_TO_NAME
 from adapt_core.methods.peft.rules import RULES
 from adapt_core.options import Options, option
 from adapt_core.peft_fields import Field, config_fields
@@ -27,6 +28,13 @@ COMPUTED = frozenset({"total_step"})
 
 UNUSED = {"osf": frozenset({"target_svd_config"})}
 """Options that a tuner of PEFT 0.21 declares and never reads."""
+
+TARGETS = {
+    "ia3": "those that PEFT knows by architecture, or else all linear layers",
+    "ln_tuning": "the normalisation layers",
+    "trainable_tokens": "the embedding of the input",
+}
+"""The layers by default, where these are not all linear ones."""
 
 COUNTS = frozenset(
     {
@@ -74,16 +82,19 @@ def option_model(tuner: str) -> type[Options]:
     """
     try:
         hidden = COMPUTED | UNUSED.get(tuner, frozenset())
-        fields = {field.name: _field(field) for field in config_fields(tuner) if field.name not in hidden}
+        fields = {field.name: _field(tuner, field) for field in config_fields(tuner) if field.name not in hidden}
         base = RULES.get(tuner, Options)
         return create_model(f"{tuner}_options", __base__=base, __doc__=f"PEFT's own of {tuner}.", **fields)
     except (SyntaxError, TypeError, NameError) as error:
         raise AdaptError(f"the configuration of PEFT's tuner {tuner!r} cannot be read: {error}") from error
 
 
-def _field(field: Field) -> Any:
+def _field(tuner: str, field: Field) -> Any:
     default = DEFAULTS.get(field.name, field.default)
     flat = field.name if field.name in FLAT else None
+    text = field.help or f"PEFT's {field.name}."
+    if field.name == "target_modules":  # which Adapt reads
+        text = f"Layers to adapt: {HOW_TO_NAME}; by default {TARGETS.get(tuner, 'all linear layers')}."
     counted = field.name in COUNTS and field.type in (int, int | None)
     bounds: dict[str, Any] = {"ge": 0 if default == 0 else 1} if counted else {}
-    return field.type, option(default, help=field.help or f"PEFT's {field.name}.", flat=flat, **bounds)
+    return field.type, option(default, help=text, flat=flat, **bounds)

@@ -20,6 +20,31 @@ ALLOCATION = (
 """What counts with ``use_asa`` alone."""
 
 
+def one_of(chosen: str, default: str) -> type[Options]:
+    """Rules for two options of which one excludes the other, and the second is the one by default: 0 where it is not.
+
+    Args:
+        chosen: the option whose default is 0.
+        default: the other.
+    """
+
+    class Exclusive(Options):
+        @model_validator(mode="before")
+        @classmethod
+        def _other_is_off(cls, data: Any) -> Any:
+            if isinstance(data, dict) and data.get(chosen) and default not in data:
+                return {**data, default: 0}
+            return data
+
+        @model_validator(mode="after")
+        def _one_is_given(self) -> Exclusive:
+            if bool(getattr(self, chosen)) == bool(getattr(self, default)):
+                raise ValueError(f"{chosen} and {default} say the same in two ways: give one of them, above 0")
+            return self
+
+    return Exclusive
+
+
 class AdamssRules(Options):
     """AdaMSS: a schedule by which subspaces are frozen, or nothing of one."""
 
@@ -60,5 +85,9 @@ class AdamssRules(Options):
         return self
 
 
-RULES: dict[str, type[Options]] = {"adamss": AdamssRules}
+RULES: dict[str, type[Options]] = {
+    "adamss": AdamssRules,
+    "boft": one_of("boft_block_num", "boft_block_size"),
+    "oft": one_of("r", "oft_block_size"),
+}
 """By PEFT's names of the tuners."""

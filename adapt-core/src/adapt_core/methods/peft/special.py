@@ -36,15 +36,13 @@ class Ia3(PeftTuner):
 
 
 def _feedforward(module: nn.Module, targets: Any) -> dict[str, Any]:
-    """Targets of (IA)3 with those whose input is rescaled, as PEFT knows them by architecture; none where it does not.
+    """Targets of (IA)3 with those whose input is rescaled: as PEFT knows them by architecture, or else none.
 
     PEFT 0.21 itself names all that it knows, and refuses the file that it writes of that where not all are targets.
     """
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING as known
 
-    endings = known.get(_model_type(module))
-    if endings is None:
-        return {}
+    endings = known.get(_model_type(module), ())
     names = selected(module, targets)
     inner = [name for name in names if name.endswith(tuple(endings))]
     return {"target_modules": names, "feedforward_modules": inner} if inner else {"feedforward_modules": []}
@@ -119,9 +117,15 @@ class SoftPrompt(Resumable):
 
     def config(self, module: nn.Module, hints: Hints) -> Any:
         """The tuner's ``PeftConfig``. Raises AdaptError where PEFT has no soft prompts for the model."""
+        kind = type(module).__name__
         if hints.peft_task is None:
+            raise AdaptError(f"{self.name} puts tokens before a language model's input, which {kind} has not")
+        settings = getattr(module, "config", None)
+        if getattr(settings, "is_encoder_decoder", False) and hints.peft_task != "SEQ_2_SEQ_LM":
             raise AdaptError(
-                f"{self.name} puts tokens before a language model's input, which {type(module).__name__} has not"
+                f"{self.name} works on models of an encoder and a decoder that generate text, and not on {kind}: it "
+                "takes no learned tokens",
+                "Choose another method, or a model that is an encoder or a decoder only.",
             )
         return super().config(module, hints)
 

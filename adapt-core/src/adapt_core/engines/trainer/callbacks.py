@@ -14,6 +14,7 @@ from adapt_core.signals import StopRequest
 if TYPE_CHECKING:
     from transformers import Trainer
 
+    from adapt_core.bundles import Hints
     from adapt_core.interfaces import Method
     from adapt_core.progress import Progress
     from adapt_core.run_folder import RunFolder
@@ -83,6 +84,43 @@ class Phases(TrainerCallback):
     ) -> None:
         if self.after_step is not None:
             self.after_step(kwargs["model"], state.global_step + 1)  # the Trainer counts the step afterwards
+
+
+class Gradients(TrainerCallback):
+    """Looks, in the first step, at whether what is trained beside the head gets a gradient.
+
+    What the model never calls gets none, and would be trained in vain: a run that trains nothing but the head ends.
+    """
+
+    def __init__(self, method: str, hints: Hints, progress: Progress) -> None:
+        self.method = method
+        self.head = tuple(f".{name}." for name in (*hints.head, *hints.fresh))
+        self.progress = progress
+        self.looked = False
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.looked:
+            return
+        self.looked = True
+        own = {name: each for name, each in kwargs["model"].named_parameters() if each.requires_grad}
+        beside = [name for name in own if not any(head in f".{name}" for head in self.head)]
+        idle = [name for name in beside if own[name].grad is None]
+        if not idle:
+            return
+        first = idle[0].removeprefix("module.").removeprefix("base_model.model.")
+        if len(idle) == len(beside):
+            raise AdaptError(
+                f"Nothing that {self.method} trains beside the head has a gradient, {first} among it: the model never "
+                "calls the layers that it is on",
+                "Name other layers in method.target_modules, or choose another method.",
+            )
+        if state.is_world_process_zero:
+            self.progress.notice(
+                f"{len(idle)} of {len(beside)} parameters that {self.method} trains had no gradient in the first step, "
+                f"{first} among them: the model did not use them."
+            )
 
 
 class Stop(TrainerCallback):

@@ -14,7 +14,7 @@ from transformers import PrinterCallback, Trainer
 from adapt_core.bundles import Evaluated, Model, Trained
 from adapt_core.engines.trainer.arguments import check_machine, check_schedule, training_arguments
 from adapt_core.engines.trainer.calibration import CalibrationBatches, randomness_kept
-from adapt_core.engines.trainer.callbacks import TIMES, Log, LossWindow, Phases, Stop
+from adapt_core.engines.trainer.callbacks import TIMES, Gradients, Log, LossWindow, Phases, Stop
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.engines.trainer.optimizer import check_optimizer, optimizer_settings
 from adapt_core.engines.trainer.sampler import EpochSampler
@@ -68,6 +68,7 @@ class TrainerEngine:
         request = StopRequest()
         trainer.method = method
         trainer.add_callback(Phases(method))
+        trainer.add_callback(Gradients(self.plan.method.spec.name, model.hints, self.progress))
         trainer.add_callback(Stop(request))
         begin = time.perf_counter()
         with stop_on_signal(request):

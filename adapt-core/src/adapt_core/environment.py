@@ -19,7 +19,7 @@ def describe_environment() -> dict[str, Any]:
 
     Keys: ``time`` (UTC, ISO 8601), ``adapt_core``, ``python`` and ``platform``, ``packages`` (the version of every
     installed distribution by name), ``device`` and ``git`` (of the current folder: ``commit`` and ``dirty``, whether
-    a tracked file differs from it; None where there is no commit).
+    a tracked file differs from it; None where there is no commit). A run adds the fingerprint of its base model.
     """
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

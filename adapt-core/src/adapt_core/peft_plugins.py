@@ -149,7 +149,7 @@ TESTED: dict[str, dict[str, Any]] = {
     },
     "osf": {
         "summary": "Trains a weight's small singular directions (Nayak et al. 2025, arXiv:2504.07097).",
-        "learning_rate": 1e-3,
+        "learning_rate": 2e-4,
     },
     "peanut": {
         "summary": "Updates from small networks that read the weight (Zhong et al. 2024, arXiv:2410.01870).",
@@ -157,7 +157,7 @@ TESTED: dict[str, dict[str, Any]] = {
     },
     "psoft": {
         "summary": "Orthogonal transformations of the principal subspace (PSOFT).",
-        "learning_rate": 1e-3,
+        "learning_rate": 2e-3,
     },
     "pvera": {
         "summary": "VeRA whose vectors are drawn from a learned distribution (arXiv:2512.07703).",
@@ -171,7 +171,7 @@ TESTED: dict[str, dict[str, Any]] = {
     },
     "road": {
         "summary": "Rotations of pairs of outputs (Liao and Monz 2024, arXiv:2409.00119).",
-        "learning_rate": 1e-3,
+        "learning_rate": 2e-2,
         "quantization": (4, 8),
     },
     "shira": {

@@ -85,9 +85,13 @@ def plain_class(layer: nn.Module) -> type[nn.Module] | None:
 
 
 def own_function(layer: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether a layer may compute something else than the class that it extends; quantized ones compute the same."""
+    """Whether a layer may compute something else than the class that it extends; quantized ones compute the same.
+
+    bitsandbytes' are told by their class too: before they are on their device, their weights are numbers.
+    """
     weight = getattr(layer, "weight", None)
-    if isinstance(weight, Tensor) and weight.dtype not in NUMBERS:
+    codes = isinstance(weight, Tensor) and weight.dtype not in NUMBERS
+    if codes or type(layer).__module__.startswith("bitsandbytes."):
         return False
     names = [name for name in ("forward", "_conv_forward") if hasattr(kind, name)]
     return any(getattr(type(layer), name) is not getattr(kind, name) for name in names)

@@ -285,7 +285,7 @@ def test_named_layers_get_an_adapter_that_reads_their_own_input() -> None:
         (
             lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, batch_first=True), 1),
             {"target_modules": ["linear2"]},
-            "TransformerEncoderLayer uses the weights of its Linear without calling it",
+            "TransformerEncoderLayer reads its weights itself in evaluation",
         ),
         (lambda: MODELS["encoder"].seeded(), {"placement": "pfeiffer", "target_modules": ["query"]}, "remove one"),
     ],

@@ -160,13 +160,13 @@ def test_a_layer_that_is_left_out_may_be_of_any_type(start: Any) -> None:
 
 @pytest.mark.parametrize("method", ["lora", "ssf", "bitfit", "vera"])
 def test_the_layer_that_attention_of_torch_never_calls_gets_no_adapter(method: str) -> None:
-    model = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+    model = nn.TransformerDecoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
     adapted = apply_method(model, method, **({"dropout": 0.0} if method == "lora" else {})).train()
-    adapted(torch.randn(2, 5, 16)).sum().backward()
+    adapted(torch.randn(2, 5, 16), torch.randn(2, 3, 16)).sum().backward()
     trained = {name: each for name, each in adapted.named_parameters() if each.requires_grad}
     assert trained and all(each.grad is not None for each in trained.values())
     with pytest.raises(AdaptError, match=f"self_attn.out_proj is a .*, which {method} does not adapt"):
-        apply_method(nn.TransformerEncoderLayer(16, 2, 32), method, target_modules=["out_proj"])
+        apply_method(nn.TransformerDecoderLayer(16, 2, 32), method, target_modules=["out_proj"])
 
 
 def test_frozen_batch_normalisation_keeps_its_statistics() -> None:

@@ -98,7 +98,8 @@ class MethodSpec(PluginSpec):
         learning_rate: recommended peak learning rate, used by ``adapt init``.
         engines: the engines that it works with as ``"module:Class"``; None means every engine.
         module_types: the types of layers that its option ``target_modules`` may name, by the class or one that it
-            extends, with `` (grouped)`` behind it for convolutions in groups; empty means any.
+            extends, with `` (grouped)`` behind it for convolutions in groups and `` (scaled)`` for embeddings that
+            multiply by a number; empty means any.
         quantization: the widths in bits of quantized bases that it trains on.
         merges: whether it can be folded into the base's own weights.
         checkpointing: whether it trains as ever where activations are recomputed (``training.gradient_checkpointing``).

@@ -2,7 +2,11 @@
 
 By the name of the class, or of one that it extends: bitsandbytes' linear layers are ``Linear`` too. ``Conv1D`` is
 transformers' transposed linear layer. A convolution in groups is a type of its own, ``Conv2d (grouped)``: for most
-methods the update of a weight that not every input has a part in cannot be written down.
+methods the update of a weight that not every input has a part in cannot be written down. So is an embedding that
+multiplies by a number, ``Embedding (scaled)``: merged into its weight, what is added to its output would be multiplied.
+
+A layer's class may have a ``forward`` of its own. Where that computes otherwise than the class which it extends, as a
+convolution does that standardises its weight first, merging would change the outputs: such a layer is not adapted.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ def grouped(*types: str) -> tuple[str, ...]:
     return tuple(f"{each} (grouped)" for each in types)
 
 
+SCALED = "Embedding (scaled)"
+
 LOW_RANK = (*LINEAR, *CONVOLUTIONS, "Conv3d", "Embedding")
 _ANY_CONVOLUTION = (*CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS)
 WITH_BIAS = (*LINEAR, *_ANY_CONVOLUTION, *grouped(*_ANY_CONVOLUTION), *NORMS)
@@ -38,7 +44,7 @@ LAYER_TYPES: dict[str, tuple[str, ...]] = {
     "c3a": ("Linear",),
     "deft": LINEAR,
     "delora": ("Linear",),
-    "dora": LOW_RANK,
+    "dora": (*LOW_RANK, SCALED),
     "fourierft": LINEAR,
     "frod": LINEAR,
     "glora": ("Linear",),
@@ -49,7 +55,7 @@ LAYER_TYPES: dict[str, tuple[str, ...]] = {
     "lily": ("Linear",),
     "loha": ("Linear", *CONVOLUTIONS, *grouped(*CONVOLUTIONS)),
     "lokr": ("Linear", *CONVOLUTIONS, *grouped(*CONVOLUTIONS)),
-    "lora": LOW_RANK,
+    "lora": (*LOW_RANK, SCALED),
     "miss": ("Linear",),
     "oft": ("Linear", "Embedding"),
     "osf": ("Linear",),
@@ -62,7 +68,7 @@ LAYER_TYPES: dict[str, tuple[str, ...]] = {
     "ssf": (*WITH_BIAS, "Embedding"),
     "supertuning": ("Linear",),
     "tinylora": (*LINEAR, "Embedding"),
-    "trainable_tokens": ("Embedding",),
+    "trainable_tokens": ("Embedding", SCALED),
     "unilora": LINEAR,
     "vblora": LINEAR,
     "vera": LINEAR,

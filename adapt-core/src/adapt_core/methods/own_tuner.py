@@ -9,7 +9,7 @@ from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.methods.peft_adapter import PeftAdapter
-from adapt_core.methods.targets import is_bypassed, output_embeddings
+from adapt_core.methods.targets import output_embeddings, require_layer_types
 
 
 class OwnTuner(PeftAdapter):
@@ -26,6 +26,14 @@ class OwnTuner(PeftAdapter):
         import adapt_core.peft  # noqa: F401
 
         return super().add(module, folder)
+
+    def unfit(self, layer: nn.Module) -> str | None:
+        """Why a layer of a declared type cannot be adapted; None where it can."""
+        return None
+
+    def require_layers(self, module: nn.Module, names: Collection[str]) -> None:
+        """Raises AdaptError for a targeted layer that the method cannot adapt."""
+        require_layer_types(module, names, self.layer_types, self.called, self.unfit)
 
     @staticmethod
     def layers(module: nn.Module, hints: Hints, operations: Collection[str] | None = None) -> list[str]:
@@ -45,7 +53,6 @@ class OwnTuner(PeftAdapter):
             name
             for name, layer in module.named_modules()
             if isinstance(layer, kinds)
-            and not is_bypassed(layer)
             and layer is not output_embeddings(module)
             and not (outside and f"{name}.".startswith(outside))
         ]

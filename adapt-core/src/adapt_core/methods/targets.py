@@ -10,17 +10,24 @@ from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.layer_types import grouped
+from adapt_core.methods.fitting import UNDECLARED, Unfit, adapted_of, called, refusal, why_left_out
 from adapt_core.spelling import closest
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+OUTSIDE = " outside its head"
 
 WIDTHS = {"Linear4bit": 4, "Linear8bitLt": 8}
 """The bits of bitsandbytes' layers, by the names of their classes: the core does without the library."""
 
 
 def resolve(
-    module: nn.Module, hints: Hints, asked: Any, default: str = "all-linear", types: Collection[str] = ()
+    module: nn.Module,
+    hints: Hints,
+    asked: Any,
+    default: str = "all-linear",
+    types: Collection[str] = (),
+    unfit: Unfit | None = None,
 ) -> list[str] | str:
     """The target modules as PEFT takes them: names or their last parts, or one regular expression.
 
@@ -29,7 +36,7 @@ def resolve(
         hints: its head and fresh layers, which no preset reaches into, nor into the output layer of a language model.
         asked: names, parts of names after a dot, one regular expression, or presets; None for the default.
         default: a preset.
-        types: of the layers that the method adapts, as in :func:`require_layer_types`: presets leave out the others.
+        types, unfit: of the method, as in :func:`require_layer_types`: presets leave out what that refuses.
 
     Raises:
         AdaptError: a name, pattern or preset matches nothing, with the nearest names.
@@ -43,11 +50,12 @@ def resolve(
     for each in wanted:
         if each in PRESETS:
             all_of_it = preset(module, hints, each)
-            found = [name for name in all_of_it if adapts(types, module.get_submodule(name))]
+            found = adapted_of(module, all_of_it, types, unfit)
             if not found:
-                which = f" that the method adapts, which are {', '.join(types)}" if all_of_it else " outside its head"
+                which = f" that the method adapts, which are {', '.join(types) or 'any'}" if all_of_it else OUTSIDE
                 raise AdaptError(
-                    f"{type(module).__name__} has no layer of the preset {each!r}{which}",
+                    f"{type(module).__name__} has no layer of the preset {each!r}{which}"
+                    + why_left_out(module, all_of_it, types, unfit),
                     "Name layers in method.target_modules.",
                 )
         else:
@@ -70,52 +78,34 @@ def selected(module: nn.Module, targets: list[str] | str) -> list[str]:
     return [name for name in _names(module) if any(means(each, name) for each in targets)]
 
 
-def require_layer_types(module: nn.Module, names: Iterable[str], types: Collection[str], method: str) -> None:
-    """Holds a method to the layers that it declares (``MethodSpec.module_types``).
+def require_layer_types(
+    module: nn.Module, names: Iterable[str], types: Collection[str], method: str, unfit: Unfit | None = None
+) -> None:
+    """Holds a method to the layers that it declares (``MethodSpec.module_types``), and to those that are called.
 
     Args:
         module: the model.
         names: the dotted names of the layers that are to be adapted.
         types: class names; a layer of a class that extends one of these will do. A convolution in groups needs the
-            name ``Conv2d (grouped)``. None of them means any layer.
+            name ``Conv2d (grouped)``, an embedding that multiplies ``Embedding (scaled)``. None of them means any
+            layer that is called.
         method: what to call it in the error.
+        unfit: why a layer of one of the types cannot be adapted; None for :func:`no_plain_layer`.
 
     Raises:
-        AdaptError: a layer is of another type.
+        AdaptError: a layer is of another type, or is not called by the module around it, or is unfit.
     """
-    layers = {name: module.get_submodule(name) for name in names}
-    others = [f"{name} is a {_called(layer)}" for name, layer in layers.items() if not adapts(types, layer)]
-    if others:
-        more = f", and {len(others) - 1} more" if len(others) > 1 else ""
-        raise AdaptError(
-            f"method.target_modules: {others[0]}{more}, which {method} does not adapt; it adapts {', '.join(types)}",
-            "Name other layers, or choose a method that adapts these: `adapt explain method NAME` lists the types.",
-        )
-
-
-def adapts(types: Collection[str], layer: nn.Module) -> bool:
-    """Whether a method that adapts layers of some types adapts this one; see :func:`require_layer_types`."""
-    return not types or not (is_bypassed(layer) or _type_names(layer).isdisjoint(types))
-
-
-def _type_names(layer: nn.Module) -> set[str]:
-    """The class names of a layer; of a quantized one, those of the layer that it was."""
-    kind: type = getattr(layer, "source_cls", type(layer))  # transformers' note of what it quantized
-    names = {each.__name__ for each in kind.__mro__}
-    return set(grouped(*names)) if _is_grouped(layer) else names
-
-
-def _called(layer: nn.Module) -> str:
-    """The class of a layer, for an error."""
-    name = type(layer).__name__
-    return grouped(name)[0] if _is_grouped(layer) else name
-
-
-def _is_grouped(layer: nn.Module) -> bool:
-    """Whether a layer is a convolution whose outputs see a part of the inputs only."""
-    from torch.nn.modules.conv import _ConvNd
-
-    return isinstance(layer, _ConvNd) and layer.groups > 1
+    wrong = {name: why for name in names if (why := refusal(module, name, types, unfit))}
+    if not wrong:
+        return
+    name, why = next(iter(wrong.items()))
+    more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    says = f": {why}" if why is not UNDECLARED else f"; it adapts {', '.join(types)}"
+    raise AdaptError(
+        f"method.target_modules: {name} is a {called(module.get_submodule(name))}{more}, which {method} does not "
+        f"adapt{says}",
+        "Name other layers, or choose a method that adapts these: `adapt explain method NAME` lists the types.",
+    )
 
 
 def preset(module: nn.Module, hints: Hints, name: str) -> list[str]:
@@ -143,20 +133,14 @@ def named_exactly(module: nn.Module, names: Iterable[str]) -> list[str] | str:
 
 
 def is_linear(layer: nn.Module) -> bool:
-    """Whether a layer is linear: a quantized one and transformers' transposed ``Conv1D`` are too."""
-    from transformers.pytorch_utils import Conv1D
+    """Whether a layer is linear: a quantized one and transformers' transposed ``Conv1D`` are too.
 
-    return isinstance(layer, nn.Linear | Conv1D) and not is_bypassed(layer)
-
-
-def is_bypassed(layer: nn.Module) -> bool:
-    """Whether a layer is never called: ``nn.MultiheadAttention`` reads the weights of its output layer itself.
-
-    An adapter put on it would do nothing and have no gradient.
+    The output layer of torch's attention is not: its class says that others read it, and it is never called.
     """
     from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+    from transformers.pytorch_utils import Conv1D
 
-    return isinstance(layer, NonDynamicallyQuantizableLinear)
+    return isinstance(layer, nn.Linear | Conv1D) and not isinstance(layer, NonDynamicallyQuantizableLinear)
 
 
 def is_quantized(module: nn.Module) -> bool:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from peft import PeftConfig
-from peft.tuners.tuners_utils import BaseTuner
-from torch import nn
+from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
+from torch import Tensor, nn
 
+from adapt_core.peft.base_layers import bypassed
 from adapt_core.peft.registration import OwnPeftType
 
 
@@ -36,6 +37,25 @@ class OwnTunerConfig(PeftConfig):
             value = getattr(self, name)
             if isinstance(value, list):
                 setattr(self, name, set(value))
+
+
+class OwnTunerLayer(nn.Module, BaseTunerLayer):
+    """A layer around a base layer, of which it has the settings: a model may look up a convolution's ``stride``."""
+
+    def __getattr__(self, name: str) -> Any:
+        """What it does not have itself, as far as that is a setting of the base layer.
+
+        Not the base layer's tensors, parts and methods: with these the model could compute past the adapter.
+        """
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == "base_layer" or name.startswith("_"):
+                raise
+            found = getattr(self.base_layer, name, self)
+            if found is self or isinstance(found, Tensor | nn.Module) or callable(found):
+                raise
+            return found
 
 
 class OwnTuner(BaseTuner):
@@ -67,6 +87,8 @@ class OwnTuner(BaseTuner):
         current_key: str,
         parameter_name: str | None = None,
     ) -> None:
+        if reason := bypassed(target, parent):
+            raise TypeError(f"{current_key} cannot be adapted: {reason}")
         layer = self.put(target, adapter_name, peft_config, current_key)
         if layer is target:
             return

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from adapt_core.layer_types import grouped
+from adapt_core.layer_types import SCALED, grouped
 from adapt_core.testing.models import Tiny
 
 ROWS, WIDTH, VOCABULARY, LABELS = 8, 16, 20, 4
@@ -44,13 +44,23 @@ class OneLayer(nn.Module):
         return Outputs(nn.functional.cross_entropy(logits, labels), logits)
 
 
+class Scaled(nn.Embedding):
+    """An embedding that multiplies by a number, as Gemma's and BART's do."""
+
+    embed_scale = WIDTH**0.5
+
+    def forward(self, input: Tensor) -> Tensor:  # torch's own name
+        found: Tensor = super().forward(input) * self.embed_scale
+        return found
+
+
 def _one(name: str, make: Callable[[], nn.Module], shape: tuple[int, ...], axis: int = -1) -> Tiny:
     return Tiny(name, lambda: OneLayer(make(), axis), partial(_batch, name, shape), targets=("layer",))
 
 
 def _batch(name: str, shape: tuple[int, ...]) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(1)
-    if name == "Embedding":
+    if name in ("Embedding", SCALED):
         inputs = torch.randint(VOCABULARY, (ROWS, *shape), generator=generator)
     else:
         inputs = torch.randn(ROWS, *shape, generator=generator)
@@ -78,6 +88,7 @@ LAYERS: dict[str, Tiny] = {
             }.items()
         ),
         _one("Embedding", lambda: nn.Embedding(VOCABULARY, WIDTH), (5,)),
+        _one(SCALED, lambda: Scaled(VOCABULARY, WIDTH), (5,)),
         _one("LayerNorm", lambda: nn.LayerNorm(WIDTH), (5, WIDTH)),
         _one("BatchNorm1d", lambda: nn.BatchNorm1d(WIDTH), (WIDTH,)),
         _one("BatchNorm2d", lambda: nn.BatchNorm2d(WIDTH), (WIDTH, 4, 4), 1),

@@ -9,8 +9,9 @@ from torch import nn
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.methods.bitfit.options import BitfitOptions
+from adapt_core.methods.fitting import adapted_of, why_left_out
 from adapt_core.methods.own_tuner import OwnTuner
-from adapt_core.methods.targets import named_exactly, require_layer_types, resolve, selected
+from adapt_core.methods.targets import named_exactly, resolve, selected
 
 
 class Bitfit(OwnTuner):
@@ -26,16 +27,27 @@ class Bitfit(OwnTuner):
         from adapt_core.peft import SsfConfig
 
         targets = self.options.target_modules
-        layers = {name: module.get_submodule(name) for name in self.layers(module, hints)}
-        names = [name for name, layer in layers.items() if getattr(layer, "bias", None) is not None]
+        layers = self.layers(module, hints)
         if targets is not None:
-            wanted = selected(module, resolve(module, hints, targets, types=self.layer_types))
-            require_layer_types(module, wanted, self.layer_types, self.name)
-            names = [name for name in wanted if name in names]
+            wanted = selected(module, resolve(module, hints, targets, types=self.layer_types, unfit=self.unfit))
+            self.require_layers(module, wanted)
+            layers = [name for name in wanted if name in layers]
+        layers = [name for name in layers if getattr(module.get_submodule(name), "bias", None) is not None]
+        names = adapted_of(module, layers, self.layer_types, self.unfit)
         if not names:
-            raise AdaptError(f"bitfit: {type(module).__name__} has no bias outside its head", "Choose another method.")
+            raise AdaptError(
+                f"bitfit: {type(module).__name__} has no bias outside its head"
+                + why_left_out(module, layers, self.layer_types, self.unfit),
+                "Choose another method.",
+            )
         return SsfConfig(
             target_modules=named_exactly(module, names),
             scale=False,
             modules_to_save=list(self.options.modules_to_save),
         )
+
+    def unfit(self, layer: nn.Module) -> str | None:
+        """Why the bias of a layer cannot take up a shift of its output; None where it can."""
+        from adapt_core.peft.ssf.folding import unfoldable
+
+        return unfoldable(layer, scale=False)

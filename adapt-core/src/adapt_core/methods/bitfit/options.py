@@ -12,6 +12,7 @@ class BitfitOptions(Options):
     target_modules: list[str] | str | None = option(
         None,
         flat="target_modules",
-        help=f"Only these layers: {HOW_TO_NAME}; every layer with a bias by default.",
+        help=f"Only these layers: {HOW_TO_NAME}; every layer with a bias by default, "
+        "but for those with an activation inside, say, that cannot take up a shift.",
     )
     modules_to_save: list[str] = option([], help="Further modules that are trained whole and saved with the adapter.")

@@ -10,6 +10,7 @@ from torch import nn
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.methods.targets import is_attention, is_linear
+from adapt_core.peft.base_layers import bypassed
 from adapt_core.peft.bottleneck.layer import widths
 
 HINT = "Name the layers that are to get an adapter in method.target_modules."
@@ -86,8 +87,8 @@ def _parts(module: nn.Module, entry: str) -> tuple[dict[str, list[str]], list[st
         if is_linear(layer) and name != entry:
             around = _attentions_around(module, name, entry)
             parent = module.get_submodule(name.rpartition(".")[0])
-            if isinstance(parent, nn.MultiheadAttention):
-                continue  # it computes with the weights of its layers without calling them
+            if bypassed(module.get_submodule(name), parent):
+                continue
             if around:
                 attentions.setdefault(around[0], []).append(name)
             else:

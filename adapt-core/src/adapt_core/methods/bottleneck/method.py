@@ -44,7 +44,7 @@ class Bottleneck(OwnTuner):
     def _places(self, module: nn.Module, hints: Hints) -> tuple[Any, dict[str, str] | None]:
         """The target modules, and by each of them the module whose input is read in the parallel form."""
         if self.options.target_modules is not None:
-            return resolve(module, hints, self.options.target_modules, types=self.layer_types), None
+            return resolve(module, hints, self.options.target_modules, types=self.layer_types, unfit=self.unfit), None
         sublayers: list[Sublayer] = []
         for block in transformer_blocks(module, hints):
             sublayers += [block.feed_forward] if self.options.placement == "pfeiffer" else block.sublayers

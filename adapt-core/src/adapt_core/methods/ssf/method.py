@@ -8,6 +8,7 @@ from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
+from adapt_core.methods.fitting import adapted_of, why_left_out
 from adapt_core.methods.own_tuner import OwnTuner
 from adapt_core.methods.ssf.options import DEFAULT, SsfOptions
 from adapt_core.methods.targets import named_exactly, resolve
@@ -43,14 +44,22 @@ class Ssf(OwnTuner):
             if isinstance(layer, SsfLayer) and getattr(layer.get_base_layer(), "bias", layer) is None
         ]
 
+    def unfit(self, layer: nn.Module) -> str | None:
+        """Why a layer cannot take up a scale and a shift; None where it can."""
+        from adapt_core.peft.ssf.folding import unfoldable
+
+        return unfoldable(layer)
+
     def _targets(self, module: nn.Module, hints: Hints) -> Any:
         if self.options.target_modules is not None:
-            return resolve(module, hints, self.options.target_modules, types=self.layer_types)
+            return resolve(module, hints, self.options.target_modules, types=self.layer_types, unfit=self.unfit)
         operations = self.options.operations or DEFAULT
-        names = self.layers(module, hints, operations)
+        layers = self.layers(module, hints, operations)
+        names = adapted_of(module, layers, self.layer_types, self.unfit)
         if not names:
             raise AdaptError(
-                f"{type(module).__name__} has none of the operations {', '.join(operations)} outside its head",
+                f"{type(module).__name__} has none of the operations {', '.join(operations)} outside its head"
+                + why_left_out(module, layers, self.layer_types, self.unfit),
                 "Name others in method.operations.",
             )
         return named_exactly(module, names)

@@ -21,7 +21,8 @@ class SsfOptions(Options):
         None,
         min_length=1,
         help="The kinds of layers whose output is scaled and shifted, outside the head; linear, conv, layer_norm and "
-        "batch_norm by default. Not together with target_modules.",
+        "batch_norm by default, without layers that cannot take up a scale and a shift, such as convolutions that "
+        "standardise their weight. Not together with target_modules.",
     )
     target_modules: list[str] | str | None = option(
         None,

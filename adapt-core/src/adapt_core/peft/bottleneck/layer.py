@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from torch.nn import functional as F  # as everybody calls it
 from transformers.pytorch_utils import Conv1D
 
 from adapt_core.peft.bottleneck.config import BottleneckConfig
 from adapt_core.peft.bottleneck.tap import Tap
+from adapt_core.peft.tuner import OwnTunerLayer
 
 NON_LINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
@@ -22,9 +22,6 @@ NON_LINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {
     "leaky_relu": F.leaky_relu,
 }
 """What can be between the two layers of a bottleneck."""
-
-_UNCALLED = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
-"""Modules that compute with their linear layers' weights without calling the layers."""
 
 
 def widths(layer: nn.Module) -> tuple[int, int]:
@@ -42,16 +39,7 @@ def widths(layer: nn.Module) -> tuple[int, int]:
     )
 
 
-def require_called(layer: nn.Module, parent: nn.Module) -> None:
-    """Raises TypeError where the module around a layer does not call it, so that an adapter would do nothing."""
-    if isinstance(parent, _UNCALLED):
-        raise TypeError(
-            f"torch's {type(parent).__name__} uses the weights of its {type(layer).__name__} without calling it, so "
-            "an adapter there would do nothing"
-        )
-
-
-class BottleneckLayer(nn.Module, BaseTunerLayer):
+class BottleneckLayer(OwnTunerLayer):
     """Adds ``s * (U f(D x + d) + u)`` to the output ``h`` of a linear layer (Houlsby et al. 2019, section 2.1).
 
     ``x`` is ``h`` itself in the serial form (He et al. 2021, equation 4) and an input in the parallel form (their

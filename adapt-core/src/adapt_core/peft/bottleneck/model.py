@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from adapt_core.peft.bottleneck.layer import BottleneckLayer, require_called
+from adapt_core.peft.bottleneck.layer import BottleneckLayer
 from adapt_core.peft.tuner import OwnTuner
 
 
@@ -20,10 +20,9 @@ class BottleneckModel(OwnTuner):
         """See :meth:`adapt_core.peft.tuner.OwnTuner.put`.
 
         Raises:
-            TypeError: the layer is not linear, or the module around it does not call it.
+            TypeError: the layer is not linear.
             ValueError: the configuration reads the input of a module that is not there.
         """
-        require_called(layer, self.model.get_submodule(key.rpartition(".")[0]))
         source = self._source(config, key)
         if isinstance(layer, BottleneckLayer):
             layer.update_layer(adapter_name, config, source)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from adapt_core.peft.base_layers import channels_first
+
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
 CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2}
 BATCH_NORMS = {nn.BatchNorm1d: 1, nn.BatchNorm2d: 2}
@@ -53,9 +55,7 @@ def channels_of(layer: nn.Module, output: Tensor | None = None) -> Channels:
     if isinstance(layer, nn.Embedding):
         return Channels(layer.embedding_dim, -1)
     if isinstance(layer, nn.LayerNorm):
-        # Those of ConvNeXt, timm's LayerNorm2d and transformers' own, may normalise the channels of images.
-        first = type(layer).__name__.endswith("2d") or getattr(layer, "data_format", "") == "channels_first"
-        return Channels(layer.normalized_shape[-1], -3 if first else -1)
+        return Channels(layer.normalized_shape[-1], -3 if channels_first(layer) else -1)
     for kind, dimensions in CONVOLUTIONS.items():
         if isinstance(layer, kind):
             convolution: Any = layer
@@ -68,14 +68,14 @@ def channels_of(layer: nn.Module, output: Tensor | None = None) -> Channels:
 
 
 @torch.no_grad()
-def fold(layer: nn.Module, scale: Tensor, shift: Tensor) -> None:
+def fold(layer: nn.Module, scale: Tensor | None, shift: Tensor) -> None:
     """Multiplies and shifts a layer's output for good: scale into its weight, both into its bias.
 
     A bias is made where there is none. Weights that another layer shares are its own afterwards.
 
     Args:
         layer: one of :data:`OPERATIONS`, not quantized.
-        scale, shift: of shape (channels,).
+        scale, shift: of shape (channels,); without a scale the weight stays as it is, but for an embedding's.
 
     Raises:
         TypeError: the layer's weights are quantized.
@@ -84,14 +84,17 @@ def fold(layer: nn.Module, scale: Tensor, shift: Tensor) -> None:
     if held.weight is not None and not held.weight.is_floating_point():
         raise TypeError(f"the weights of {type(layer).__name__} are quantized: dequantize the model before merging")
     shape = held.normalized_shape if isinstance(layer, nn.LayerNorm) else (channels_of(layer).count,)
-    dtype = held.weight.dtype if held.weight is not None else scale.dtype
-    weight = held.weight if held.weight is not None else torch.ones(shape, dtype=dtype, device=scale.device)
-    held.weight = nn.Parameter((weight.to(scale.dtype) * _beside(layer, weight, scale)).to(dtype), requires_grad=False)
+    dtype = held.weight.dtype if held.weight is not None else shift.dtype
+    if scale is not None:
+        weight = held.weight if held.weight is not None else torch.ones(shape, dtype=dtype, device=scale.device)
+        scaled = (weight.to(scale.dtype) * _beside(layer, weight, scale)).to(dtype)
+        held.weight = nn.Parameter(scaled, requires_grad=False)
     if isinstance(layer, nn.Embedding):
-        held.weight += shift.to(dtype)
+        held.weight = nn.Parameter(held.weight + shift.to(dtype), requires_grad=False)
         return
-    bias = held.bias if held.bias is not None else torch.zeros(shape, dtype=dtype, device=scale.device)
-    held.bias = nn.Parameter((bias.to(scale.dtype) * scale + shift).to(dtype), requires_grad=False)
+    bias = held.bias if held.bias is not None else torch.zeros(shape, dtype=dtype, device=shift.device)
+    scaled = bias.to(shift.dtype) if scale is None else bias.to(shift.dtype) * scale
+    held.bias = nn.Parameter((scaled + shift).to(dtype), requires_grad=False)
 
 
 def _beside(layer: nn.Module, weight: Tensor, scale: Tensor) -> Tensor:

@@ -6,12 +6,14 @@ import warnings
 from typing import Any
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
+from peft.tuners.tuners_utils import check_adapters_to_merge
 from torch import Tensor, nn
 
 from adapt_core.peft.ssf.channels import channels_of, fold
 from adapt_core.peft.ssf.config import SsfConfig
+from adapt_core.peft.ssf.folding import unfoldable
 from adapt_core.peft.ssf.function import scale_shift
+from adapt_core.peft.tuner import OwnTunerLayer
 
 DEVIATION = 0.02
 """Of the normal initialisation, as in the paper's own code."""
@@ -20,7 +22,7 @@ SAFE = 0.05
 """Smallest scale for which features are computed back from the output."""
 
 
-class SsfLayer(nn.Module, BaseTunerLayer):
+class SsfLayer(OwnTunerLayer):
     """Scales and shifts the output channels of a base layer (SSF, section 3.2).
 
     Args:
@@ -85,12 +87,13 @@ class SsfLayer(nn.Module, BaseTunerLayer):
                 self.keep[name] = keep_output
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Folds adapters into the base layer's weight and bias."""
+        """Folds adapters into the base layer's weight and bias. Raises TypeError where these cannot take them up."""
         for name in check_adapters_to_merge(self, adapter_names):
             if name in self.ssf_shift:
-                shift = self.ssf_shift[name].data
-                scale = self._scale_or_one(name)
-                if safe_merge and not bool(torch.isfinite(scale).all() & torch.isfinite(shift).all()):
+                shift, scale = self.ssf_shift[name].data, self._scale_of(name)
+                if reason := unfoldable(self.get_base_layer(), scale=scale is not None):
+                    raise TypeError(f"a {type(self.get_base_layer()).__name__} takes up no adapter: {reason}")
+                if safe_merge and not all(torch.isfinite(each).all() for each in (scale, shift) if each is not None):
                     raise ValueError(f"the adapter {name!r} holds numbers that are not finite")
                 fold(self.get_base_layer(), scale, shift)
                 self.merged_adapters.append(name)
@@ -102,21 +105,21 @@ class SsfLayer(nn.Module, BaseTunerLayer):
             return
         while self.merged_adapters:
             name = self.merged_adapters[-1]
-            shift = self.ssf_shift[name].data
-            scale = self._scale_or_one(name)
-            if not bool(scale.all()):
+            shift, scale = self.ssf_shift[name].data, self._scale_of(name)
+            if scale is not None and not bool(scale.all()):
                 raise ValueError(f"the adapter {name!r} has a scale of zero and cannot be taken out again")
-            fold(self.get_base_layer(), torch.ones_like(scale), -shift)
-            fold(self.get_base_layer(), 1 / scale, torch.zeros_like(shift))
+            fold(self.get_base_layer(), None, -shift)
+            if scale is not None:
+                fold(self.get_base_layer(), 1 / scale, torch.zeros_like(shift))
             self.merged_adapters.pop()
 
     def _scale(self, name: str) -> Tensor | None:
         scale: Tensor | None = self.ssf_scale.get(name)
         return scale
 
-    def _scale_or_one(self, name: str) -> Tensor:
+    def _scale_of(self, name: str) -> Tensor | None:
         scale = self._scale(name)
-        return scale.detach() if scale is not None else torch.ones_like(self.ssf_shift[name].data)
+        return None if scale is None else scale.detach()
 
     def _keeps_output(self, name: str) -> bool:
         """Whether the backward pass can work from the output: asked for, and no scale too near zero to divide by.

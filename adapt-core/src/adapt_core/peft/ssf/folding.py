@@ -1,0 +1,52 @@
+"""Which layers take up a scale and a shift into their weight and bias."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from adapt_core.peft.base_layers import (
+    SHORTENED,
+    computed,
+    differs,
+    outputs_of,
+    own_function,
+    plain_class,
+    same,
+    twin_of,
+)
+from adapt_core.peft.ssf.channels import channels_of, fold
+
+
+def unfoldable(layer: nn.Module, *, scale: bool = True) -> str | None:
+    """Why a layer cannot take up a scale and a shift of its output; None where it can.
+
+    A class with a ``forward`` of its own may: folded into a copy with random numbers, they must do what they do after
+    it. They do not where an activation follows inside, or where the weight is standardised first.
+
+    Args:
+        layer: one of :data:`adapt_core.peft.ssf.channels.OPERATIONS`.
+        scale: whether there is one, and not a shift alone.
+    """
+    if reason := computed(layer, *(("weight", "bias") if scale else ("bias",))):
+        return reason
+    if getattr(layer, "max_norm", None) is not None:
+        return SHORTENED
+    kind = plain_class(layer)
+    if kind is None or not own_function(layer, kind):
+        return None
+    twin = twin_of(layer)
+    before = outputs_of(twin)
+    if before is None:
+        return differs(kind)
+    channels = channels_of(twin, before)
+    if before.shape[channels.axis] != channels.count:
+        return differs(kind)
+    generator = torch.Generator().manual_seed(2)
+    factor = 0.5 + torch.rand(channels.count, generator=generator) if scale else None
+    shift = torch.randn(channels.count, generator=generator)
+    fold(twin, factor, shift)
+    after = outputs_of(twin)
+    moved = before.movedim(channels.axis, -1)
+    expected = (moved if factor is None else moved * factor) + shift
+    return None if after is not None and same(after.movedim(channels.axis, -1), expected) else differs(kind)

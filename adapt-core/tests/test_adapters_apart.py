@@ -131,3 +131,55 @@ def test_one_that_trained_the_head_and_one_that_did_not(toy_config: Any, toy: di
         for _ in range(2):
             assert outputs(run) == pytest.approx(alone[order[0]], abs=1e-6)
             assert outputs(other) == pytest.approx(alone[order[1]], abs=1e-6)
+
+
+ROWS = {"token_indices": [3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "first", "second", "reason"),
+    [
+        # PEFT saves the base's own output layer with an adapter of it, ...
+        ("causal_lm", "lora", {}, {"target_modules": ["lm_head"]}, ""),
+        # ... has a tied one compute with the new one's rows at once, ...
+        ("tied_lm", "lora", {}, {"trainable_token_indices": [3, 4]}, ""),
+        # ... and puts a layer of rows on a layer of rows.
+        ("tied_lm", "trainable_tokens", ROWS, ROWS, r"tied to the output layer, .* \(token_indices\)"),
+        ("causal_lm", "trainable_tokens", ROWS, ROWS, ""),
+    ],
+)
+def test_embeddings_and_output_layers(
+    tmp_path: Path, model: str, method: str, first: Any, second: Any, reason: str
+) -> None:
+    from adapt_core.bundles import Hints
+    from adapt_core.kinds import Kind
+    from adapt_core.registry import Registry
+    from adapt_core.testing import MODELS
+    from adapt_core.testing.promises import outputs_of
+    from adapt_core.validate import validate_options
+
+    tiny, registry = MODELS[model], Registry.load()
+    entry = registry.get(Kind.METHOD, method)
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for seed, options in enumerate((first, second)):
+        made: Any = registry.load_target(entry)(validate_options(registry.options(entry.spec), options, method))
+        adapted = made.apply(tiny.seeded(), Hints(peft_task="CAUSAL_LM"))
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            for each in adapted.parameters():
+                each.add_(torch.randn_like(each) * each.requires_grad)
+        made.save(adapted, folders[seed])
+    alone = [outputs_of(tiny, made.load(tiny.seeded(), folder, Hints())) for folder in folders]
+    module = made.load(tiny.seeded(), folders[0], Hints())
+    if reason:
+        before = state(module)
+        with pytest.raises(AdaptError, match=reason):
+            made.add(module, folders[1])
+        assert state(module) == before
+        return
+    name = made.add(module, folders[1])
+    for _ in range(2):
+        made.use(module, None)
+        assert torch.allclose(outputs_of(tiny, module), alone[0], atol=1e-5)
+        made.use(module, name)
+        assert torch.allclose(outputs_of(tiny, module), alone[1], atol=1e-5)

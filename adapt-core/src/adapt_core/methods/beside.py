@@ -8,7 +8,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from adapt_core.errors import AdaptError
 from adapt_core.methods.targets import means
@@ -72,6 +72,8 @@ def require_apart(model: Any, config: Any, folder: Path) -> None:
         config: of the adapter that is to be added.
         folder: where it is.
     """
+    from peft.tuners.trainable_tokens import TrainableTokensLayer
+
     refused = f"{folder} cannot be put beside the loaded adapter"
     loaded = list(model.peft_config.values())
     for who, each in [*(("the loaded one", one) for one in loaded), ("it", config)]:
@@ -94,9 +96,20 @@ def require_apart(model: Any, config: Any, folder: Path) -> None:
                 f"{refused}: the loaded one {mine}, and it does not, which PEFT loads only in the other order",
                 "Load this one first and add the other to it, or load it by itself, with load_run.",
             )
+    tied = [
+        each for each in model.modules() if isinstance(each, TrainableTokensLayer) and each.tied_adapter is not None
+    ]
+    if tied and hasattr(config, "token_indices"):
+        why = "its embedding is tied to the output layer, where PEFT 0.21 puts one such adapter only"
+        raise AdaptError(f"{refused}: {why} (token_indices)", REMEDY)
     apart = [claim.layer for claim in theirs if claim.option == "modules_to_save"]
-    for name in _base_tensors(layers, folder):
-        if not any(f"{name}.".startswith(f"{layer}.") for layer in apart):
+    for name, value in _base_tensors(layers, folder).items():
+        place, _, leaf = name.rpartition(".")
+        own: Any = getattr(layers[place], leaf)
+        # PEFT also saves embeddings that are as they were.
+        if not any(f"{name}.".startswith(f"{layer}.") for layer in apart) and not (
+            own.shape == value.shape and bool((own.cpu() == value.to(own.dtype)).all())
+        ):
             raise AdaptError(f"{refused}: it has changed {name} of the base, which both would have", REMEDY)
 
 
@@ -169,17 +182,20 @@ def _holds(layer: nn.Module, name: str, parameters: Collection[str]) -> bool:
     )
 
 
-def _base_tensors(layers: Mapping[str, nn.Module], folder: Path) -> list[str]:
-    """The tensors in a saved adapter that are named as the base's own are."""
+def _base_tensors(layers: Mapping[str, nn.Module], folder: Path) -> dict[str, Tensor]:
+    """The tensors in a saved adapter that are named as the base's own are, by these names."""
     from peft.utils import SAFETENSORS_WEIGHTS_NAME
     from safetensors import safe_open
 
     file = folder / SAFETENSORS_WEIGHTS_NAME
     if not file.is_file():  # PEFT says so
-        return []
-    with safe_open(file, framework="pt") as opened:
-        # In soft prompts' models the base is one level higher.
-        names = list(opened.keys())
-        keys = [name.removeprefix("base_model.").replace(".base_layer.", ".") for name in names]
+        return {}
     own = {f"{name}.{leaf}" for name, each in layers.items() for leaf in (*each._parameters, *each._buffers)}
-    return [name for key in keys for name in (key, key.removeprefix("model.")) if name in own]
+    found = {}
+    with safe_open(file, framework="pt") as opened:
+        saved = list(opened.keys())
+        for key in saved:
+            # In soft prompts' models the base is one level higher.
+            inner = key.removeprefix("base_model.").replace(".base_layer.", ".")
+            found |= {name: opened.get_tensor(key) for name in (inner, inner.removeprefix("model.")) if name in own}
+    return found

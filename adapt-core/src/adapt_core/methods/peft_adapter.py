@@ -135,6 +135,7 @@ class PeftAdapter(ABC):
                 # Not the method of the task's class, which has every adapter train a head.
                 PeftModel.add_adapter(model, name, config)
                 model.load_adapter(folder, name)
+                model.set_adapter(model.active_adapter, inference_mode=True)  # what PEFT has wrapped is the new one's
         except (OutOfMemoryError, MemoryError, ImportError):
             raise
         except Exception as error:  # PEFT has many ways to refuse, KeyError and TypeError among them

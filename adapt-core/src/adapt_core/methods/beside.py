@@ -137,8 +137,8 @@ def unchanged_on_error(module: nn.Module) -> Iterator[None]:
 
 def base_layers(module: nn.Module) -> dict[str, nn.Module]:
     """The layers of the base model by the names that they have in it, whatever PEFT has wrapped them in."""
-    base: nn.Module = module.get_base_model() if hasattr(module, "get_base_model") else module
-    return dict(_walk(base, ""))
+    model: Any = module
+    return dict(_walk(model.get_base_model() if hasattr(model, "get_base_model") else model, ""))
 
 
 def _walk(layer: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
@@ -191,7 +191,7 @@ def _base_tensors(layers: Mapping[str, nn.Module], folder: Path) -> dict[str, Te
     if not file.is_file():  # PEFT says so
         return {}
     own = {f"{name}.{leaf}" for name, each in layers.items() for leaf in (*each._parameters, *each._buffers)}
-    found = {}
+    found: dict[str, Tensor] = {}
     with safe_open(file, framework="pt") as opened:
         saved = list(opened.keys())
         for key in saved:

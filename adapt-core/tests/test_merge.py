@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,42 @@ def test_a_model_without_biases_is_merged_with_those_that_it_gets(without_biases
     assert not layer.self_attn.v_proj.bias.any() and not layer.mlp.up_proj.bias.any()
 
 
-def test_a_class_that_cannot_have_them_is_not_merged(without_biases: Any) -> None:
-    config = without_biases("qwen2", method="ssf", training=QUICK)
-    adapt_core.run(config)
-    with pytest.raises(AdaptError, match=r"its architecture lacks, model.layers.0.self_attn.o_proj.bias among them"):
+@pytest.mark.parametrize("export", ["none", "safetensors"])
+def test_a_class_that_cannot_have_them_is_not_merged(without_biases: Any, export: str) -> None:
+    config = without_biases("qwen2", method="ssf", training=QUICK, save=export)
+    exported = adapt_core.run(config)["export"]
+    reason = r"its architecture lacks, model.layers.0.self_attn.o_proj.bias among them"
+    with pytest.raises(AdaptError, match=rf"{reason}.*\nUse the adapter beside its base") as raised:
         adapt_core.merge_run(config["output_dir"])
+    assert "save.name" not in str(raised.value), "it has been trained already"
+    if exported:
+        assert str(raised.value).endswith(str(Path(config["output_dir"]) / exported))
+    assert not Path(config["output_dir"] + "-merged").exists()
+
+
+def test_paths_are_those_that_they_mean(toy_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = toy_config(training=QUICK)
+    adapt_core.run(config)
+    run = Path(config["output_dir"])
+    before = contents(run)
+    merged = run.with_name(f"{run.name}-merged")
+    for place, argument in ((run, "."), (run / "model", "..")):
+        monkeypatch.chdir(place)
+        assert adapt("merge", argument, "--json").json["output"] == str(merged)
+        assert (merged / "config.json").is_file()
+        shutil.rmtree(merged)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    for output, reason in (
+        (run / "merged", "lies in the run's own folder"),
+        (run / "model" / ".." / "merged", "lies in the run's own folder"),
+        (tmp_path / "file" / "below", "below cannot be written: .*Not a directory"),
+        ("file", "exists and is not empty"),
+    ):
+        with pytest.raises(UsageError, match=rf"{reason}.*\nName another folder with --output"):
+            adapt_core.merge_run(run, output)
+    assert contents(run) == before
+    assert adapt_core.merge_run(run, "there")["output"] == str(tmp_path / "there")
 
 
 def test_for_people_it_says_how_much_outputs_differ(toy_config: Any, tmp_path: Path) -> None:

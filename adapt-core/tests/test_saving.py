@@ -236,6 +236,22 @@ def test_an_adapter_that_was_changed_or_lost_is_not_loaded(toy_config: Any, tmp_
 
 
 @pytest.mark.usefixtures("no_reload")
+@pytest.mark.parametrize("content", ["{}", "", None])
+def test_a_run_whose_data_json_was_changed_or_lost_is_not_loaded(toy_config: Any, content: str | None) -> None:
+    adapt_core.run(toy_config(training=QUICK))
+    run = Path(toy_config()["output_dir"])
+    whole = adapt_core.load_run(run)
+    file = run / "data.json"
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(content)
+    for load in (adapt_core.load_run, whole.add):
+        with pytest.raises(AdaptError, match=r"data\.json( was changed after the run saved it)?"):
+            load(run)
+
+
+@pytest.mark.usefixtures("no_reload")
 def test_an_adapter_is_not_put_on_a_base_of_another_architecture(toy_config: Any, without_biases: Any) -> None:
     adapt_core.run(toy_config(training=QUICK))
     run = Path(toy_config()["output_dir"])

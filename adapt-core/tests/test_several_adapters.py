@@ -40,6 +40,15 @@ def outputs(run: adapt_core.LoadedRun) -> np.ndarray:
         ({"name": "prompt_tuning", "num_virtual_tokens": 3}, {"name": "prompt_tuning", "num_virtual_tokens": 2}),
         ({"name": "adalora", "tinit": 1, "tfinal": 1}, {"name": "adalora", "tinit": 2, "tfinal": 1}),
         ({"name": "ia3"}, {"name": "ia3", "target_modules": ["query"], "feedforward_modules": []}),
+        ({"name": "lora"}, {"name": "lora", "trainable_token_indices": [60, 70, 92]}),
+        (
+            {"name": "trainable_tokens", "token_indices": [60, 70]},
+            {"name": "trainable_tokens", "token_indices": [4, 70]},
+        ),
+        (
+            {"name": "lora", "target_modules": ["query"], "modules_to_save": ["pooler"]},
+            {"name": "lora", "target_modules": ["key"], "modules_to_save": ["intermediate"]},
+        ),
     ],
     ids=lambda method: method["name"],
 )

@@ -190,8 +190,9 @@ def merge_run(path: str | Path, output: str | Path | None = None) -> dict[str, A
     """
     from adapt_core.merging import merge_loaded
 
-    folder = Path(path)
-    return merge_loaded(load_run(folder), Path(output) if output else folder.with_name(f"{folder.name}-merged"))
+    folder = Path(path).resolve()  # "." and ".." have no name to add to
+    run = load_run(folder)
+    return merge_loaded(run, Path(output).resolve() if output else folder.with_name(f"{folder.name}-merged"))
 
 
 def apply_method(

@@ -16,7 +16,7 @@ NOT_LOADED = ("README.md",)
 def checksums(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file in a folder that is loaded again, by its path there."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in NOT_LOADED)
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 
 def require_intact(folder: Path, expected: Mapping[str, str]) -> None:
@@ -31,17 +31,22 @@ def require_intact(folder: Path, expected: Mapping[str, str]) -> None:
     """
     _require_readable(folder)
     for name, digest in expected.items():
-        path = folder / name
-        if not path.is_file():
-            raise AdaptError(f"{path} is missing", "Restore it, or run the configuration again.")
-        if _sha256(path) != digest:
-            raise AdaptError(
-                f"{path} was changed after the run saved it: its SHA-256 is not the one in result.json",
-                "Restore it, or run the configuration again.",
-            )
+        require_unchanged(folder / name, digest)
 
 
-def _sha256(path: Path) -> str:
+def require_unchanged(path: Path, digest: str) -> None:
+    """Raises AdaptError for a file that is missing, or whose SHA-256 is another."""
+    if not path.is_file():
+        raise AdaptError(f"{path} is missing", "Restore it, or run the configuration again.")
+    if sha256(path) != digest:
+        raise AdaptError(
+            f"{path} was changed after the run saved it: its SHA-256 is not the one in result.json",
+            "Restore it, or run the configuration again.",
+        )
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

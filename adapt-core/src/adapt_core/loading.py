@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapt_core.base_model import require_same_base, require_same_weights
 from adapt_core.bundles import Model, Row
-from adapt_core.checksums import require_intact
+from adapt_core.checksums import require_intact, require_unchanged
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json
 from adapt_core.interfaces import Quantizer, Task
@@ -33,8 +33,8 @@ def load_artifact(folder: RunFolder, *, dequantized: bool = False) -> tuple[RunP
             installed.
     """
     plan = build_plan(folder.config, files_must_exist=False)
-    info = read_json(folder.data)
     _require_intact(folder)
+    info = read_json(folder.data)
     task: Task = resolve(plan.task.spec.target)(plan)
     if plan.method.spec.saves == "model":
         model = task.load_model(info, path=folder.model)
@@ -108,8 +108,8 @@ def load_beside(
     other = build_plan(folder.config, files_must_exist=False)
     _require_same_base(plan, other, folder)
     require_same_weights(run, folder)
-    info = read_json(folder.data)
     _require_intact(folder)
+    info = read_json(folder.data)
     method: Any = resolve(other.method.spec.target)(other.method.options)
     if not hasattr(method, "add"):
         raise AdaptError(f"{folder.path}: the method {other.method.spec.name} cannot be put beside another adapter")
@@ -143,5 +143,8 @@ def _require_same_base(plan: RunPlan, other: RunPlan, folder: RunFolder) -> None
 
 
 def _require_intact(folder: RunFolder) -> None:
-    """Holds the saved model against the checksums in the run's result, which a run that is just ending has not yet."""
-    require_intact(folder.model, read_json(folder.result).get("sha256", {}) if folder.finished else {})
+    """Holds the saved model and ``data.json`` against the checksums in the result, which a run only ending lacks."""
+    result = read_json(folder.result) if folder.finished else {}
+    require_intact(folder.model, result.get("sha256", {}))
+    if "data_sha256" in result:
+        require_unchanged(folder.data, result["data_sha256"])

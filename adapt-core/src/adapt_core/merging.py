@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from adapt_core.biases import settle_biases
 from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError, UsageError
+from adapt_core.files import read_json
 from adapt_core.loading import load_dequantized
 from adapt_core.quiet import quiet_libraries
 from adapt_core.registry import resolve
@@ -16,6 +17,9 @@ from adapt_core.tolerance import compared, tolerance_for
 
 if TYPE_CHECKING:
     from adapt_core.api import LoadedRun
+
+
+ELSEWHERE = "Name another folder with --output."
 
 
 @quiet_libraries()
@@ -32,7 +36,7 @@ def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
         dequantizing it, on whose weights the adapter is merged.
 
     Raises:
-        UsageError: there is nothing to merge, or the folder is taken.
+        UsageError: there is nothing to merge, or the folder is taken, cannot be made or lies in the run's own.
         AdaptError: the method cannot be merged, or the merged model's outputs differ past the tolerance; nothing is
             left behind then.
     """
@@ -41,8 +45,27 @@ def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
         raise UsageError(f"There is nothing to merge: {run.folder.model} holds the whole model.")
     if not spec.merges:
         raise UsageError(f"The method {spec.name} cannot be merged into a model's weights.")
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UsageError(f"{output} exists and is not empty.", "Name another folder with --output.")
+    _claim(output, run)
+    try:
+        return _merge(run, output)
+    except BaseException:  # whatever it was, no half of a model is left; raised again
+        shutil.rmtree(output, ignore_errors=True)
+        raise
+
+
+def _claim(output: Path, run: LoadedRun) -> None:
+    """Makes the folder. Raises UsageError where it is taken, cannot be made or lies in the run's own."""
+    if output.resolve().is_relative_to(run.folder.path.resolve()):
+        raise UsageError(f"{output} lies in the run's own folder, which is left as it is.", ELSEWHERE)
+    try:
+        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+            raise UsageError(f"{output} exists and is not empty.", ELSEWHERE)
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error}", ELSEWHERE) from error
+
+
+def _merge(run: LoadedRun, output: Path) -> dict[str, Any]:
     run.use()
     # The rows that the run evaluated on, or trained on where it evaluated on none.
     data = run.task.load_split(None, None, run.info) if run.info.get("evaluation") else run.task.load_data()
@@ -53,28 +76,39 @@ def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
     if run.plan.quantizer is not None:
         model, before, found["difference_from_quantized"] = load_dequantized(run.folder, rows, before)
     limit = tolerance_for(model.module)
-    method = resolve(spec.target)(run.plan.method.options)
-    merged = model.with_module(method.merge(model.module))
-    try:
-        _write(merged, output)
-        after = run.task.outputs(run.task.load_model(run.info, path=output), rows)
-        difference, largest = compared(before, after)
-        if not difference <= limit * largest:
-            raise AdaptError(
-                f"Merging changes outputs by up to {difference:.3g}, where the largest is {largest:.3g}; "
-                f"{limit * largest:.3g} would be rounding",
-                "Use the adapter beside its base instead.",
-            )
-    except BaseException:  # whatever it was, no half of a model is left; raised again
-        shutil.rmtree(output, ignore_errors=True)
-        raise
-    found |= {"output": str(output), "difference": difference, "largest_output": largest, "tolerance": limit}
-    return found
+    method = resolve(run.plan.method.spec.target)(run.plan.method.options)
+    _write(model.with_module(method.merge(model.module)), output, run)
+    after = run.task.outputs(run.task.load_model(run.info, path=output), rows)
+    difference, largest = compared(before, after)
+    if not difference <= limit * largest:
+        raise AdaptError(
+            f"Merging changes outputs by up to {difference:.3g}, where the largest is {largest:.3g}; "
+            f"{limit * largest:.3g} would be rounding",
+            "Use the adapter beside its base instead.",
+        )
+    return found | {"output": str(output), "difference": difference, "largest_output": largest, "tolerance": limit}
 
 
-def _write(model: Model, output: Path) -> None:
+def _write(model: Model, output: Path, run: LoadedRun) -> None:
     """A folder that the library's own ``from_pretrained`` loads."""
-    settle_biases(model.module)
+    try:
+        settle_biases(model.module)
+    except AdaptError as error:
+        raise AdaptError(error.message, _instead(run)) from error
     model.module.save_pretrained(output)
     if model.processor is not None:
         model.processor.save_pretrained(output)
+
+
+def _instead(run: LoadedRun) -> str:
+    """What to use where the architecture cannot have what merging adds: the run's export, where it holds that."""
+    export = read_json(run.folder.result).get("export")
+    remedy = "Use the adapter beside its base: load_run, or PeftModel of the peft library."
+    if (
+        export
+        and (run.folder.path / export).exists()
+        and run.plan.saver is not None
+        and run.plan.saver.spec.added_biases
+    ):
+        remedy += f" The run has exported the merged weights in another format: {run.folder.path / export}"
+    return remedy

@@ -14,7 +14,7 @@ import numpy as np
 
 from adapt_core.biases import switches_for
 from adapt_core.bundles import Data, Model
-from adapt_core.checksums import checksums
+from adapt_core.checksums import checksums, sha256
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json, write_text
 from adapt_core.interfaces import Method, Task
@@ -33,8 +33,9 @@ def save(
 
     Returns:
         ``artifact`` and ``export`` (paths within the run folder; the latter may be None), ``reload_difference``, the
-        largest absolute difference of outputs of each, and ``sha256`` of the files in ``model/``; with an export of a
-        quantized base also ``difference_from_quantized``, that of dequantizing it.
+        largest absolute difference of outputs of each, ``sha256`` of the files in ``model/``, and
+        ``data_sha256`` of ``data.json``; with an export of a quantized base also ``difference_from_quantized``, that
+        of dequantizing it.
 
     Raises:
         AdaptError: something saved gives other outputs than the trained model, with the numbers.
@@ -75,6 +76,7 @@ def save(
         "export": export and str(export.relative_to(folder.path)),
         "reload_difference": differences,
         "sha256": saved,
+        "data_sha256": sha256(folder.data),
         **found,
     }
 

@@ -13,6 +13,7 @@ from torch import OutOfMemoryError, nn
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.layer_types import LAYER_TYPES
+from adapt_core.methods.beside import REMEDY, require_apart, saved_config, unchanged_on_error
 from adapt_core.methods.effect import require_effect, targeted
 from adapt_core.methods.statistics import hold_statistics, release_statistics
 from adapt_core.methods.targets import is_linear, is_quantized, means, require_layer_types, selected
@@ -108,33 +109,41 @@ class PeftAdapter(ABC):
         """Puts a saved adapter on a base model, ready for inference."""
         from peft import PeftModel
 
-        return PeftModel.from_pretrained(module, folder)
+        return PeftModel.from_pretrained(module, folder, config=saved_config(module, folder))
 
     def add(self, module: nn.Module, folder: Path) -> str:
         """Loads a saved adapter beside those that are there.
 
         Raises:
-            AdaptError: it is of another kind, or of a model of other shapes, another head's above all.
+            AdaptError: it is of another kind, or shares with one that is there what both have changed, or PEFT refuses
+                it; the module is as it was then.
         """
-        from peft import PeftConfig
+        from peft import PeftModel
 
         model: Any = module
-        kind = PeftConfig.from_pretrained(str(folder)).peft_type
-        if kind != (own := model.peft_config[FIRST].peft_type):
+        config = saved_config(module, folder)
+        if config.peft_type != (own := model.peft_config[FIRST].peft_type):
             raise AdaptError(
-                f"{folder} holds an adapter of PEFT's type {kind.value}, and the loaded one is of type {own.value}: "
-                "PEFT puts only one type on a base",
-                "Load it by itself, with load_run.",
+                f"{folder} holds an adapter of PEFT's type {config.peft_type.value}, and the loaded one is of type "
+                f"{own.value}: PEFT puts only one type on a base",
+                REMEDY,
             )
+        require_apart(model, config, folder)
         name = f"beside_{len(model.peft_config)}"
         try:
-            model.load_adapter(folder, name)
-        except (RuntimeError, ValueError) as error:  # how torch and PEFT refuse shapes and configurations
-            if name in model.peft_config:
-                model.delete_adapter(name)
+            with unchanged_on_error(module):
+                # Not the method of the task's class, which has every adapter train a head.
+                PeftModel.add_adapter(model, name, config)
+                model.load_adapter(folder, name)
+                model.set_adapter(model.active_adapter, inference_mode=True)  # what PEFT has wrapped is the new one's
+        except (OutOfMemoryError, MemoryError, ImportError):
+            raise
+        except Exception as error:  # PEFT has many ways to refuse, KeyError and TypeError among them
+            shapes = isinstance(error, RuntimeError)  # torch's
             raise AdaptError(
-                f"{folder} does not fit beside the loaded adapter, whose head may have other labels: {error}",
-                "Load it by itself, with load_run.",
+                f"{folder} does not fit beside the loaded adapter"
+                + (f", whose head may have other labels: {error}" if shapes else f": {type(error).__name__}: {error}"),
+                REMEDY,
             ) from error
         module.eval().requires_grad_(False)  # prompts would be trainable
         return name

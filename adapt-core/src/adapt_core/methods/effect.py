@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from adapt_core.errors import AdaptError
-from adapt_core.methods.targets import means
+from adapt_core.methods.targets import meant
 from adapt_core.spelling import nearest_ending
 
 
@@ -63,8 +63,8 @@ def _excluded(module: nn.Module, config: Any) -> None:
             raise _without_effect("exclude_modules", asked, why, names)
         return
     for entry in sorted(asked):
-        if not any(means(entry, name) for name in names):
-            holds = any(means(entry, name) for name, _ in module.named_modules())
+        if not meant([entry], names):
+            holds = meant([entry], (name for name, _ in module.named_modules()))
             why = "holds layers, which are excluded by their own names" if holds else "matches no layer"
             raise _without_effect("exclude_modules", entry, why, names)
 
@@ -105,9 +105,9 @@ def _parameters(module: nn.Module, config: Any) -> list[str]:
     asked = getattr(config, "target_parameters", None) or ()
     names = [name for name, _ in module.named_parameters()]
     for entry in asked:
-        if not any(means(entry, name) for name in names):
+        if not meant([entry], names):
             raise _without_effect("target_parameters", entry, "matches no parameter", names)
-    return [name for name in names if any(means(entry, name) for entry in asked)]
+    return meant(asked, names)
 
 
 def _patterns(config: Any, names: Collection[str], matches: Callable[[str, str], Any]) -> None:

@@ -59,7 +59,7 @@ def resolve(
                     "Name layers in method.target_modules.",
                 )
         else:
-            found = [name for name in _names(module) if means(each, name)]
+            found = meant([each], _names(module))
             if not found:
                 raise _nothing(module, each)
         names += found
@@ -71,11 +71,17 @@ def means(entry: str, name: str) -> bool:
     return f".{name}".endswith(f".{entry}")
 
 
+def meant(entries: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Those of many names that some of many entries mean; see :func:`means`."""
+    endings = tuple(f".{each}" for each in entries)
+    return [name for name in names if f".{name}".endswith(endings)]
+
+
 def selected(module: nn.Module, targets: list[str] | str) -> list[str]:
     """The dotted names of the layers that target modules mean, as PEFT reads them."""
     if isinstance(targets, str):
         return [name for name in _names(module) if _matches(targets, name)]
-    return [name for name in _names(module) if any(means(each, name) for each in targets)]
+    return meant(targets, _names(module))
 
 
 def require_layer_types(
@@ -127,7 +133,7 @@ def named_exactly(module: nn.Module, names: Iterable[str]) -> list[str] | str:
     wanted = list(names)
     everything = _names(module)
     for attempt in (sorted({name.rsplit(".", 1)[-1] for name in wanted}), wanted):
-        if {name for name in everything if any(means(each, name) for each in attempt)} == set(wanted):
+        if set(meant(attempt, everything)) == set(wanted):
             return attempt
     return "|".join(re.escape(name) for name in wanted)
 

@@ -19,7 +19,7 @@ from adapt_core.bundles import Model
 from adapt_core.errors import ConfigError
 from adapt_core.methods.peft.adamss import Allocation
 from adapt_core.testing import MODELS
-from adapt_core.testing.engines import HALF, STEPS, TRAINER, train
+from adapt_core.testing.engines import HALF, STEPS, TRAINER, train, trainer_inputs
 from adapt_core.testing.promises import MethodPromises, outputs_of
 
 pytestmark = pytest.mark.usefixtures("no_reload")
@@ -52,7 +52,7 @@ class Adamss(MethodPromises):
         module, method = self.applied()
         train(
             TRAINER,
-            TINY,
+            trainer_inputs(TINY),
             Model(module, None, self._hints(TINY, module)),
             self._spec(),
             method,

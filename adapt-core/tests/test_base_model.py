@@ -77,8 +77,8 @@ def linear(seed: int = 0, width: int = 300) -> torch.nn.Sequential:
 
 
 def test_a_fingerprint_is_of_the_names_shapes_and_values_that_were_loaded() -> None:
-    def of(module: torch.nn.Module, *fresh: str) -> str:
-        return fingerprint(Model(module, None, Hints(fresh=fresh)))
+    def of(module: torch.nn.Module, *fresh: str, head: tuple[str, ...] = ()) -> str:
+        return fingerprint(Model(module, None, Hints(fresh=fresh, head=head)))
 
     whole = of(linear())
     assert of(linear()) == whole
@@ -92,3 +92,8 @@ def test_a_fingerprint_is_of_the_names_shapes_and_values_that_were_loaded() -> N
     torch.nn.init.zeros_(other[1].weight)
     assert of(other) != whole
     assert of(other, "1") == of(linear(), "1") != whole
+    assert of(other, head=("1",)) == of(linear(), "1")  # a pretrained head may be one for other labels
+
+    own, another = (torch.nn.ParameterList([torch.full((3,), value)]) for value in (0.0, 1.0))
+    assert of(own) != of(another)
+    assert of(own, "") == of(another, "")  # the model's own parameter, made anew

@@ -132,7 +132,10 @@ def test_what_cannot_work_is_refused() -> None:
     def start(tiny: Tiny, **options: Any) -> None:
         apply_method(tiny.seeded(), "lora", batches=[tiny.batch()], **{**EVA, **options})
 
-    with pytest.raises(AdaptError, match=r"is a Conv2d.*, which lora with init_lora_weights=eva does not adapt"):
+    with pytest.raises(
+        AdaptError,
+        match=r"no layer of the preset 'conv' that the method adapts, which are Linear, Conv1D; .* is a Conv2d",
+    ):
         start(convolutional, target_modules="conv")
     with pytest.raises(AdaptError, match=r"looks for r times eva_rho = 40 directions among .*query, which has 32"):
         start(encoder, r=20)

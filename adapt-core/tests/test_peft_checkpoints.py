@@ -8,7 +8,6 @@ from typing import ClassVar
 import pytest
 
 from adapt_core.testing import MethodContract
-from adapt_core.testing.engines import TRAINER
 
 pytestmark = pytest.mark.usefixtures("no_reload")
 
@@ -20,4 +19,4 @@ class Vblora(MethodContract):
 
 
 def test_vblora_resumes_though_its_file_holds_no_logits(tmp_path: Path) -> None:
-    Vblora().test_it_trains_and_resumes_through_every_engine_that_it_claims(TRAINER, tmp_path)
+    Vblora().test_it_trains_and_resumes_through_the_engines_that_it_claims(tmp_path)

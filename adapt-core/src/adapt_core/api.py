@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,7 +191,7 @@ def merge_run(path: str | Path, output: str | Path | None = None) -> dict[str, A
     """
     from adapt_core.merging import merge_loaded
 
-    folder = Path(path).resolve()  # "." and ".." have no name to add to
+    folder = Path(os.path.abspath(path))  # noqa: PTH100  # "." has no name to add to; a link is not followed
     run = load_run(folder)
     return merge_loaded(run, Path(output).resolve() if output else folder.with_name(f"{folder.name}-merged"))
 

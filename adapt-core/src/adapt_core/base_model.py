@@ -20,20 +20,22 @@ one shape apart, but not two that differ in some rows of an embedding only."""
 def fingerprint(model: Model) -> str:
     """The SHA-256 of a loaded base model's parameters: their names, shapes and evenly spaced values, as float32.
 
-    What a run makes anew (:attr:`Hints.fresh`) is left out, and so are the codes of quantized weights, which may be
-    rounded otherwise on another device. The same on every device.
+    The head is left out, which may be made anew, and what else is (:attr:`Hints.fresh`), and the codes of quantized
+    weights, which may be rounded otherwise on another device. The same on every device.
     """
-    fresh = tuple(f"{name}." for name in model.hints.fresh)
+    outside = (*model.hints.head, *model.hints.fresh)
+    endings = tuple(f"{name}." for name in outside)
     digest = hashlib.sha256()
     for name, each in model.module.named_parameters():
-        if each.is_floating_point() and not name.startswith(fresh):
+        left_out = name.startswith(endings) or ("" in outside and "." not in name)  # "": the model's own parameters
+        if each.is_floating_point() and not left_out:
             digest.update(f"{name} {tuple(each.shape)}\n".encode())
             step = max(each.numel() // SAMPLE, 1)
             digest.update(each.detach().reshape(-1)[::step][:SAMPLE].float().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 
-def require_same_base(folder: RunFolder, model: Model, source: str) -> None:
+def require_same_base(folder: RunFolder, model: Model, source: str) -> str:
     """Holds a base model against the one with which a run began; a run that has not begun has none.
 
     Args:
@@ -41,20 +43,25 @@ def require_same_base(folder: RunFolder, model: Model, source: str) -> None:
         model: as the task has loaded it, before a method changes it.
         source: where it is from, for the message.
 
+    Returns:
+        Its fingerprint.
+
     Raises:
         AdaptError: it has other weights.
     """
-    before = _recorded(folder)
-    if before is not None and before != fingerprint(model):
+    before, now = _recorded(folder), fingerprint(model)
+    if before is not None and before != now:
         raise AdaptError(
             f"The base model {source} is not the one with which the run in {folder.path} began: its weights are others",
             "Restore it, or train again. To use the adapter with other weights all the same, load it with PEFT.",
         )
+    return now
 
 
 def require_same_weights(run: RunFolder, other: RunFolder) -> None:
     """Raises AdaptError if two finished runs began with other weights, though with a base model of one name."""
-    if _recorded(run) != _recorded(other):
+    known = {_recorded(run), _recorded(other)} - {None}
+    if len(known) > 1:
         raise AdaptError(
             f"{other.path} began with other weights of the base model than {run.path}, though it has the same name",
             "Load it by itself, with load_run.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from adapt_core.base_model import KEY, fingerprint, require_same_base
+from adapt_core.base_model import KEY, require_same_base
 from adapt_core.batch_norm import applied
 from adapt_core.bundles import Evaluated, Trained
 from adapt_core.environment import describe_environment, peak_memory_bytes
@@ -43,8 +43,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         require_same_data(folder, data)
     with watch("load", "Loading the model"):
         model = task.load_model(data.info, quantizer=quantizer)
-        require_same_base(folder, model, plan.model.source)
-        base = fingerprint(model)
+        base = require_same_base(folder, model, plan.model.source)
     with watch("prepare", "Applying the method"):
         model = quantizer.prepare(model) if quantizer else model
         memory = quantizer.memory(model.module) if quantizer else None

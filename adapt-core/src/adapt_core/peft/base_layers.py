@@ -6,6 +6,8 @@ Numbers are drawn anew for a comparison, so that it is the same wherever the wei
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -19,6 +21,9 @@ PLAIN: tuple[type[nn.Module], ...] = (nn.Linear, Conv1D, *CONVOLUTIONS, *NORMS, 
 
 NUMBERS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 """Of weights that are what they say; those of other types are codes, of layers that stand for plain ones."""
+
+ROWS = 4
+"""Of an embedding that are looked up to compare it."""
 
 ROUNDING = 1e-4
 """How far two ways to compute the same may be apart, as a share of the largest number."""
@@ -65,6 +70,11 @@ def otherwise(layer: nn.Module) -> str | None:
         return SHORTENED
     if kind is None or not own_function(layer, kind):
         return None
+    return remembered(_compared, layer)
+
+
+def _compared(layer: nn.Module) -> str | None:
+    kind: Any = plain_class(layer)
     twin = twin_of(layer)
     plain = copy.copy(twin)
     plain.__class__ = kind
@@ -72,6 +82,33 @@ def otherwise(layer: nn.Module) -> str | None:
     if outputs is None or expected is None or not same(outputs, expected * embed_scale(twin)):
         return differs(kind)
     return None
+
+
+def _made_of(layer: nn.Module) -> Iterator[str]:
+    """All that what a layer computes depends on, but for the numbers in its tensors of more than one."""
+    for name, value in vars(layer).items():
+        if isinstance(value, int | float | str | tuple | None) or not name.startswith("_"):
+            yield f"{name}={tuple(value.shape) if isinstance(value, Tensor) else value!r}"
+    yield repr(layer._modules)
+    for name, weight in layer._parameters.items():
+        yield f"{name}: {None if weight is None else tuple(weight.shape)}"
+    for name, buffer in layer._buffers.items():
+        number = buffer is not None and not buffer.is_meta and buffer.numel() == 1
+        yield f"{name}: {buffer.item() if buffer is not None and number else number}"
+
+
+_VERDICTS: dict[Any, str | None] = {}
+
+
+def remembered(compare: Callable[..., str | None], layer: nn.Module, **settings: Any) -> str | None:
+    """What a comparison says of a layer, asked once of all that are of one class and size and set alike.
+
+    Large layers take a second each, and models have hundreds.
+    """
+    key = (compare, type(layer), *sorted(settings.items()), *_made_of(layer))
+    if key not in _VERDICTS:
+        _VERDICTS[key] = compare(layer, **settings)
+    return _VERDICTS[key]
 
 
 def differs(kind: type[nn.Module]) -> str:
@@ -98,12 +135,19 @@ def own_function(layer: nn.Module, kind: type[nn.Module]) -> bool:
 
 
 def twin_of(layer: Any) -> Any:
-    """A copy in evaluation, in memory of its own, with random parameters and without hooks."""
+    """A copy in evaluation, in memory of its own, with random parameters and without hooks.
+
+    Of an embedding only the first rows, which may be of hundreds of thousands.
+    """
     generator = torch.Generator().manual_seed(0)
     twin = copy.copy(layer)
-    twin._parameters = {
-        name: None if each is None else nn.Parameter(torch.randn(each.shape, generator=generator), requires_grad=False)
-        for name, each in layer._parameters.items()
+    shapes = {name: each.shape for name, each in layer._parameters.items() if each is not None}
+    if isinstance(layer, nn.Embedding):
+        twin.num_embeddings, twin.padding_idx = min(ROWS, layer.num_embeddings), None
+        shapes["weight"] = (twin.num_embeddings, layer.embedding_dim)
+    twin._parameters = dict.fromkeys(layer._parameters) | {
+        name: nn.Parameter(torch.randn(shape, generator=generator), requires_grad=False)
+        for name, shape in shapes.items()
     }
     twin._buffers = {name: None if each is None else _here(each) for name, each in layer._buffers.items()}
     twin._modules = {name: copy.deepcopy(each).cpu().float() for name, each in layer._modules.items()}
@@ -130,8 +174,10 @@ def same(one: Tensor, other: Tensor) -> bool:
 
 
 def embed_scale(layer: nn.Module) -> float:
-    """The number that an embedding multiplies by, as PEFT finds it; one where there is none."""
+    """The number that an embedding multiplies by, as PEFT finds it; one where there is none, NaN for one unknown."""
     scale: Any = getattr(layer, "embed_scale", 1.0)
+    if isinstance(scale, Tensor) and scale.is_meta:
+        return math.nan
     if isinstance(scale, Tensor):
         return float(scale) if scale.numel() == 1 else 1.0
     return float(scale)
@@ -147,7 +193,7 @@ def _small_inputs(layer: Any) -> Tensor:
     """A random input for a layer of a known class, as small as it takes it."""
     generator = torch.Generator().manual_seed(1)
     if isinstance(layer, nn.Embedding):
-        return torch.arange(min(4, layer.num_embeddings))[None]
+        return torch.arange(min(ROWS, layer.num_embeddings))[None]
     if isinstance(layer, CONVOLUTIONS):
         spans = zip(layer.dilation, layer.kernel_size, strict=True)
         shape = (1, layer.in_channels, *(dilation * (size - 1) + 3 for dilation, size in spans))

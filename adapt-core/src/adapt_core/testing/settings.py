@@ -20,7 +20,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ssf": {},
     "bottleneck": {"works_on": LINEAR_OR_CONV1D},
     # PEFT's tuners
-    "ia3": {"works_on": LANGUAGE, "learning_rate": 5e-2, "layer_options": {"feedforward_modules": []}},
+    "ia3": {
+        "works_on": (*LANGUAGE, "vision_transformer"),
+        "learning_rate": 5e-2,
+        "layer_options": {"feedforward_modules": []},
+    },
     "vera": {"works_on": LINEAR_OR_CONV1D, "learning_rate": 5e-2, "options": {"r": 16}},
     "loha": {"works_on": LINEAR},
     "lokr": {"works_on": LINEAR},

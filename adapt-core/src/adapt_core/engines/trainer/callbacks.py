@@ -82,8 +82,13 @@ class Phases(TrainerCallback):
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if self.after_step is not None:
-            self.after_step(kwargs["model"], state.global_step + 1)  # the Trainer counts the step afterwards
+        if self.after_step is None:
+            return
+        if getattr(kwargs["optimizer"], "step_was_skipped", False):  # gradients of float16 overflowed and say nothing
+            for each in kwargs["model"].parameters():
+                if each.grad is not None:
+                    each.grad.zero_()
+        self.after_step(kwargs["model"], state.global_step + 1)  # the Trainer counts the step afterwards
 
 
 class Gradients(TrainerCallback):

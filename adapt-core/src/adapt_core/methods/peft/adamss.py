@@ -27,9 +27,11 @@ class Adamss(PeftTuner):
 
     name: ClassVar[str] = "adamss"
 
-    def __new__(cls, options: Any) -> Adamss:
+    def __new__(cls, options: Any = None) -> Adamss:
         """Only what allocates subspaces has phases: without them the engine's own checkpoints do."""
-        return super().__new__(Allocation if options.use_asa else cls)
+        return super().__new__(
+            Allocation if getattr(options, "use_asa", False) else cls
+        )  # none in a copy, made as it is
 
 
 class Allocation(Adamss):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -12,6 +14,7 @@ from adapt_core.peft.base_layers import (
     outputs_of,
     own_function,
     plain_class,
+    remembered,
     same,
     twin_of,
 )
@@ -35,6 +38,11 @@ def unfoldable(layer: nn.Module, *, scale: bool = True) -> str | None:
     kind = plain_class(layer)
     if kind is None or not own_function(layer, kind):
         return None
+    return remembered(_folded, layer, scale=scale)
+
+
+def _folded(layer: nn.Module, *, scale: bool) -> str | None:
+    kind: Any = plain_class(layer)
     twin = twin_of(layer)
     before = outputs_of(twin)
     if before is None:

@@ -66,6 +66,16 @@ def test_soft_prompts_do_not_go_into_encoder_decoders_that_classify(method: str)
         adapt_core.apply_method(T5ForSequenceClassification(settings), method)
 
 
+@pytest.mark.parametrize("method", ["prompt_tuning", "prefix_tuning", "p_tuning", "cartridge"])
+def test_soft_prompts_need_the_head_where_there_is_one(method: str) -> None:
+    with pytest.raises(AdaptError, match=rf"train_head .*is false, but PEFT trains the head .* of {method}"):
+        adapt_core.apply_method(MODELS["encoder"].seeded(), method, train_head=False, num_virtual_tokens=4)
+    tiny = MODELS["causal_lm"]  # its output layer is no head
+    adapted = adapt_core.apply_method(tiny.seeded(), method, train_head=False, num_virtual_tokens=4)
+    adapted(**tiny.batch()).loss.backward()
+    assert all("prompt" in name for name, each in adapted.named_parameters() if each.requires_grad)
+
+
 @pytest.mark.parametrize("method", ["lora", "dora"])
 @pytest.mark.parametrize(
     ("asked", "reason"),

@@ -37,6 +37,9 @@ class PeftAdapter(ABC):
     name: ClassVar[str] = "this method"
     """What a configuration calls it."""
 
+    needs_task: ClassVar[bool] = False
+    """Whether PEFT puts it only into a model whose task it is told."""
+
     @property
     def layer_types(self) -> tuple[str, ...]:
         """The types of layers that it can be told to adapt, by class name; empty means any."""
@@ -80,7 +83,7 @@ class PeftAdapter(ABC):
             require_effect(module, config, self.name)
             self.require_layers(module, targeted(module, config))
             # PEFT's classes for a task train a head by themselves: without the task type they leave it alone.
-            config.task_type = hints.peft_task if train_head else None
+            config.task_type = hints.peft_task if train_head or self.needs_task else None
             with warnings.catch_warnings():
                 # That merging such a layer gives other outputs, which it does not here: see merge.
                 warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True` and a tied layer", UserWarning)

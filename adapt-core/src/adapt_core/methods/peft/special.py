@@ -114,12 +114,19 @@ class SoftPrompt(Resumable):
     """A tuner that puts learned tokens before a language model's input; PEFT saves these without their encoder."""
 
     state: ClassVar[str] = "prompt_state.safetensors"
+    needs_task: ClassVar[bool] = True
 
     def config(self, module: nn.Module, hints: Hints) -> Any:
         """The tuner's ``PeftConfig``. Raises AdaptError where PEFT has no soft prompts for the model."""
         kind = type(module).__name__
         if hints.peft_task is None:
             raise AdaptError(f"{self.name} puts tokens before a language model's input, which {kind} has not")
+        if hints.train_head is False and hints.head:
+            raise AdaptError(
+                f"method.train_head (LAST_LAYER_TUNING) is false, but PEFT trains the head of {kind} beside the "
+                f"learned tokens of {self.name}",
+                "Remove the key, or choose another method.",
+            )
         settings = getattr(module, "config", None)
         if getattr(settings, "is_encoder_decoder", False) and hints.peft_task != "SEQ_2_SEQ_LM":
             raise AdaptError(

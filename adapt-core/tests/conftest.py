@@ -15,6 +15,16 @@ from fake_distributions import install
 
 TOY = Path(__file__).parent / "toy"
 
+TINY = {
+    "vocab_size": 100,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 32,
+}
+"""The sizes of its models."""
+
 
 @pytest.fixture(scope="package")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
@@ -40,15 +50,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         rows.append({"ids": ids, "label": int(sum(each > 50 for each in ids) * 2 > len(ids))})
     (folder / "data.json").write_text(json.dumps({"train": rows[:256], "validation": rows[256:]}))
     set_seed(0)
-    settings = BertConfig(
-        vocab_size=100,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=32,
-    )
-    BertForSequenceClassification(settings).bert.save_pretrained(folder / "model")
+    BertForSequenceClassification(BertConfig(**TINY)).bert.save_pretrained(folder / "model")
     yield {
         "task": "toy",
         "model": {"path": str(folder / "model")},
@@ -85,17 +87,7 @@ def without_biases(toy_config: Any, tmp_path: Path) -> Any:
     def make(kind: str, **changes: Any) -> dict[str, Any]:
         base = tmp_path / kind
         set_seed(0)
-        settings = AutoConfig.for_model(
-            kind,
-            vocab_size=100,
-            hidden_size=16,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            intermediate_size=32,
-            max_position_embeddings=32,
-            pad_token_id=0,
-        )
+        settings = AutoConfig.for_model(kind, **TINY, num_key_value_heads=1, pad_token_id=0)
         AutoModel.from_config(settings).save_pretrained(base)
         return dict(toy_config(model={"path": str(base)}, **changes))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +47,11 @@ def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
     if not spec.merges:
         raise UsageError(f"The method {spec.name} cannot be merged into a model's weights.")
     _claim(output, run)
-    try:
-        return _merge(run, output)
-    except BaseException:  # whatever it was, no half of a model is left; raised again
-        shutil.rmtree(output, ignore_errors=True)
-        raise
+    with ExitStack() as undo:
+        undo.callback(shutil.rmtree, output, ignore_errors=True)  # no half of a model is left, whatever happens
+        found = _merge(run, output)
+        undo.pop_all()
+    return found
 
 
 def _claim(output: Path, run: LoadedRun) -> None:

@@ -123,7 +123,7 @@ def unchanged_on_error(module: nn.Module) -> Iterator[None]:
     trainable = [(each, each.requires_grad) for each in module.parameters()]
     try:
         yield
-    except BaseException:  # whatever it was; raised again
+    except BaseException:  # a Ctrl-C in between would leave half an adapter too; raised again
         for layer, own in layers:
             layer.__dict__.clear()
             layer.__dict__.update(own)

@@ -139,9 +139,9 @@ class PeftAdapter(ABC):
                 PeftModel.add_adapter(model, name, config)
                 model.load_adapter(folder, name)
                 model.set_adapter(model.active_adapter, inference_mode=True)  # what PEFT has wrapped is the new one's
-        except (OutOfMemoryError, MemoryError, ImportError):
+        except OutOfMemoryError:
             raise
-        except Exception as error:  # PEFT has many ways to refuse, KeyError and TypeError among them
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:  # how PEFT and torch refuse
             shapes = isinstance(error, RuntimeError)  # torch's
             raise AdaptError(
                 f"{folder} does not fit beside the loaded adapter"

@@ -22,6 +22,9 @@ PLAIN: tuple[type[nn.Module], ...] = (nn.Linear, Conv1D, *CONVOLUTIONS, *NORMS, 
 NUMBERS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 """Of weights that are what they say; those of other types are codes, of layers that stand for plain ones."""
 
+REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What a forward of its own may raise of an input that it does not take."""
+
 ROWS = 4
 """Of an embedding that are looked up to compare it."""
 
@@ -163,7 +166,7 @@ def outputs_of(twin: Any) -> Tensor | None:
     with torch.no_grad():
         try:
             outputs = type(twin).forward(twin, _small_inputs(twin))
-        except Exception:  # noqa: BLE001  # whatever a forward of its own raises of what it does not take
+        except REFUSALS:
             return None
     return outputs if isinstance(outputs, Tensor) else None
 

@@ -88,7 +88,7 @@ def _compared(layer: nn.Module) -> str | None:
 
 
 def _made_of(layer: nn.Module) -> Iterator[str]:
-    """All that what a layer computes depends on, but for the numbers in its tensors of more than one."""
+    """All that a layer's outputs depend on, but for the numbers in its tensors of more than one."""
     for name, value in vars(layer).items():
         if isinstance(value, int | float | str | tuple | None) or not name.startswith("_"):
             yield f"{name}={tuple(value.shape) if isinstance(value, Tensor) else value!r}"

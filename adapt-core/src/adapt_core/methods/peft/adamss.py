@@ -29,9 +29,8 @@ class Adamss(PeftTuner):
 
     def __new__(cls, options: Any = None) -> Adamss:
         """Only what allocates subspaces has phases: without them the engine's own checkpoints do."""
-        return super().__new__(
-            Allocation if getattr(options, "use_asa", False) else cls
-        )  # none in a copy, made as it is
+        kind = Allocation if getattr(options, "use_asa", False) else cls  # a copy is made without options
+        return super().__new__(kind)
 
 
 class Allocation(Adamss):

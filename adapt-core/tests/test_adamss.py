@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -255,3 +256,10 @@ def test_a_missing_library_is_named(error: str, tmp_path: Path, monkeypatch: pyt
         with pytest.raises(AdaptError, match=says) as refused:
             call()
         assert "scikit-learn" in f"{refused.value.message} {refused.value.hint}"
+
+
+@pytest.mark.parametrize("options", [{}, ALLOCATES])
+def test_a_copy_is_of_the_same_kind(options: Mapping[str, Any]) -> None:
+    _, method = Adamss(**options).applied()
+    again = copy.deepcopy(method)
+    assert type(again) is type(method) and hasattr(again, "after_step") == bool(options)

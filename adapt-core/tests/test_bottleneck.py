@@ -20,6 +20,7 @@ from adapt_core.peft.bottleneck.config import FORMS
 from adapt_core.peft.bottleneck.layer import NON_LINEARITIES, BottleneckLayer
 from adapt_core.resources import count_parameters
 from adapt_core.testing import MODELS
+from adapt_core.testing.models import WIDTH
 
 DERIVATIVES: dict[str, Any] = {
     "relu": (lambda z: z.clamp(min=0), lambda z: (z > 0).to(z.dtype)),
@@ -88,7 +89,7 @@ def test_outputs_and_gradients_are_those_of_the_equations(non_linearity: str, fo
 
 def test_the_feed_forward_of_llama_with_an_adapter_beside_it() -> None:
     base: Any = MODELS["causal_lm"].seeded().double()
-    x = torch.randn(2, 3, 32, dtype=torch.float64)
+    x = torch.randn(2, 3, WIDTH, dtype=torch.float64)
     alone = base.model.layers[0].mlp(x)
     adapted = drawn(apply_method(base, "bottleneck", placement="pfeiffer", form="parallel", scaling=4.0))
     mlp = adapted.base_model.model.model.layers[0].mlp
@@ -98,7 +99,7 @@ def test_the_feed_forward_of_llama_with_an_adapter_beside_it() -> None:
 def test_the_feed_forward_of_bert_which_is_two_modules() -> None:
     base: Any = MODELS["encoder"].seeded().double()
     block = base.bert.encoder.layer[0]
-    x = torch.randn(2, 3, 32, dtype=torch.float64)
+    x = torch.randn(2, 3, WIDTH, dtype=torch.float64)
     alone = block.output.dense(block.intermediate(x))
     drawn(apply_method(base, "bottleneck", placement="pfeiffer", form="parallel"))
     expected = block.output.LayerNorm(alone + bottleneck(block.output.dense, x) + x)
@@ -109,7 +110,7 @@ def test_the_feed_forward_of_bert_which_is_two_modules() -> None:
 def test_attention_to_an_encoder_reads_the_decoder(form: str) -> None:
     base: Any = MODELS["encoder_decoder"].seeded().double()
     attention = base.decoder.block[1].layer[1].EncDecAttention
-    x, memory = torch.randn(2, 3, 32, dtype=torch.float64), torch.randn(2, 7, 32, dtype=torch.float64)
+    x, memory = torch.randn(2, 3, WIDTH, dtype=torch.float64), torch.randn(2, 7, WIDTH, dtype=torch.float64)
     alone = attention(x, key_value_states=memory)[0]
     drawn(apply_method(base, "bottleneck", form=form))
     expected = alone + bottleneck(attention.o, alone if form == "serial" else x)
@@ -309,9 +310,12 @@ class TinyExperts(nn.ModuleList):
 @pytest.mark.parametrize(
     ("feed_forward", "says"),
     [
-        (lambda: TinyExperts(nn.Linear(32, 32) for _ in range(2)), "layers.0 belongs to a mixture of experts"),
-        (lambda: nn.Sequential(*(nn.Linear(32, 32) for _ in range(4))), "layers.0 has 4 linear layers outside its"),
-        (lambda: nn.Sequential(nn.Linear(32, 64), nn.Linear(64, 16)), "none of them give 32 features"),
+        (lambda: TinyExperts(nn.Linear(WIDTH, WIDTH) for _ in range(2)), "layers.0 belongs to a mixture of experts"),
+        (
+            lambda: nn.Sequential(*(nn.Linear(WIDTH, WIDTH) for _ in range(4))),
+            "layers.0 has 4 linear layers outside its",
+        ),
+        (lambda: nn.Sequential(nn.Linear(WIDTH, 64), nn.Linear(64, 16)), f"none of them give {WIDTH} features"),
     ],
 )
 def test_a_block_built_in_another_way_is_refused(feed_forward: Any, says: str) -> None:

@@ -137,8 +137,8 @@ def test_what_cannot_work_is_refused() -> None:
         match=r"no layer of the preset 'conv' that the method adapts, which are Linear, Conv1D; .* is a Conv2d",
     ):
         start(convolutional, target_modules="conv")
-    with pytest.raises(AdaptError, match=r"looks for r times eva_rho = 40 directions among .*query, which has 32"):
-        start(encoder, r=20)
+    with pytest.raises(AdaptError, match=r"looks for r times eva_rho = 80 directions among .*query, which has 64"):
+        start(encoder, r=40)
     with pytest.raises(ConfigError, match="eva starts the updates of linear layers; remove lora_bias"):
         start(encoder, lora_bias=True)
     with pytest.raises(ConfigError, match="eva_tau belongs to init_lora_weights=eva"):

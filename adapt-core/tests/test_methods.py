@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from adapt_core.layer_types import LAYER_TYPES
 from adapt_core.methods.last_layer.method import LastLayer
 from adapt_core.methods.last_layer.options import LastLayerOptions
 from adapt_core.methods.lora.method import PEFT_NAMES, Lora
-from adapt_core.methods.lora.options import EVA_OPTIONS, LoraOptions
+from adapt_core.methods.lora.options import START_OPTIONS, LoraOptions
 
 WIDTH, INNER, LAYERS, LABELS, VOCABULARY = 16, 32, 3, 5, 50
 
@@ -110,24 +111,25 @@ def test_lora_scales_its_update_by_alpha_over_r() -> None:
 
 
 def test_every_option_of_pefts_lora_is_offered_or_left_out_for_a_reason() -> None:
-    from peft import EvaConfig, LoraConfig
+    from peft import EvaConfig, LoftQConfig, LoraConfig
 
     set_by_adapt = {"task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision"}
     set_by_adapt |= {"inference_mode"}
     methods_of_their_own = {"use_dora", "use_qalora", "qalora_group_size", "use_bdlora"}
-    need_data_or_quantized_weights = {"loftq_config", "corda_config", "lora_ga_config"}
-    offered_field_by_field = {"eva_config"}
+    need_data = {"corda_config", "lora_ga_config"}
+    offered_field_by_field = {"eva_config", "loftq_config"}
     other_algorithms = {"velora_config", "monteclora_config", "arrow_config", "kasa_config", "alora_invocation_tokens"}
     other_frameworks = {"megatron_config", "megatron_core"}
     change_the_base = {"layer_replication", "ensure_weight_tying", "runtime_config"}
-    left_out = set_by_adapt | methods_of_their_own | need_data_or_quantized_weights | other_algorithms
+    left_out = set_by_adapt | methods_of_their_own | need_data | other_algorithms
     left_out |= other_frameworks | change_the_base | offered_field_by_field
     theirs = {field.name for field in dataclasses.fields(LoraConfig)}
     ours = {PEFT_NAMES.get(name, name) for name in LoraOptions.model_fields}
-    assert {name.removeprefix("eva_") for name in EVA_OPTIONS} <= {
-        field.name for field in dataclasses.fields(EvaConfig)
-    }
-    ours -= set(EVA_OPTIONS)
+    of_starts = {"eva": EvaConfig, "loftq": LoftQConfig}
+    for name, start in START_OPTIONS.items():
+        fields = {field.name for field in dataclasses.fields(of_starts[start])}
+        assert fields & {name, name.removeprefix(f"{start}_")}
+    ours -= set(START_OPTIONS)
     assert ours <= theirs
     assert theirs - ours <= left_out
 
@@ -158,9 +160,10 @@ def test_ia3_on_chosen_layers_loads_again(classifier: Any, tmp_path: Path, targe
     assert {name for name, _ in again.named_modules()} == {name for name, _ in adapted.named_modules()}
 
 
-def test_loftq_needs_a_quantized_base(classifier: Any) -> None:
-    """On unquantized weights it would replace the base's, which no adapter can hold; on 4 bits see adapt-quant."""
-    with pytest.raises(AdaptError, match="no layer that gets an update in BertForSequenceClassification is in 4 bits"):
+def test_loftq_needs_bitsandbytes_and_no_magnitudes(classifier: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does with it is tested in adapt-quant."""
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(AdaptError, match="loftq quantizes weights with bitsandbytes, which is not installed"):
         apply_method(classifier, "lora", init_lora_weights="loftq")
     with pytest.raises(ConfigError, match="loftq starts the update of lora; dora's magnitudes"):
         apply_method(classifier, "dora", init_lora_weights="loftq")

@@ -15,6 +15,7 @@ from adapt_core.kinds import Kind
 from adapt_core.peft_plugins import EXPERT
 from adapt_core.registry import Registry
 from adapt_core.testing import MODELS
+from adapt_core.testing.models import WIDTH
 from adapt_core.validate import validate_options
 
 
@@ -106,7 +107,7 @@ def test_trainable_tokens_are_rows_of_the_embedding_and_must_be_named() -> None:
     tiny = MODELS["encoder"]
     adapted = adapt_core.apply_method(tiny.seeded(), "trainable_tokens", token_indices=[3, 4])
     shapes = [tuple(each.shape) for name, each in adapted.named_parameters() if "trainable_tokens_delta" in name]
-    assert shapes == [(2, 32)]
+    assert shapes == [(2, WIDTH)]
     with pytest.raises(AdaptError, match="token_indices names no token"):
         adapt_core.apply_method(tiny.seeded(), "trainable_tokens")
 

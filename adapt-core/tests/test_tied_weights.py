@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from adapt_core.architecture import hints_for
 from adapt_core.bundles import Hints, Model
 from adapt_core.kinds import Kind
+from adapt_core.methods.lora.method import Lora
+from adapt_core.methods.lora.options import LoraOptions
 from adapt_core.options import NoOptions
 from adapt_core.registry import Registry
 from adapt_core.savers.safetensors import Safetensors
@@ -136,6 +139,38 @@ def test_other_exports_hold_what_is_untied_and_what_is_tied(saver: Any, end: str
     again = export.load(path, Bases(), {}).module
     assert torch.allclose(answers(tiny, again), expected, atol=1e-5)
     assert (again.lm_head.weight is again.transformer.wte.weight) == (end == "c_attn")
+
+
+@pytest.mark.parametrize("start", ["pissa", "olora"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_start_with_weights_of_the_output_layer_leaves_the_embeddings(tied: bool, start: str, tmp_path: Path) -> None:
+    """The file holds no weights of the base, which PEFT would save with an adapter of an output layer."""
+    tiny = MODELS["tied_lm" if tied else "causal_lm"]
+    plain = tiny.seeded()
+    method = Lora(LoraOptions(init_lora_weights=start, target_modules=["lm_head"], r=4, dropout=0.0))
+    module = method.apply(tiny.seeded(), Hints()).eval()
+    batch = tiny.batch()
+    with torch.no_grad():
+        assert torch.allclose(module(**batch).logits, plain(**batch).logits, atol=1e-5)
+        for parameter in module.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        expected = module(**batch).logits
+        method.save(module, tmp_path)
+        assert all("lora_" in name for name in load_file(tmp_path / "adapter_model.safetensors"))
+        assert torch.allclose(method.load(plain, tmp_path, Hints()).eval()(**batch).logits, expected, atol=1e-5)
+
+
+def test_embeddings_of_another_vocabulary_are_saved_with_an_adapter(tmp_path: Path) -> None:
+    """They are no longer those of the checkpoint, whatever is adapted."""
+    MODELS["causal_lm"].seeded().save_pretrained(tmp_path / "base")  # type: ignore[operator]
+    for target, held in (("lm_head", "lm_head.base_layer.weight"), ("q_proj", "embed_tokens.weight")):
+        model: Any = LlamaForCausalLM.from_pretrained(tmp_path / "base")
+        model.resize_token_embeddings(model.config.vocab_size + 2)
+        method = Lora(LoraOptions(target_modules=[target], r=4))
+        method.save(method.apply(model, Hints()), tmp_path / "saved")
+        saved = load_file(tmp_path / "saved" / "adapter_model.safetensors")
+        assert any(name.endswith(held) for name in saved)
 
 
 def test_layers_of_a_plain_module_are_untied_by_merging() -> None:

@@ -124,8 +124,25 @@ def test_a_model_of_which_nothing_is_quantized_is_refused(tmp_path: Path) -> Non
 
 
 def test_offloading_is_refused_since_nothing_trains_with_it() -> None:
-    with pytest.raises(AdaptError, match=r"enable_fp32_cpu_offload: .* not trained"):
+    with pytest.raises(
+        AdaptError, match=r"enable_fp32_cpu_offload \(llm_int8_enable_fp32_cpu_offload\): .* not trained"
+    ):
         quantizer("bnb_8bit", enable_fp32_cpu_offload=True).load_kwargs([])
+
+
+def test_why_offloading_is_refused() -> None:
+    """Should this fail some day, because a layer that accelerate keeps on the CPU can be trained: offer the option."""
+    from accelerate import cpu_offload
+    from peft import LoraConfig, get_peft_model
+
+    tiny = MODELS["causal_lm"]
+    base: Any = tiny.seeded()
+    cpu_offload(base.model.layers[0], execution_device=torch.device("cpu"))
+    assert base.model.layers[0].mlp.up_proj.weight.is_meta
+    module = get_peft_model(base, LoraConfig(target_modules=["up_proj"]))
+    assert module.get_parameter("base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight").is_meta
+    with pytest.raises(RuntimeError, match="meta"):
+        module(**tiny.batch()).loss.backward()
 
 
 def test_options_of_the_other_width_are_refused() -> None:
@@ -167,6 +184,49 @@ def test_a_new_layer_in_the_body_is_to_be_skipped(name: str, tmp_path: Path) -> 
             assert "skip_modules" in str(error.value.hint)
         else:
             using.prepare(Model(again, None, hints_for(again)))
+
+
+@pytest.mark.parametrize("double", [True, False])
+@pytest.mark.parametrize("kind", ["nf4", "fp4"])
+def test_a_weight_in_4_bits_stands_for_what_was_quantized(kind: str, double: bool, tmp_path: Path) -> None:
+    """The error of a value is at most half of the widest gap in the table, times the largest of its block."""
+    plain = MODELS["causal_lm"].seeded()
+    module, using = quantized(plain, tmp_path, "bnb_4bit", quant_type=kind, double_quant=double)
+    again = using.dequantize(module)
+    gap = {"nf4": 0.152, "fp4": 0.1667}[kind]  # of -0.6962 and -1; of 0.6667 and 1
+    for name in ("model.layers.0.mlp.up_proj", "model.layers.1.self_attn.q_proj"):
+        weight = plain.get_submodule(name).weight.detach()  # type: ignore[union-attr]
+        error = (again.get_submodule(name).weight - weight).abs().reshape(-1, 64)  # type: ignore[operator]
+        assert (error <= (gap + 0.02 * double) * weight.abs().reshape(-1, 64).amax(1, keepdim=True) + 1e-6).all()
+
+
+def test_a_weight_in_8_bits_stands_for_what_was_quantized(tmp_path: Path) -> None:
+    """The error of a value is at most half a step, of which the largest of its row has 127."""
+    plain = MODELS["causal_lm"].seeded()
+    module, using = quantized(plain, tmp_path, "bnb_8bit")
+    again = using.dequantize(module)
+    name = "model.layers.0.mlp.up_proj"
+    weight = plain.get_submodule(name).weight.detach()  # type: ignore[union-attr]
+    error = (again.get_submodule(name).weight - weight).abs()  # type: ignore[operator]
+    steps = weight.abs().amax(1, keepdim=True) / 127
+    # The weight goes through float16, whose values have 11 bits.
+    assert (error <= 0.5 * steps + weight.abs() * 2**-11 + 1e-7).all()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU reads them right")
+def test_rows_that_are_no_whole_blocks_are_refused_on_a_cpu(tmp_path: Path) -> None:
+    """There bitsandbytes 0.50 takes the scales of other blocks: an error of half of the weight's own norm."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = LlamaConfig(vocab_size=64, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4)
+    plain = LlamaForCausalLM(shape)
+    with pytest.raises(
+        AdaptError, match=r"wrong weights in 4 bits here, in 2 layers .* model.layers.0.mlp.down_proj"
+    ) as e:
+        quantized(plain, tmp_path / "refused", "bnb_4bit")
+    assert "[down_proj]" in str(e.value.hint)
+    quantized(plain, tmp_path / "skipped", "bnb_4bit", skip_modules=["down_proj"])
+    quantized(plain, tmp_path / "8", "bnb_8bit")
 
 
 def test_a_quantized_module_is_not_trained_whole(tmp_path: Path) -> None:

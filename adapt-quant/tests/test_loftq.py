@@ -63,7 +63,7 @@ def test_it_starts_nearer_to_the_model_before_quantization(name: str, tmp_path: 
     with torch.no_grad():
         truth = tiny.seeded()(**tiny.batch()).logits
         base = quantized(checkpoint)(**tiny.batch()).logits
-        start = apply_method(quantized(checkpoint), "lora", **{**LOFTQ, "r": 16}).eval()(**tiny.batch()).logits
+        start = apply_method(quantized(checkpoint), "lora", **{**LOFTQ, "r": 32}).eval()(**tiny.batch()).logits
     assert (start - truth).norm() < 0.7 * (base - truth).norm()
 
 
@@ -93,4 +93,19 @@ def test_a_base_without_its_weights_from_before_is_refused(checkpoint: Path) -> 
     base = quantized(checkpoint)
     (checkpoint / "model.safetensors").unlink()
     with pytest.raises(AdaptError, match=r"reads the weights from before quantization out of model.safetensors"):
+        apply_method(base, "lora", **LOFTQ)
+
+
+def test_further_steps_are_refused(checkpoint: Path) -> None:
+    """They would quantize other weights than the base has."""
+    with pytest.raises(AdaptError, match=r"method.loftq_iter: 2 steps quantize other weights than the base's"):
+        apply_method(quantized(checkpoint), "lora", **LOFTQ, loftq_iter=2)
+
+
+def test_a_base_in_8_bits_is_refused(checkpoint: Path) -> None:
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    settings = BitsAndBytesConfig(load_in_8bit=True)
+    base = AutoModelForCausalLM.from_pretrained(checkpoint, quantization_config=settings)
+    with pytest.raises(AdaptError, match="no layer that gets an update in LlamaForCausalLM is in 4 bits"):
         apply_method(base, "lora", **LOFTQ)

@@ -207,6 +207,9 @@ def apply_method(
 ) -> Any:
     """Puts a method on a model for a training loop of one's own.
 
+    LoRA's starts ``pissa``, ``olora`` and, on a base that is not quantized, ``loftq`` change the base's weights: what
+    the module's ``save_pretrained`` writes fits on these. A run saves what can be used without them: :func:`run`.
+
     Args:
         module: a ``torch.nn.Module``; may be changed in place.
         method: name of an installed method, such as ``"lora"``.

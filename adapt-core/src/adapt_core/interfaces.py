@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+OWN_BASE = "base"
+"""The folder beside a saved adapter that holds its base, where a method has put other weights in place of those that
+the configuration names: a whole model of its library."""
+
 
 # ---- processes ------------------------------------------------------------------------------------------------
 
@@ -127,7 +131,14 @@ class Method(Protocol):
 
 
 class Phases(Protocol):
-    """What a method may have beside :class:`Method`: the engine and the pipeline call each where it is there."""
+    """What a method may have beside :class:`Method`: the engine and the pipeline call each where it is there.
+
+    Attributes:
+        changes_base: whether it has put other weights in place of the base's, which :meth:`Method.save` writes to
+            :data:`OWN_BASE` then; known once it is applied.
+    """
+
+    changes_base: bool
 
     def calibrate(self, module: Module, batches: Iterable[Mapping[str, Any]]) -> None:
         """Prepares the applied method from data, in place, once before the first step; not when a run is resumed.

@@ -11,7 +11,7 @@ from adapt_core.bundles import Model, Row
 from adapt_core.checksums import require_intact, require_unchanged
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json
-from adapt_core.interfaces import Quantizer, Task
+from adapt_core.interfaces import OWN_BASE, Quantizer, Task
 from adapt_core.plan import RunPlan, build_plan
 from adapt_core.registry import resolve
 from adapt_core.run_folder import RunFolder
@@ -106,7 +106,7 @@ def load_beside(
         AdaptError: the two cannot be on one base, with the reason.
     """
     other = build_plan(folder.config, files_must_exist=False)
-    _require_same_base(plan, other, folder)
+    _require_same_base(run, plan, folder, other)
     require_same_weights(run, folder)
     _require_intact(folder)
     info = read_json(folder.data)
@@ -120,7 +120,7 @@ def load_beside(
     return other, resolve(other.task.spec.target)(other), replace(model, processor=processor), info, name
 
 
-def _require_same_base(plan: RunPlan, other: RunPlan, folder: RunFolder) -> None:
+def _require_same_base(run: RunFolder, plan: RunPlan, folder: RunFolder, other: RunPlan) -> None:
     for what, mine, theirs in (
         ("task", plan.task.spec.name, other.task.spec.name),
         ("base model", plan.model.source, other.model.source),
@@ -133,6 +133,12 @@ def _require_same_base(plan: RunPlan, other: RunPlan, folder: RunFolder) -> None
             raise AdaptError(
                 f"{folder.path} has another {what}: {shown[0]}, and the loaded run has {shown[1]}",
                 "Load it by itself, with load_run.",
+            )
+    for model in (run.model, folder.model):
+        if (model / OWN_BASE).is_dir():
+            raise AdaptError(
+                f"The adapter in {model} belongs to a base of its own, {model / OWN_BASE}, which no other is made for",
+                "Load each run by itself, with load_run.",
             )
     for each in (plan, other):
         if each.method.spec.saves == "model":

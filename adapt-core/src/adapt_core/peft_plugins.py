@@ -105,7 +105,7 @@ TESTED: dict[str, dict[str, Any]] = {
     },
     "c3a": {
         "summary": "Circular convolutions as updates (Chen et al. 2024, arXiv:2407.19342).",
-        "learning_rate": 1e-3,
+        "learning_rate": 1e-1,
         "identity": False,
     },
     "deft": {
@@ -113,7 +113,8 @@ TESTED: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-3,
     },
     "delora": {
-        "summary": "LoRA with direction and strength apart (Bini et al. 2025, arXiv:2503.18225).",
+        "summary": "LoRA with direction and strength apart (Bini et al. 2025, arXiv:2503.18225); small models learn "
+        "with a delora_lambda of 1 rather than PEFT's 15.",
         "learning_rate": 1e-3,
     },
     "frod": {
@@ -166,7 +167,7 @@ TESTED: dict[str, dict[str, Any]] = {
     },
     "randlora": {
         "summary": "Full-rank sums of scaled random matrices (Albert et al. 2025, arXiv:2502.00987).",
-        "learning_rate": 1e-3,
+        "learning_rate": 3e-4,
         "quantization": (4, 8),
     },
     "road": {
@@ -192,7 +193,7 @@ TESTED: dict[str, dict[str, Any]] = {
     },
     "unilora": {
         "summary": "One vector, projected into every LoRA matrix (Li et al. 2025, arXiv:2506.00799).",
-        "learning_rate": 5e-3,
+        "learning_rate": 2e-2,
         "identity": False,
     },
     "vblora": {
@@ -202,7 +203,7 @@ TESTED: dict[str, dict[str, Any]] = {
     },
     "waveft": {
         "summary": "A few learned wavelet coefficients of the update (Bilican et al. 2025, arXiv:2505.12532).",
-        "learning_rate": 5e-3,
+        "learning_rate": 1e-3,
     },
 }
 """What the contract suite has shown of a tuner."""

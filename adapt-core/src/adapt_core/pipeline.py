@@ -52,7 +52,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         require_exportable(plan, method, model.module)
         inputs = task.engine_inputs(data, model)
         parameters = count_parameters(model.module)
-        require_space_for(plan, folder, model.module)
+        require_space_for(plan, folder, model.module, with_base=getattr(method, "changes_base", False))
     if world.is_main:
         write_json(folder.environment, describe_environment() | {KEY: base})
         write_json(folder.data, data.info)

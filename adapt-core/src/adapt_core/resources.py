@@ -50,8 +50,15 @@ def require_same_data(folder: RunFolder, data: Data) -> None:
         )
 
 
-def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module) -> None:
-    """Raises AdaptError when the disk has no room for what the run will write."""
+def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module, *, with_base: bool) -> None:
+    """Raises AdaptError when the disk has no room for what the run will write.
+
+    Args:
+        plan: of the run.
+        folder: of the run.
+        module: the model, with what is trained.
+        with_base: whether the base is saved beside an adapter.
+    """
     sizes = [
         (parameter.numel() * parameter.element_size(), parameter.requires_grad) for parameter in module.parameters()
     ]
@@ -65,7 +72,7 @@ def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module) -> No
     needs = []
     if options.do_train:
         needs.append((f"{kept} checkpoints", kept * (saved + 2 * trainable)))  # Adam keeps two numbers a parameter
-        needs.append(("model/", saved))
+        needs.append(("model/", total if with_base else saved))
         if plan.saver is not None:
             needs.append(("export/", total))
     require_space(folder.path, needs)

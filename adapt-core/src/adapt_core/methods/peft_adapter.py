@@ -81,7 +81,9 @@ class PeftAdapter(ABC):
             config.modules_to_save = list(dict.fromkeys([*asked, *hints.fresh, *(hints.head * train_head)])) or None
             _require_whole(module, config.modules_to_save or ())
             require_effect(module, config, self.name)
-            self.require_layers(module, targeted(module, config))
+            names = targeted(module, config)
+            self.require_layers(module, names)
+            self.prepare(module, names)
             # PEFT's classes for a task train a head by themselves: without the task type they leave it alone.
             config.task_type = hints.peft_task if train_head or self.needs_task else None
             with warnings.catch_warnings():
@@ -105,8 +107,11 @@ class PeftAdapter(ABC):
         return adapted
 
     def save(self, module: nn.Module, folder: Path) -> None:
-        """Writes PEFT's format: ``adapter_config.json`` and ``adapter_model.safetensors``."""
-        module.save_pretrained(folder)  # type: ignore[operator]
+        """Writes PEFT's format: ``adapter_config.json`` and ``adapter_model.safetensors``.
+
+        The base's embeddings are left out, which PEFT would save with an adapter of theirs.
+        """
+        module.save_pretrained(folder, save_embedding_layers=_has_other_vocabulary(module))  # type: ignore[operator]
 
     def load(self, module: nn.Module, folder: Path, hints: Hints) -> nn.Module:
         """Puts a saved adapter on a base model, ready for inference."""
@@ -161,6 +166,9 @@ class PeftAdapter(ABC):
         """Raises AdaptError for a targeted layer that the method cannot adapt."""
         require_layer_types(module, names, self.layer_types, self.called)
 
+    def prepare(self, module: nn.Module, names: Collection[str]) -> None:  # noqa: B027 -- few need it
+        """Changes what must be otherwise before PEFT adapts the layers of these names; nothing here."""
+
     def merge(self, module: nn.Module) -> nn.Module:
         """Folds the adapter into the base's weights, in place, and returns the base.
 
@@ -201,6 +209,21 @@ def _changing(module: nn.Module) -> list[nn.Module]:
     tied = [layer for layer in tuned if isinstance(layer, TrainableTokensLayer) and layer.tied_adapter is not None]
     ends = {id(end) for layer in tied for end in (layer, layer.tied_adapter)}
     return [layer.get_base_layer() for layer in tuned if id(layer) not in ends]
+
+
+def _has_other_vocabulary(module: nn.Module) -> bool:
+    """Whether a transformers model has other tokens than the checkpoint that it is from, and so embeddings of its own.
+
+    PEFT's own rule, which it follows only where no embedding is adapted.
+    """
+    config: Any = getattr(module, "config", None)
+    source = getattr(config, "_name_or_path", None)
+    if not source or not hasattr(config, "vocab_size"):
+        return False
+    try:
+        return bool(type(config).from_pretrained(source).vocab_size != config.vocab_size)
+    except OSError:  # made by hand, or its folder is gone
+        return False
 
 
 def stored_transposed(module: nn.Module, targets: Any) -> bool:

@@ -23,7 +23,7 @@ from transformers import (
     ViTForImageClassification,
 )
 
-WIDTH, VOCABULARY, LABELS = 32, 60, 4
+WIDTH, VOCABULARY, LABELS = 64, 60, 4  # bitsandbytes quantizes in blocks of 64
 NO_DROPOUT = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}  # a loss that falls is to be seen soon
 
 
@@ -133,7 +133,7 @@ def _t5() -> nn.Module:
             T5Config,
             vocab_size=VOCABULARY,
             d_model=WIDTH,
-            d_kv=8,
+            d_kv=WIDTH // 4,
             d_ff=2 * WIDTH,
             num_layers=2,
             num_heads=4,

@@ -51,7 +51,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "osf": {"works_on": LINEAR},
     "peanut": {"works_on": LINEAR},
     "psoft": {"works_on": LINEAR, "options": {"r": 8}},
-    "pvera": {"works_on": LINEAR_OR_CONV1D, "learning_rate": 5e-2, "options": {"r": 16}},
+    "pvera": {
+        "works_on": LINEAR_OR_CONV1D,
+        "learning_rate": 5e-2,
+        "options": {"r": 4},  # its noise grows with the rank
+        "layer_options": {"r": 16},
+    },
     "randlora": {"works_on": LINEAR_OR_CONV1D},
     "road": {"works_on": LINEAR, "options": {"group_size": 8}},
     "shira": {"works_on": LINEAR, "options": {"r": 2}},

@@ -9,6 +9,7 @@ from typing import Any
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from adapt_core.files import read_json
+from adapt_core.interfaces import OWN_BASE
 from adapt_core.plan import RunPlan
 from adapt_core.registry import resolve
 from adapt_nlp.models import kept_whole, model_source
@@ -64,12 +65,13 @@ def card(plan: RunPlan, info: Mapping[str, Any], folder: Path) -> str:
         library, code = "adapt-core", OWN
     example = '["a text"], ["its partner"]' if info["columns"]["text_pair"] else '["a text"]'
     quantized = _quantized(plan, info) if library == "peft" else ""
+    loaded = OWN_BASE if (folder / OWN_BASE).is_dir() else base
     code = code.format(
         imports=_imports(folder, quantized=bool(quantized)) if library == "peft" else "",
         further=f", {quantized}" if quantized else "",
         example=example,
         labels=list(info["label_names"]),
-        base=base,
+        base=loaded,
         method=plan.method.spec.name,
     )
     return "\n".join(

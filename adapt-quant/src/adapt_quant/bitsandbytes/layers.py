@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import torch
@@ -61,6 +62,24 @@ def _keep_scales(layer: nn.Module, _: Any) -> None:
 def unquantized(module: nn.Module) -> list[str]:
     """The names of layers that were to be quantized and for which there were no weights."""
     return [name for name, layer in module.named_modules() if _is_empty(layer)]
+
+
+def misread(module: nn.Module) -> list[str]:
+    """The names of layers whose 4-bit weights the library computes with otherwise than they were quantized.
+
+    On a CPU (bitsandbytes 0.50), where a row is no whole number of blocks: it takes the scales of other blocks.
+    """
+    found = []
+    for name, layer in module.named_modules():
+        weight: Any = layer.weight if isinstance(layer, Linear4bit) else None
+        state = getattr(weight, "quant_state", None)
+        if state is not None and state.shape[-1] % state.blocksize:
+            as_one_row = copy(state)
+            as_one_row.shape = torch.Size((1, state.shape.numel()))
+            right = dequantize_4bit(weight.data, as_one_row).reshape(state.shape)
+            if not torch.equal(dequantize_4bit(weight.data, state), right):
+                found.append(name)
+    return found
 
 
 def _is_empty(layer: nn.Module) -> bool:

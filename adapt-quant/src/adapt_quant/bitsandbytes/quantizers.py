@@ -16,7 +16,7 @@ from adapt_core.bundles import Memory, Model
 from adapt_core.errors import AdaptError
 from adapt_core.methods.targets import is_linear
 from adapt_core.spelling import nearest_ending
-from adapt_quant.bitsandbytes.layers import dequantized, measure, ready, unquantized
+from adapt_quant.bitsandbytes.layers import dequantized, measure, misread, ready, unquantized
 from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions
 
 ROUNDING = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
@@ -69,7 +69,8 @@ class BitsAndBytes(ABC):
         """Mends what the libraries leave undone; see :func:`adapt_quant.bitsandbytes.layers.ready`.
 
         Raises:
-            AdaptError: the model has no layer to quantize, or one without weights, or none that was to be skipped.
+            AdaptError: the model has no layer to quantize, or one without weights, or one whose weights the library
+                reads wrong, or none that was to be skipped.
         """
         self._require_skipped(model.module)
         if empty := unquantized(model.module):
@@ -84,6 +85,14 @@ class BitsAndBytes(ABC):
                 f"{type(model.module).__name__} has no linear layer outside its head and skip_modules: nothing was "
                 "quantized",
                 "Leave the quantizer out.",
+            )
+        if wrong := misread(model.module):
+            leaves = sorted({name.rpartition(".")[2] for name in wrong})
+            raise AdaptError(
+                f"bitsandbytes computes with wrong weights in 4 bits here, in {len(wrong)} layers of "
+                f"{type(model.module).__name__}, {wrong[0]} first: a row of theirs is no multiple of 64 values",
+                "Use 8 bits (load_in_8bit), or have these layers stay as they are: quantization.skip_modules "
+                f"(llm_int8_skip_modules): [{', '.join(leaves)}].",
             )
         ready(model.module)
         return model
@@ -187,8 +196,9 @@ class EightBit(BitsAndBytes):
     def _device_map(self) -> Any:
         if self.options.enable_fp32_cpu_offload:
             raise AdaptError(
-                "quantization.enable_fp32_cpu_offload: a model whose layers are partly on the CPU can be used and not "
-                "trained: accelerate refuses it",
+                "quantization.enable_fp32_cpu_offload (llm_int8_enable_fp32_cpu_offload): a model whose layers are "
+                "partly on the CPU can be used and not trained: accelerate leaves them without weights between two "
+                "calls, and PEFT then gives their updates none either",
                 "Leave it out; 4 bits (load_in_4bit) take half the memory.",
             )
         return super()._device_map()

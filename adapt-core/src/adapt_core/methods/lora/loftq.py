@@ -1,115 +1,142 @@
-"""LoftQ's start of LoRA (Li et al. 2023, arXiv 2310.08659), on a base that is quantized already."""
+"""LoftQ's start of LoRA (Li et al. 2023, arXiv 2310.08659): the update makes up for what quantization takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
+from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.files import read_json
+from adapt_core.files import read_json, write_json
+from adapt_core.interfaces import OWN_BASE
+from adapt_core.methods.beside import base_layers
+from adapt_core.methods.lora.lost import alternate, dequantized, fill, is_transposed, original_weights
 from adapt_core.methods.lora.method import Lora
-
-ADAPTER = "default"
+from adapt_core.methods.lora.options import LoraOptions
+from adapt_core.methods.targets import is_linear, quantized_widths
 
 
 class LoftQ(Lora):
     """LoRA whose update starts as the best low-rank approximation of what quantization took from the weights.
 
-    One step of the paper's algorithm 1: quantize, then decompose the residual. The base stays as its quantizer makes
-    it, so that the adapter fits on any copy of it; further steps would quantize other weights than the base's.
+    On a base in 4 bits it is one step of the paper's algorithm 1: the base stays as its quantizer makes it, so that
+    the adapter fits on any copy of it. On unquantized weights it is the whole algorithm, which puts the values of
+    quantized weights in their place: that base is saved beside the adapter.
     """
+
+    def __init__(self, options: LoraOptions) -> None:
+        super().__init__(options)
+        self.changes_base = False  # until apply sees the base
 
     def start(self) -> dict[str, Any]:
         """PEFT adds an ordinary update, which :meth:`apply` fills."""
         return {"init_lora_weights": True}
 
+    def require_layers(self, module: nn.Module, names: Collection[str]) -> None:
+        """Raises AdaptError for a layer that LoRA does not adapt, or a base that this start does not fit."""
+        super().require_layers(module, names)
+        layers = {name: module.get_submodule(name) for name in names}
+        if self.changes_base:
+            _require_replaceable(module, layers)
+        else:
+            _require_four_bits(module, layers, self.options)
+
+    @torch.no_grad()
     def apply(self, module: nn.Module, hints: Hints) -> nn.Module:
         """Adds the adapter; see :meth:`PeftAdapter.apply`.
 
         Raises:
-            AdaptError: no layer of the base is in 4 bits, or its weights from before cannot be found.
+            AdaptError: there is nothing for this start to make up for, or the weights from before cannot be found.
         """
+        self.changes_base = not quantized_widths(module)
         adapted = super().apply(module, hints)
-        layers = {name: layer for name, layer in adapted.named_modules() if type(layer).__name__ == "Linear4bit"}
-        layers = {name: layer for name, layer in layers.items() if hasattr(layer, "lora_A")}
-        if not layers:
-            raise AdaptError(
-                "method.init_lora_weights: loftq makes up for what quantization takes from weights, and no layer that "
-                f"gets an update in {type(module).__name__} is in 4 bits",
-                "Quantize the base to 4 bits, or choose another start, such as pissa.",
-            )
-        weight = _original_weights(module)
-        for name, layer in layers.items():
-            _fill(layer, weight(name.removeprefix("base_model.model.")))
+        layers = [(name, layer) for name, layer in adapted.named_modules() if hasattr(layer, "lora_A")]
+        if self.changes_base:
+            for _, layer in layers:
+                if is_linear(layer.get_base_layer()):
+                    alternate(layer, self.options.loftq_iter)
+            return adapted
+        weight = original_weights(module)
+        for name, layer in layers:
+            base = layer.get_base_layer()
+            if type(base).__name__ == "Linear4bit":
+                original = weight(name.removeprefix("base_model.model."))
+                original = original.T if is_transposed(base) else original  # as it was quantized
+                held = dequantized(base.weight)
+                fill(layer, original.to(held) - held)
         return adapted
 
+    def save(self, module: nn.Module, folder: Path) -> None:
+        """Writes PEFT's format, and the base that it belongs to where that is another than the one it began with."""
+        super().save(module, folder)
+        if not self.changes_base:
+            return
+        base: Any = module.get_base_model()  # type: ignore[operator]
+        path = (folder / OWN_BASE).resolve()
+        base.save_pretrained(path, state_dict=_tensors(module))
+        config = read_json(folder / "adapter_config.json") | {"base_model_name_or_path": str(path)}
+        write_json(folder / "adapter_config.json", config)
 
-@torch.no_grad()
-def _fill(layer: Any, original: Tensor) -> None:
-    """``scaling * B A`` becomes the nearest matrix of its rank to the original less the quantized weight."""
-    from bitsandbytes.functional import dequantize_4bit
-
-    base = layer.get_base_layer()
-    if issubclass(getattr(base, "source_cls", nn.Linear), Conv1D):  # transposed as it was quantized
-        original = original.T
-    held = base.weight
-    quantized = dequantize_4bit(held.data, held.quant_state).float()
-    residual = (original.to(quantized.device).float() - quantized) / layer.scaling[ADAPTER]
-    left, singular, right = torch.linalg.svd(residual, full_matrices=False)
-    down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-    root = singular[: layer.r[ADAPTER]].sqrt()
-    down.zero_()  # a rank beyond the layer's own has nothing to hold
-    up.zero_()
-    down[: len(root)] = root[:, None] * right[: len(root)]
-    up[:, : len(root)] = left[:, : len(root)] * root
+    def load(self, module: nn.Module, folder: Path, hints: Hints) -> nn.Module:
+        """Puts a saved adapter on its base: its own, where it has one."""
+        base: Any = module
+        if (folder / OWN_BASE).is_dir():
+            base = type(base).from_pretrained(folder / OWN_BASE, dtype=base.dtype)
+        return super().load(base, folder, hints)
 
 
-def _original_weights(module: nn.Module) -> Callable[[str], Tensor]:
-    """Looks up the weight of a layer in the checkpoint that a transformers model was loaded from.
+def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors of the base model itself, by their names in it, whatever PEFT has put into it."""
+    found: dict[str, torch.Tensor] = {}
+    for name, layer in base_layers(module).items():
+        prefix = f"{name}." if name else ""
+        own = {**layer._parameters, **layer._buffers}
+        kept = layer._non_persistent_buffers_set
+        found |= {f"{prefix}{leaf}": each for leaf, each in own.items() if each is not None and leaf not in kept}
+    return found
 
-    Raises:
-        AdaptError: it has no safetensors file, or no such weight.
-    """
-    from transformers.utils.hub import cached_file
 
-    model: Any = module
-    source = str(getattr(getattr(model, "config", None), "_name_or_path", ""))
-
-    def file(name: str) -> Path | None:
-        found = cached_file(source, name, _raise_exceptions_for_missing_entries=False) if source else None
-        return Path(found) if found else None
-
-    index = file("model.safetensors.index.json")
-    places: dict[str, str] = read_json(index)["weight_map"] if index else {}
-    whole = None if index else file("model.safetensors")
-    if not index and not whole:
+def _require_four_bits(module: nn.Module, layers: Mapping[str, nn.Module], options: LoraOptions) -> None:
+    if not any(type(layer).__name__ == "Linear4bit" for layer in layers.values()):
         raise AdaptError(
-            f"method.init_lora_weights: loftq reads the weights from before quantization out of "
-            f"model.safetensors, which {source or type(module).__name__} does not have",
-            "Save the base model as safetensors, or choose another start.",
+            "method.init_lora_weights: loftq makes up for what quantization takes from weights, and no layer that "
+            f"gets an update in {type(module).__name__} is in 4 bits",
+            "Quantize the base to 4 bits, or choose another start, such as pissa.",
         )
-    if whole:
-        with safe_open(whole, framework="pt") as content:
-            places = dict.fromkeys(content.keys(), "model.safetensors")
-    prefix = f"{getattr(model, 'base_model_prefix', '')}."
+    if options.loftq_iter > 1:
+        raise AdaptError(
+            f"method.loftq_iter: {options.loftq_iter} steps quantize other weights than the base's, which is in 4 "
+            "bits already",
+            "Remove it, or leave the base unquantized: then loftq quantizes its weights itself.",
+        )
 
-    def weight(name: str) -> Tensor:
-        keys = [f"{name}.weight", f"{name}.weight".removeprefix(prefix)]
-        key = next((key for key in keys if key in places), None)
-        path = file(places[key]) if key else None
-        if key is None or path is None:
+
+def _require_replaceable(module: nn.Module, layers: Mapping[str, nn.Module]) -> None:
+    if not hasattr(module, "save_pretrained"):
+        raise AdaptError(
+            "method.init_lora_weights: loftq puts quantized weights in the place of the base's and saves that base as "
+            f"a model of transformers, which {type(module).__name__} is not",
+            "Choose another start, such as pissa.",
+        )
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise AdaptError(
+            "method.init_lora_weights: loftq quantizes weights with bitsandbytes, which is not installed",
+            "Install adapt-quant, or choose another start, such as pissa.",
+        ) from error
+    holders: dict[int, list[str]] = {}
+    for name, each in module.named_parameters(remove_duplicate=False):
+        holders.setdefault(id(each), []).append(name)
+    for name, layer in layers.items():
+        weight: Any = layer.weight
+        others = [each for each in holders[id(weight)] if each != f"{name}.weight"]
+        if is_linear(layer) and others:
             raise AdaptError(
-                f"method.init_lora_weights: loftq finds no weight {keys[0]!r} in {source}", "Choose another start."
+                f"method.init_lora_weights: loftq would quantize the weight of {name}, which is also {others[0]}",
+                f"Leave {name} out of method.target_modules, or choose another start, such as pissa.",
             )
-        with safe_open(path, framework="pt") as content:
-            tensor: Tensor = content.get_tensor(key)
-        return tensor
-
-    return weight

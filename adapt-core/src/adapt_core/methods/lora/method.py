@@ -14,9 +14,10 @@ from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json
 from adapt_core.layer_types import LINEAR
-from adapt_core.methods.lora.options import EVA_OPTIONS, LoraOptions, starts_with_weights
+from adapt_core.methods.lora.options import START_OPTIONS, LoraOptions, starts_with_weights
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
 from adapt_core.methods.targets import is_quantized, resolve
+from adapt_core.ties import separate
 
 PEFT_NAMES = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
 """Options whose name in ``peft.LoraConfig`` is another."""
@@ -51,7 +52,7 @@ class Lora(PeftAdapter):
         """The ``peft.LoraConfig`` for a model."""
         from peft import LoraConfig
 
-        given = {PEFT_NAMES.get(name, name): value for name, value in self.options if name not in EVA_OPTIONS}
+        given = {PEFT_NAMES.get(name, name): value for name, value in self.options if name not in START_OPTIONS}
         given["target_modules"] = self._targets(module, hints)
         given["fan_in_fan_out"] = given["fan_in_fan_out"] or stored_transposed(module, given["target_modules"])
         return LoraConfig(**{**given, **self.fixed, **self.start()})
@@ -80,6 +81,11 @@ class Lora(PeftAdapter):
                     f"first of which init_lora_weights={self.options.init_lora_weights} takes",
                     "Lower r, or name other layers in method.target_modules.",
                 )
+
+    def prepare(self, module: nn.Module, names: Collection[str]) -> None:
+        """Gives layers of which the update takes a part a weight of their own: others that share it keep theirs."""
+        if starts_with_weights(self.options):
+            separate(module, [module.get_submodule(name) for name in names])
 
     def start(self) -> dict[str, Any]:
         """Further arguments of ``peft.LoraConfig`` that the start of the update needs."""

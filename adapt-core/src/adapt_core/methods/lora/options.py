@@ -14,8 +14,8 @@ from adapt_core.spelling import nearest
 STARTS = ("gaussian", "orthogonal", "pissa", "olora", "eva", "loftq")
 """Named ways to start, beside true, false and ``pissa_niter_N``."""
 
-EVA_OPTIONS = ("eva_rho", "eva_tau", "eva_whiten")
-"""Options that have a meaning with ``eva`` alone."""
+START_OPTIONS = {"eva_rho": "eva", "eva_tau": "eva", "eva_whiten": "eva", "loftq_iter": "loftq"}
+"""Options that have a meaning with one start alone, which is given here."""
 
 
 def starts_with_weights(options: LoraOptions) -> bool:
@@ -46,7 +46,8 @@ class LoraOptions(Options):
         "with a part of the weights, and are saved as an ordinary LoRA of twice the rank; eva (Paischer et al. 2024, "
         "arXiv:2410.07170) at zero change along the directions in which the training data varies most, with ranks "
         "moved to the layers where they explain most; "
-        "loftq (Li et al. 2023, arXiv:2310.08659) with what quantization to 4 bits took from the weights.",
+        "loftq (Li et al. 2023, arXiv:2310.08659) with what quantization to 4 bits took from the weights; where the "
+        "base is not quantized, the values of weights in 4 bits take the place of its own, and it is saved as well.",
     )
     eva_rho: float = option(
         2.0, ge=1, help="With eva: no layer gets more than this times r as its rank; 1 leaves the ranks alike."
@@ -56,6 +57,9 @@ class LoraOptions(Options):
     )
     eva_whiten: bool = option(
         False, help="With eva: scale the directions to equal variance, which can help with images."
+    )
+    loftq_iter: int = option(
+        1, ge=1, help="With loftq on an unquantized base: how many times it quantizes and approximates the rest."
     )
     use_rslora: bool = option(False, help="Scale by alpha / sqrt(r) instead (Kalajdzievski 2023, arXiv 2312.03732).")
     bias: Literal["none", "all", "lora_only"] = option("none", help="Which of the model's biases are trained too.")
@@ -103,18 +107,17 @@ class LoraOptions(Options):
         return self
 
     @model_validator(mode="after")
-    def _eva(self) -> LoraOptions:
-        if self.init_lora_weights == "eva":
-            if self.lora_bias or self.target_parameters or self.trainable_token_indices:
-                raise ValueError(
-                    "init_lora_weights=eva starts the updates of linear layers; remove lora_bias, target_parameters "
-                    "and trainable_token_indices"
-                )
-            return self
+    def _options_of_the_start(self) -> LoraOptions:
+        others = self.lora_bias or self.target_parameters or self.trainable_token_indices
+        if self.init_lora_weights == "eva" and others:
+            raise ValueError(
+                "init_lora_weights=eva starts the updates of linear layers; remove lora_bias, target_parameters "
+                "and trainable_token_indices"
+            )
         fields = type(self).model_fields
-        for name in EVA_OPTIONS:
-            if getattr(self, name) != fields[name].default:
-                raise ValueError(f"{name} belongs to init_lora_weights=eva; set that, or remove {name}")
+        for name, start in START_OPTIONS.items():
+            if start != self.init_lora_weights and getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name} belongs to init_lora_weights={start}; set that, or remove {name}")
         return self
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from adapt_core.config import CHOOSERS, ROOT, SECTIONS, DatasetOptions
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind, TaskSpec
-from adapt_core.options import Options, flat_name
+from adapt_core.options import Options, flat_name, library_names
 from adapt_core.registry import Entry, Registry, is_common
 from adapt_core.spelling import closest
 
@@ -32,6 +32,7 @@ class Owner:
         flat: its flat name.
         section: "" for the top level.
         help: what it means.
+        library_name: what the library behind the plugin calls it.
         kind, plugin: whose it is; None for the core's own.
         missing: the distribution to install, None where it is installed.
     """
@@ -43,6 +44,7 @@ class Owner:
     kind: Kind | None = None
     plugin: str | None = None
     missing: str | None = None
+    library_name: str | None = None
 
     @property
     def dotted(self) -> str:
@@ -92,6 +94,10 @@ class Owners:
     def explain(self, key: str, section: str, valid: Collection[str]) -> Explanation:
         """Why a key is none of those that are valid in a section, "" for the top level."""
         known = [owner for owner in self.here if owner.answers_to(key)]
+        for owner in self.here:
+            if key == owner.library_name and section in ("", owner.section):
+                name = owner.key if section else owner.flat or owner.dotted
+                return f"{key} is the name in the library behind {owner.plugin}", name
         for owner in known:
             if key == owner.flat and owner.section == section:
                 return f"{key} is the name for the top level; in this section it is {owner.key}", owner.key
@@ -164,7 +170,8 @@ def _entry_owners(entry: Entry, registry: Registry) -> Iterator[Owner]:
     for section, model in models.items():
         for name, info in model.model_fields.items():
             if name not in SECTIONS[section].model_fields:
-                yield Owner(name, flat_name(info), section, info.description or "", entry.kind, entry.spec.name)
+                help, elsewhere = info.description or "", library_names(model).get(name)
+                yield Owner(name, flat_name(info), section, help, entry.kind, entry.spec.name, library_name=elsewhere)
 
 
 def _listed_owners(listing: Listing) -> Iterator[Owner]:

@@ -14,19 +14,32 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
+LIBRARY_NAME = "library_name"
+"""Where a field's metadata has what the library behind a plugin calls it."""
 
-def option(default: Any = ..., *, help: str, flat: str | None = None, path: bool = False, **constraints: Any) -> Any:
+
+def option(
+    default: Any = ...,
+    *,
+    help: str,
+    flat: str | None = None,
+    library_name: str | None = None,
+    path: bool = False,
+    **constraints: Any,
+) -> Any:
     """A field of an option model.
 
     Args:
         default: the value when the key is absent; leave out for a required key.
         help: what the option means, one sentence, with its unit.
         flat: the name under which the top level of a configuration accepts the same parameter.
+        library_name: what the library behind a plugin calls it, where that is another name; a key of that name is not
+            accepted, and the error says what it is called here.
         path: text in it names a local file or folder: a leading ``~`` is the home folder, and in the ``model`` and
             ``dataset`` sections it must be there when a run starts, and is found from any folder afterwards.
         constraints: pydantic's own (``gt``, ``ge``, ``le``, ``min_length``, …).
     """
-    extra = {**({"flat": flat} if flat else {}), **({"path": True} if path else {})}
+    extra = {name: value for name, value in (("flat", flat), (LIBRARY_NAME, library_name), ("path", path)) if value}
     return Field(default, description=help, json_schema_extra=extra or None, **constraints)  # type: ignore[arg-type]
 
 
@@ -35,6 +48,13 @@ def flat_name(field: FieldInfo) -> str | None:
     extra = field.json_schema_extra
     name = extra.get("flat") if isinstance(extra, dict) else None
     return name if isinstance(name, str) else None
+
+
+def library_names(model: type[Options]) -> dict[str, str]:
+    """What the library behind a plugin calls its options, for those that it calls otherwise."""
+    extras = {name: field.json_schema_extra for name, field in model.model_fields.items()}
+    found = {name: extra.get(LIBRARY_NAME) for name, extra in extras.items() if isinstance(extra, dict)}
+    return {name: str(other) for name, other in found.items() if other}
 
 
 def is_path(field: FieldInfo | None) -> bool:

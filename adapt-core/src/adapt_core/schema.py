@@ -12,7 +12,7 @@ from adapt_core.config import CHOOSERS, NOTHING, ROOT, SECTIONS
 from adapt_core.errors import AdaptError
 from adapt_core.explain import option_models
 from adapt_core.kinds import Kind, PluginSpec
-from adapt_core.options import Options, flat_name
+from adapt_core.options import LIBRARY_NAME, Options, flat_name
 from adapt_core.registry import Registry
 
 Schema = dict[str, Any]
@@ -154,7 +154,7 @@ def _lenient(schema: Any) -> Any:
     found = {
         key: {name: _lenient(inner) for name, inner in value.items()} if key == "properties" else _lenient(value)
         for key, value in schema.items()
-        if key not in ("flat", "default", "examples", "enum", "const")
+        if key not in ("flat", LIBRARY_NAME, "default", "examples", "enum", "const")
         and not (key == "title" and isinstance(value, str))
     }
     found |= {key: schema[key] for key in ("default", "examples", "enum", "const") if key in schema}

@@ -17,9 +17,10 @@ from adapt_core.errors import AdaptError
 from adapt_core.methods.adalora.options import AdaloraOptions
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
 from adapt_core.methods.targets import resolve
+from adapt_core.options import library_names
 
 ADAPTER = "default"
-PEFT_NAMES = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
+PEFT_NAMES = library_names(AdaloraOptions)
 """Options whose name in ``peft.AdaLoraConfig`` is another."""
 
 STATE = "adalora_state.safetensors"

@@ -25,8 +25,12 @@ class AdaloraOptions(Options):
     beta1: float = option(0.85, gt=0, lt=1, help="Smoothing of the importance of a weight.")
     beta2: float = option(0.85, gt=0, lt=1, help="Smoothing of the uncertainty of that importance.")
     orth_reg_weight: float = option(0.5, ge=0, help="Weight of the penalty that keeps P and Q orthogonal.")
-    alpha: float = option(8, flat="alpha", gt=0, help="Scaling: the update is multiplied by alpha / rank.")
-    dropout: float = option(0.0, flat="dropout", ge=0, lt=1, help="Dropout on the update's input.")
+    alpha: float = option(
+        8, flat="alpha", library_name="lora_alpha", gt=0, help="Scaling: the update is multiplied by alpha / rank."
+    )
+    dropout: float = option(
+        0.0, flat="dropout", library_name="lora_dropout", ge=0, lt=1, help="Dropout on the update's input."
+    )
     target_modules: list[str] | str | None = option(
         None,
         flat="target_modules",

@@ -17,9 +17,10 @@ from adapt_core.layer_types import LINEAR
 from adapt_core.methods.lora.options import START_OPTIONS, LoraOptions, starts_with_weights
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
 from adapt_core.methods.targets import is_quantized, resolve
+from adapt_core.options import library_names
 from adapt_core.ties import separate
 
-PEFT_NAMES = {"alpha": "lora_alpha", "dropout": "lora_dropout"}
+PEFT_NAMES = library_names(LoraOptions)
 """Options whose name in ``peft.LoraConfig`` is another."""
 
 

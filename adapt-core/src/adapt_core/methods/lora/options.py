@@ -27,8 +27,12 @@ class LoraOptions(Options):
     """LoRA: ``W x + alpha / r * B A dropout(x)``, with ``A`` of shape (r, in) and ``B`` of shape (out, r)."""
 
     r: int = option(8, flat="r", gt=0, help="Rank of the update.")
-    alpha: float = option(16, flat="alpha", gt=0, help="Scaling: the update is multiplied by alpha / r.")
-    dropout: float = option(0.1, flat="dropout", ge=0, lt=1, help="Dropout on the update's input.")
+    alpha: float = option(
+        16, flat="alpha", library_name="lora_alpha", gt=0, help="Scaling: the update is multiplied by alpha / r."
+    )
+    dropout: float = option(
+        0.1, flat="dropout", library_name="lora_dropout", ge=0, lt=1, help="Dropout on the update's input."
+    )
     target_modules: list[str] | str | None = option(
         None,
         flat="target_modules",
@@ -125,7 +129,9 @@ class DoraOptions(LoraOptions):
     """DoRA: the weight's direction ``W + alpha / r * B A``, normalised per output, times a trained magnitude."""
 
     r: int = option(16, flat="r", gt=0, help="Rank of the update of the direction.")
-    alpha: float = option(8, flat="alpha", gt=0, help="Scaling: the update is multiplied by alpha / r.")
+    alpha: float = option(
+        8, flat="alpha", library_name="lora_alpha", gt=0, help="Scaling: the update is multiplied by alpha / r."
+    )
 
     @model_validator(mode="after")
     def _not_loftq(self) -> DoraOptions:

@@ -87,8 +87,7 @@ def test_it_is_merged_into_its_own_base(finished: Path, tmp_path: Path, adapt: A
     assert merged["difference"] <= merged["tolerance"] * max(merged["largest_output"], 1)
 
 
-def test_the_card_needs_neither_adapt_nor_the_original_base(finished: Path, base: Path, adapt: Any) -> None:
-    (own,) = adapt("predict", str(finished), "rain and soup")
+def test_neither_the_card_nor_adapt_needs_the_original_base(finished: Path, base: Path, adapt: Any) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (finished / "model/README.md").read_text(), flags=re.DOTALL)
     block = "import sys\nfor name in ('adapt_core', 'adapt_nlp', 'adapt_quant'): sys.modules[name] = None\n"
     code = block + code.replace("a text", "rain and soup")
@@ -96,6 +95,7 @@ def test_the_card_needs_neither_adapt_nor_the_original_base(finished: Path, base
     command = [sys.executable, "-c", code]
     away = base.rename(base.with_name("away"))
     try:
+        (own,) = adapt("predict", str(finished), "rain and soup")
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=finished / "model")
     finally:
         away.rename(base)
@@ -119,6 +119,14 @@ def test_a_resumed_run_ends_as_one_that_was_never_interrupted(
         patch.setattr(LoftQ, "after_step", interrupted, raising=False)
         with pytest.raises(adapt_core.Interrupted, match="the state of step 4 is saved"):
             adapt_core.run(config)
+    state = tmp_path / "run/checkpoints/checkpoint-4/loftq_state.json"
+    noted = state.read_text()
+    state.write_text(json.dumps({"base": "0" * 64}) + " " * (len(noted) - len(json.dumps({"base": "0" * 64}))))
+    with pytest.raises(
+        adapt_core.AdaptError, match=r"makes another base than the one that .*checkpoint-4 was trained on"
+    ):
+        adapt_core.run(config, resume=True)
+    state.write_text(noted)
     adapt_core.run(config, resume=True)
     for name in ("adapter_model.safetensors", "base/model.safetensors"):
         assert (tmp_path / "run/model" / name).read_bytes() == (finished / "model" / name).read_bytes()

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from adapt_core import AdaptError, apply_method
 from adapt_core.architecture import hints_for
 from adapt_core.bundles import Hints, Model
 from adapt_core.kinds import Kind
@@ -161,16 +162,42 @@ def test_a_start_with_weights_of_the_output_layer_leaves_the_embeddings(tied: bo
         assert torch.allclose(method.load(plain, tmp_path, Hints()).eval()(**batch).logits, expected, atol=1e-5)
 
 
-def test_embeddings_of_another_vocabulary_are_saved_with_an_adapter(tmp_path: Path) -> None:
-    """They are no longer those of the checkpoint, whatever is adapted."""
-    MODELS["causal_lm"].seeded().save_pretrained(tmp_path / "base")  # type: ignore[operator]
-    for target, held in (("lm_head", "lm_head.base_layer.weight"), ("q_proj", "embed_tokens.weight")):
-        model: Any = LlamaForCausalLM.from_pretrained(tmp_path / "base")
-        model.resize_token_embeddings(model.config.vocab_size + 2)
-        method = Lora(LoraOptions(target_modules=[target], r=4))
-        method.save(method.apply(model, Hints()), tmp_path / "saved")
-        saved = load_file(tmp_path / "saved" / "adapter_model.safetensors")
-        assert any(name.endswith(held) for name in saved)
+@pytest.mark.parametrize("target", ["lm_head", "embed_tokens", "q_proj", "wte"])
+def test_embeddings_of_another_vocabulary_are_saved_with_an_adapter(target: str, tmp_path: Path) -> None:
+    """They are no longer those of the checkpoint, whatever is adapted, and wherever the checkpoint has gone since."""
+    tiny = MODELS["tied_lm" if target == "wte" else "causal_lm"]
+    plain: Any = tiny.seeded()
+    plain.save_pretrained(tmp_path / "base")
+    batch = tiny.batch()
+    batch["input_ids"][:, 0] = plain.config.vocab_size  # a new token
+
+    def resized(seed: int) -> Any:
+        model = type(plain).from_pretrained(tmp_path / "base")
+        torch.manual_seed(seed)
+        model.resize_token_embeddings(model.config.vocab_size + 2, mean_resizing=False)
+        return model
+
+    again = resized(1)
+    method = Lora(LoraOptions(target_modules=[target], r=4, dropout=0.0))
+    module = method.apply(resized(0), Hints()).eval()
+    (tmp_path / "base").rename(tmp_path / "gone")
+    method.save(module, tmp_path / "saved")
+    with torch.no_grad():
+        expected = module(**batch).logits
+        assert torch.allclose(
+            method.load(again, tmp_path / "saved", Hints()).eval()(**batch).logits, expected, atol=1e-6
+        )
+
+
+def test_what_is_refused_leaves_a_model_tied() -> None:
+    """PEFT refuses after the layers have been given weights of their own."""
+    module: Any = MODELS["tied_lm"].seeded()
+    with pytest.raises(AdaptError):
+        apply_method(
+            module, "lora", init_lora_weights="pissa", r=4, target_modules=["lm_head"], trainable_token_indices=[3]
+        )
+    assert module.lm_head.weight is module.transformer.wte.weight
+    assert not any("lora" in name for name, _ in module.named_modules())
 
 
 def test_layers_of_a_plain_module_are_untied_by_merging() -> None:

@@ -216,7 +216,7 @@ def test_a_weight_in_8_bits_stands_for_what_was_quantized(tmp_path: Path) -> Non
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU reads them right")
 def test_rows_that_are_no_whole_blocks_are_refused_on_a_cpu(tmp_path: Path) -> None:
     """There bitsandbytes 0.50 takes the scales of other blocks: an error of half of the weight's own norm."""
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
     shape = LlamaConfig(vocab_size=64, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4)
     plain = LlamaForCausalLM(shape)
@@ -225,6 +225,10 @@ def test_rows_that_are_no_whole_blocks_are_refused_on_a_cpu(tmp_path: Path) -> N
     ) as e:
         quantized(plain, tmp_path / "refused", "bnb_4bit")
     assert "[down_proj]" in str(e.value.hint)
+    config = BertConfig(vocab_size=64, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4)
+    with pytest.raises(AdaptError, match=r"in 2 layers of BertModel, encoder.layer.0.output.dense first") as e:
+        quantized(BertModel(config), tmp_path / "bert", "bnb_4bit")  # the output of attention is a dense, too
+    assert "[0.output.dense, 1.output.dense]" in str(e.value.hint)
     quantized(plain, tmp_path / "skipped", "bnb_4bit", skip_modules=["down_proj"])
     quantized(plain, tmp_path / "8", "bnb_8bit")
 

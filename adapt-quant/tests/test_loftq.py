@@ -10,6 +10,9 @@ import pytest
 import torch
 
 from adapt_core import AdaptError, apply_method
+from adapt_core.bundles import Hints
+from adapt_core.methods.lora.loftq import LoftQ
+from adapt_core.methods.lora.options import LoraOptions
 from adapt_core.testing import MODELS
 
 R = 4
@@ -109,3 +112,19 @@ def test_a_base_in_8_bits_is_refused(checkpoint: Path) -> None:
     base = AutoModelForCausalLM.from_pretrained(checkpoint, quantization_config=settings)
     with pytest.raises(AdaptError, match="no layer that gets an update in LlamaForCausalLM is in 4 bits"):
         apply_method(base, "lora", **LOFTQ)
+
+
+def test_a_checkpoint_is_continued_on_the_same_quantized_base(checkpoint: Path, tmp_path: Path) -> None:
+    methods = [LoftQ(LoraOptions(**LOFTQ)) for _ in range(2)]
+    trained, again = (method.apply(quantized(checkpoint), Hints()) for method in methods)
+    with torch.no_grad():
+        for each in trained.parameters():
+            if each.requires_grad:
+                each += 0.1 * torch.randn_like(each)
+    trained.save_pretrained(tmp_path / "checkpoint")  # type: ignore[operator]
+    methods[0].save_state(trained, tmp_path / "checkpoint")
+    methods[1].load_state(again, tmp_path / "checkpoint")
+    expected = {name: each for name, each in trained.named_parameters() if each.requires_grad}
+    found = {name: each for name, each in again.named_parameters() if each.requires_grad}
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], each) for name, each in expected.items())

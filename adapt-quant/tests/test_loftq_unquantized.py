@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ import torch
 from adapt_core import AdaptError, ConfigError, apply_method
 from adapt_core.bundles import Hints
 from adapt_core.methods.lora.loftq import LoftQ
+from adapt_core.methods.lora.lost import alternate
 from adapt_core.methods.lora.options import LoraOptions
+from adapt_core.resources import require_space_for
+from adapt_core.run_folder import RunFolder
 from adapt_core.testing import MODELS
 
 R = 4
@@ -109,12 +113,12 @@ def test_plain_transformers_and_peft_load_what_is_saved(name: str, tmp_path: Pat
     path = PeftConfig.from_pretrained(str(tmp_path / "model")).base_model_name_or_path
     assert Path(str(path)) == tmp_path / "model" / "base"
     base: Any = type(module.get_base_model()).from_pretrained(path)
+    tied = set(base.all_tied_weights_keys)
+    assert set(load_file(tmp_path / "model" / "base" / "model.safetensors")) == set(base.state_dict()) - tied
     with torch.no_grad():
         again = PeftModel.from_pretrained(base, tmp_path / "model").eval()
         assert torch.equal(again(**tiny.batch()).logits, expected)
-        loaded = method.load(tiny.seeded(), tmp_path / "model", hints(name)).eval()
-        assert torch.equal(loaded(**tiny.batch()).logits, expected)
-        merged = method.merge(loaded).eval()
+        merged = method.merge(again).eval()
         assert torch.allclose(merged(**tiny.batch()).logits, expected, atol=1e-4)
 
 
@@ -137,14 +141,79 @@ def test_loading_the_saved_base_in_4_bits_loses_nothing(name: str, tmp_path: Pat
         assert torch.equal(values, held.weight.T if type(held).__name__ == "Conv1D" else held.weight), name
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(96, 100), (10, 10), (5, 7)])
+def test_blocks_run_on_from_row_to_row(shape: tuple[int, int], dtype: torch.dtype) -> None:
+    """A row need be no whole number of blocks, nor the weight; what is put in its place has its dtype."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(shape[1], shape[0], bias=False).to(dtype)
+    weight = linear.weight.detach().double().numpy().copy()
+    module: Any = get_peft_model(torch.nn.Sequential(linear), LoraConfig(r=R, target_modules=["0"]))
+    layer = module.base_model.model[0]
+    with torch.no_grad():
+        alternate(layer, 1)
+    found = layer.base_layer.weight
+    assert found.dtype == dtype
+    flat = np.zeros(-(-weight.size // 64) * 64)
+    flat[: weight.size] = weight.ravel()
+    expected = torch.from_numpy(nf4(flat)[: weight.size].reshape(shape)).to(dtype)
+    assert (found == expected).double().mean() > (0.999 if dtype == torch.float32 else 0.98)
+    left = np.linalg.svd(weight - found.detach().double().numpy(), compute_uv=False)
+    rest = weight - (found.detach().double() + layer.get_delta_weight("default").detach().double()).numpy()
+    assert np.linalg.norm(rest) == pytest.approx(np.sqrt((left[R:] ** 2).sum()), rel=1e-2, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target_modules": ["embed_tokens"]}, r"quantizes the weights of linear layers, and none in LlamaForCausalLM"),
+        (
+            {"alpha_pattern": {"layers.1.self_attn.q_proj": 0.0}},
+            r"cannot decompose .* model\.layers\.1\.self_attn\.q_proj",
+        ),
+    ],
+)
+def test_what_it_cannot_start_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(AdaptError, match=message):
+        apply_method(MODELS["causal_lm"].seeded(), "lora", **LOFTQ, **options)
+
+
+def test_parameters_that_are_no_layers_are_refused() -> None:
+    with pytest.raises(ConfigError, match="loftq starts the updates of layers; remove target_parameters"):
+        apply_method(MODELS["causal_lm"].seeded(), "lora", **LOFTQ, target_parameters=["q_proj.weight"])
+
+
+def test_there_must_be_room_for_the_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it only the adapter would be saved: a few thousand bytes."""
+    method, module = adapted("causal_lm", tmp_path)
+    assert method.changes_base
+    asked: list[dict[str, int]] = []
+    monkeypatch.setattr("adapt_core.resources.require_space", lambda _, needs: asked.append(dict(needs)))
+    plan = SimpleNamespace(
+        method=SimpleNamespace(spec=SimpleNamespace(saves="adapter")),
+        training=SimpleNamespace(checkpoints=1, interval="steps", do_train=True),
+        saver=None,
+    )
+    for with_base in (True, False):
+        require_space_for(plan, RunFolder(tmp_path), module, with_base=with_base)  # type: ignore[arg-type]
+    sizes = [(each.numel() * each.element_size(), each.requires_grad) for each in module.parameters()]
+    assert asked[0]["model/"] == sum(size for size, _ in sizes)
+    assert asked[1]["model/"] == sum(size for size, trains in sizes if trains)
+
+
 def test_a_layer_that_shares_its_weight_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AdaptError, match=r"quantize the weight of lm_head, which is also transformer.wte.weight"):
         adapted("tied_lm", tmp_path, target_modules=["c_attn", "lm_head"])
 
 
 def test_what_cannot_be_saved_beside_the_adapter_is_refused() -> None:
-    with pytest.raises(AdaptError, match="saves that base as a model of transformers, which Sequential is not"):
-        apply_method(torch.nn.Sequential(torch.nn.Linear(8, 8)), "lora", **LOFTQ)
+    class Savable(torch.nn.Sequential):
+        def save_pretrained(self, folder: Path) -> None: ...
+
+    with pytest.raises(AdaptError, match="saves that base as a model of transformers, which Savable is not"):
+        apply_method(Savable(torch.nn.Linear(8, 8)), "lora", **LOFTQ)
 
 
 def test_without_bitsandbytes_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,3 +225,5 @@ def test_without_bitsandbytes_it_says_what_to_install(monkeypatch: pytest.Monkey
 def test_steps_belong_to_unquantized_weights() -> None:
     with pytest.raises(ConfigError, match="loftq_iter belongs to init_lora_weights=loftq"):
         apply_method(MODELS["causal_lm"].seeded(), "lora", loftq_iter=2)
+    with pytest.raises(ConfigError, match=r"loftq_iter belongs to init_lora_weights=loftq; remove loftq_iter"):
+        apply_method(MODELS["causal_lm"].seeded(), "dora", loftq_iter=2)

@@ -124,7 +124,10 @@ class Method(Protocol):
         """Writes what was trained in its ecosystem's own format."""
 
     def load(self, module: Module, folder: Path, hints: Hints) -> Module:
-        """Puts what :meth:`save` wrote on a base model; only called where the spec saves ``"adapter"``."""
+        """Puts what :meth:`save` wrote on a base model; only called where the spec saves ``"adapter"``.
+
+        The base is the one in :data:`OWN_BASE`, where :meth:`save` wrote one.
+        """
 
     def merge(self, module: Module) -> Module:
         """The model as an ordinary one of its library, the adapter folded into its weights. May work in place."""

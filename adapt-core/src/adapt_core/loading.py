@@ -80,6 +80,8 @@ def _base(plan: RunPlan, folder: RunFolder, task: Task, info: Mapping[str, Any],
     quantizer: Quantizer | None = (
         resolve(plan.quantizer.spec.target)(plan.quantizer.options) if plan.quantizer else None
     )
+    if (folder.model / OWN_BASE).is_dir():  # whose files are those that were saved
+        return task.load_model(info, path=folder.model / OWN_BASE)
     base = task.load_model(info, quantizer=quantizer)
     require_same_base(folder, base, plan.model.source)
     if quantizer is None:

@@ -17,7 +17,7 @@ from adapt_core.bundles import Data, Model
 from adapt_core.checksums import checksums, sha256
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json, write_text
-from adapt_core.interfaces import Method, Task
+from adapt_core.interfaces import OWN_BASE, Method, Task
 from adapt_core.loading import load_dequantized
 from adapt_core.plan import RunPlan
 from adapt_core.registry import resolve
@@ -44,7 +44,9 @@ def save(
     expected = {folder.model.name: task.outputs(model, rows)}
     method.save(model.module, folder.model)
     if model.processor is not None:
-        model.processor.save_pretrained(folder.model)
+        for place in (folder.model, folder.model / OWN_BASE):
+            if place.is_dir():
+                model.processor.save_pretrained(place)
     write_text(folder.model / "README.md", task.card(data.info, folder.model))
     saved = checksums(folder.model)
     # Before the export, for which a saver may change the model's precision.

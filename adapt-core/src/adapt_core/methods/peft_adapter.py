@@ -15,6 +15,7 @@ from adapt_core.errors import AdaptError
 from adapt_core.layer_types import LAYER_TYPES
 from adapt_core.methods.beside import REMEDY, require_apart, saved_config, unchanged_on_error
 from adapt_core.methods.effect import require_effect, targeted
+from adapt_core.methods.embeddings import add_embeddings, has_other_vocabulary
 from adapt_core.methods.statistics import hold_statistics, release_statistics
 from adapt_core.methods.targets import is_linear, is_quantized, means, require_layer_types, selected
 from adapt_core.spelling import nearest_ending
@@ -39,6 +40,9 @@ class PeftAdapter(ABC):
 
     needs_task: ClassVar[bool] = False
     """Whether PEFT puts it only into a model whose task it is told."""
+
+    own_embeddings: bool = False
+    """Whether the model that it was applied to has other tokens, and so other embeddings, than its checkpoint."""
 
     @property
     def layer_types(self) -> tuple[str, ...]:
@@ -66,6 +70,7 @@ class PeftAdapter(ABC):
         from peft import get_peft_model
 
         _require_bare(module)
+        self.own_embeddings = has_other_vocabulary(module)
         train_head = hints.train_head is not False
         if not train_head and (frozen := set(hints.head) & set(hints.fresh)):
             raise AdaptError(
@@ -83,13 +88,14 @@ class PeftAdapter(ABC):
             require_effect(module, config, self.name)
             names = targeted(module, config)
             self.require_layers(module, names)
-            self.prepare(module, names)
             # PEFT's classes for a task train a head by themselves: without the task type they leave it alone.
             config.task_type = hints.peft_task if train_head or self.needs_task else None
             with warnings.catch_warnings():
                 # That merging such a layer gives other outputs, which it does not here: see merge.
                 warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True` and a tied layer", UserWarning)
-                adapted: nn.Module = get_peft_model(module, config)
+                with unchanged_on_error(module):
+                    self.prepare(module, names)
+                    adapted: nn.Module = get_peft_model(module, config)
         except OutOfMemoryError:
             raise
         except (ValueError, TypeError, IndexError, RuntimeError) as error:  # how PEFT and torch refuse
@@ -109,9 +115,12 @@ class PeftAdapter(ABC):
     def save(self, module: nn.Module, folder: Path) -> None:
         """Writes PEFT's format: ``adapter_config.json`` and ``adapter_model.safetensors``.
 
-        The base's embeddings are left out, which PEFT would save with an adapter of theirs.
+        The base's embeddings are left out, which PEFT would save with an adapter of theirs, unless they are the model's
+        own.
         """
-        module.save_pretrained(folder, save_embedding_layers=_has_other_vocabulary(module))  # type: ignore[operator]
+        module.save_pretrained(folder, save_embedding_layers=self.own_embeddings)  # type: ignore[operator]
+        if self.own_embeddings:
+            add_embeddings(module, folder)
 
     def load(self, module: nn.Module, folder: Path, hints: Hints) -> nn.Module:
         """Puts a saved adapter on a base model, ready for inference."""
@@ -209,21 +218,6 @@ def _changing(module: nn.Module) -> list[nn.Module]:
     tied = [layer for layer in tuned if isinstance(layer, TrainableTokensLayer) and layer.tied_adapter is not None]
     ends = {id(end) for layer in tied for end in (layer, layer.tied_adapter)}
     return [layer.get_base_layer() for layer in tuned if id(layer) not in ends]
-
-
-def _has_other_vocabulary(module: nn.Module) -> bool:
-    """Whether a transformers model has other tokens than the checkpoint that it is from, and so embeddings of its own.
-
-    PEFT's own rule, which it follows only where no embedding is adapted.
-    """
-    config: Any = getattr(module, "config", None)
-    source = getattr(config, "_name_or_path", None)
-    if not source or not hasattr(config, "vocab_size"):
-        return False
-    try:
-        return bool(type(config).from_pretrained(source).vocab_size != config.vocab_size)
-    except OSError:  # made by hand, or its folder is gone
-        return False
 
 
 def stored_transposed(module: nn.Module, targets: Any) -> bool:

@@ -138,6 +138,17 @@ def named_exactly(module: nn.Module, names: Iterable[str]) -> list[str] | str:
     return "|".join(re.escape(name) for name in wanted)
 
 
+def shortest_endings(module: nn.Module, names: Iterable[str]) -> list[str]:
+    """The shortest ends of names that mean these modules and no other; together they mean them all."""
+    wanted, everything = list(names), _names(module)
+    found: dict[str, None] = {}
+    for name in wanted:
+        parts = name.split(".")
+        ends = (".".join(parts[-count:]) for count in range(1, len(parts) + 1))
+        found[next((end for end in ends if set(meant([end], everything)) <= set(wanted)), name)] = None
+    return list(found)
+
+
 def is_linear(layer: nn.Module) -> bool:
     """Whether a layer is linear: a quantized one and transformers' transposed ``Conv1D`` are too.
 

@@ -14,7 +14,7 @@ from transformers import BitsAndBytesConfig
 
 from adapt_core.bundles import Memory, Model
 from adapt_core.errors import AdaptError
-from adapt_core.methods.targets import is_linear
+from adapt_core.methods.targets import is_linear, shortest_endings
 from adapt_core.spelling import nearest_ending
 from adapt_quant.bitsandbytes.layers import dequantized, measure, misread, ready, unquantized
 from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions
@@ -87,12 +87,11 @@ class BitsAndBytes(ABC):
                 "Leave the quantizer out.",
             )
         if wrong := misread(model.module):
-            leaves = sorted({name.rpartition(".")[2] for name in wrong})
             raise AdaptError(
                 f"bitsandbytes computes with wrong weights in 4 bits here, in {len(wrong)} layers of "
                 f"{type(model.module).__name__}, {wrong[0]} first: a row of theirs is no multiple of 64 values",
                 "Use 8 bits (load_in_8bit), or have these layers stay as they are: quantization.skip_modules "
-                f"(llm_int8_skip_modules): [{', '.join(leaves)}].",
+                f"(llm_int8_skip_modules): [{', '.join(shortest_endings(model.module, wrong))}].",
             )
         ready(model.module)
         return model

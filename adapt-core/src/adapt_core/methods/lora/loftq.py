@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json
 from adapt_core.interfaces import OWN_BASE
 from adapt_core.methods.beside import base_layers
-from adapt_core.methods.lora.lost import alternate, dequantized, fill, is_transposed, original_weights
+from adapt_core.methods.lora.lost import ADAPTER, alternate, dequantized, fill, is_transposed, original_weights
 from adapt_core.methods.lora.method import Lora
 from adapt_core.methods.lora.options import LoraOptions
 from adapt_core.methods.targets import is_linear, quantized_widths
+
+STATE = "loftq_state.json"
 
 
 class LoftQ(Lora):
@@ -31,6 +35,7 @@ class LoftQ(Lora):
     def __init__(self, options: LoraOptions) -> None:
         super().__init__(options)
         self.changes_base = False  # until apply sees the base
+        self._digest = ""
 
     def start(self) -> dict[str, Any]:
         """PEFT adds an ordinary update, which :meth:`apply` fills."""
@@ -54,21 +59,48 @@ class LoftQ(Lora):
         """
         self.changes_base = not quantized_widths(module)
         adapted = super().apply(module, hints)
-        layers = [(name, layer) for name, layer in adapted.named_modules() if hasattr(layer, "lora_A")]
-        if self.changes_base:
-            for _, layer in layers:
-                if is_linear(layer.get_base_layer()):
-                    alternate(layer, self.options.loftq_iter)
-            return adapted
-        weight = original_weights(module)
-        for name, layer in layers:
+        prefix = "base_model.model."
+        layers = {name.removeprefix(prefix): each for name, each in adapted.named_modules() if hasattr(each, "lora_A")}
+        weight = None if self.changes_base else original_weights(module)
+        digest = hashlib.sha256()
+        for name, layer in layers.items():
             base = layer.get_base_layer()
-            if type(base).__name__ == "Linear4bit":
-                original = weight(name.removeprefix("base_model.model."))
-                original = original.T if is_transposed(base) else original  # as it was quantized
-                held = dequantized(base.weight)
-                fill(layer, original.to(held) - held)
+            try:
+                if self.changes_base and is_linear(base):
+                    alternate(layer, self.options.loftq_iter)
+                    digest.update(_bytes(base.weight))
+                elif weight and type(base).__name__ == "Linear4bit":
+                    original = weight(name)
+                    original = original.T if is_transposed(base) else original  # as it was quantized
+                    held = dequantized(base.weight)
+                    fill(layer, original.to(held) - held)
+            except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+                raise AdaptError(
+                    f"method.init_lora_weights: loftq cannot decompose what quantization takes from {name}: {error}",
+                    "Its weights, or alpha / r for it, may be no finite numbers other than zero.",
+                ) from error
+        self._digest = digest.hexdigest()
         return adapted
+
+    def save_state(self, module: nn.Module, folder: Path) -> None:
+        """Notes which base the checkpoint belongs to."""
+        write_json(folder / STATE, {"base": self._digest})
+
+    def load_state(self, module: nn.Module, folder: Path) -> None:
+        """Loads the adapter of a checkpoint.
+
+        Raises:
+            AdaptError: the base that was made anew is not the one that the checkpoint belongs to.
+        """
+        if self.changes_base and read_json(folder / STATE)["base"] != self._digest:
+            raise AdaptError(
+                f"method.init_lora_weights: loftq makes another base than the one that {folder} was trained on: what "
+                "it decomposes depends on the device and on the number of threads in its last digits",
+                "Resume on the same kind of machine with as many threads (OMP_NUM_THREADS); with loftq_iter 1 it "
+                "makes the same base everywhere.",
+            )
+        model: Any = module
+        model.load_adapter(folder, ADAPTER, is_trainable=True)
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """Writes PEFT's format, and the base that it belongs to where that is another than the one it began with."""
@@ -81,23 +113,20 @@ class LoftQ(Lora):
         config = read_json(folder / "adapter_config.json") | {"base_model_name_or_path": str(path)}
         write_json(folder / "adapter_config.json", config)
 
-    def load(self, module: nn.Module, folder: Path, hints: Hints) -> nn.Module:
-        """Puts a saved adapter on its base: its own, where it has one."""
-        base: Any = module
-        if (folder / OWN_BASE).is_dir():
-            base = type(base).from_pretrained(folder / OWN_BASE, dtype=base.dtype)
-        return super().load(base, folder, hints)
 
-
-def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
     """The tensors of the base model itself, by their names in it, whatever PEFT has put into it."""
-    found: dict[str, torch.Tensor] = {}
+    found: dict[str, Tensor] = {}
     for name, layer in base_layers(module).items():
         prefix = f"{name}." if name else ""
         own = {**layer._parameters, **layer._buffers}
-        kept = layer._non_persistent_buffers_set
-        found |= {f"{prefix}{leaf}": each for leaf, each in own.items() if each is not None and leaf not in kept}
+        left_out = layer._non_persistent_buffers_set
+        found |= {f"{prefix}{leaf}": each for leaf, each in own.items() if each is not None and leaf not in left_out}
     return found
+
+
+def _bytes(weight: Tensor) -> Any:
+    return weight.detach().cpu().contiguous().view(torch.uint8).numpy()
 
 
 def _require_four_bits(module: nn.Module, layers: Mapping[str, nn.Module], options: LoraOptions) -> None:
@@ -116,7 +145,7 @@ def _require_four_bits(module: nn.Module, layers: Mapping[str, nn.Module], optio
 
 
 def _require_replaceable(module: nn.Module, layers: Mapping[str, nn.Module]) -> None:
-    if not hasattr(module, "save_pretrained"):
+    if not isinstance(module, PreTrainedModel):
         raise AdaptError(
             "method.init_lora_weights: loftq puts quantized weights in the place of the base's and saves that base as "
             f"a model of transformers, which {type(module).__name__} is not",
@@ -129,13 +158,19 @@ def _require_replaceable(module: nn.Module, layers: Mapping[str, nn.Module]) -> 
             "method.init_lora_weights: loftq quantizes weights with bitsandbytes, which is not installed",
             "Install adapt-quant, or choose another start, such as pissa.",
         ) from error
+    linear = {name: layer for name, layer in layers.items() if is_linear(layer)}
+    if not linear:
+        raise AdaptError(
+            "method.init_lora_weights: loftq quantizes the weights of linear layers, and none in "
+            f"{type(module).__name__} gets an update",
+            "Name some in method.target_modules, or choose another start.",
+        )
     holders: dict[int, list[str]] = {}
     for name, each in module.named_parameters(remove_duplicate=False):
         holders.setdefault(id(each), []).append(name)
-    for name, layer in layers.items():
-        weight: Any = layer.weight
-        others = [each for each in holders[id(weight)] if each != f"{name}.weight"]
-        if is_linear(layer) and others:
+    for name, layer in linear.items():
+        others = [each for each in holders[id(layer.weight)] if each != f"{name}.weight"]
+        if others:
             raise AdaptError(
                 f"method.init_lora_weights: loftq would quantize the weight of {name}, which is also {others[0]}",
                 f"Leave {name} out of method.target_modules, or choose another start, such as pissa.",

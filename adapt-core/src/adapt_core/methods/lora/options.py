@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
@@ -25,6 +25,8 @@ def starts_with_weights(options: LoraOptions) -> bool:
 
 class LoraOptions(Options):
     """LoRA: ``W x + alpha / r * B A dropout(x)``, with ``A`` of shape (r, in) and ``B`` of shape (out, r)."""
+
+    starts: ClassVar[tuple[str, ...]] = STARTS
 
     r: int = option(8, flat="r", gt=0, help="Rank of the update.")
     alpha: float = option(
@@ -112,6 +114,8 @@ class LoraOptions(Options):
 
     @model_validator(mode="after")
     def _options_of_the_start(self) -> LoraOptions:
+        if self.init_lora_weights == "loftq" and self.target_parameters:
+            raise ValueError("init_lora_weights=loftq starts the updates of layers; remove target_parameters")
         others = self.lora_bias or self.target_parameters or self.trainable_token_indices
         if self.init_lora_weights == "eva" and others:
             raise ValueError(
@@ -121,12 +125,15 @@ class LoraOptions(Options):
         fields = type(self).model_fields
         for name, start in START_OPTIONS.items():
             if start != self.init_lora_weights and getattr(self, name) != fields[name].default:
-                raise ValueError(f"{name} belongs to init_lora_weights={start}; set that, or remove {name}")
+                remedy = f"set that, or remove {name}" if start in self.starts else f"remove {name}"
+                raise ValueError(f"{name} belongs to init_lora_weights={start}; {remedy}")
         return self
 
 
 class DoraOptions(LoraOptions):
     """DoRA: the weight's direction ``W + alpha / r * B A``, normalised per output, times a trained magnitude."""
+
+    starts: ClassVar[tuple[str, ...]] = tuple(start for start in STARTS if start != "loftq")
 
     r: int = option(16, flat="r", gt=0, help="Rank of the update of the direction.")
     alpha: float = option(

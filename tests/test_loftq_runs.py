@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 import adapt_core
-from adapt_core.cli.app import command_line
 
 WORDS = {"weather": ["rain", "wind", "clouds", "storms"], "food": ["bread", "soup", "apples", "rice"]}
 
@@ -64,15 +63,6 @@ def finished(base: Path, texts: Path, tmp_path_factory: pytest.TempPathFactory) 
     path = tmp_path_factory.mktemp("loftq") / "run"
     adapt_core.run(configuration(base, texts, path))
     return path
-
-
-@pytest.fixture
-def adapt(capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(*arguments: str) -> Any:
-        assert command_line([*arguments, "--json"]) == 0, capsys.readouterr().err
-        return json.loads(capsys.readouterr().out)
-
-    return call
 
 
 def test_what_is_saved_is_what_was_trained(finished: Path) -> None:

@@ -36,15 +36,6 @@ def texts(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def adapt(capsys: pytest.CaptureFixture[str]) -> Any:
-    def call(*arguments: str) -> Any:
-        assert command_line([*arguments, "--json"]) == 0, capsys.readouterr().err
-        return json.loads(capsys.readouterr().out)
-
-    return call
-
-
 def write(path: Path, minilm: Path, texts: Path, lines: str) -> Path:
     path.write_text(
         f"""\

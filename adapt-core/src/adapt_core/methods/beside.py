@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -121,9 +121,8 @@ def unchanged_on_error(module: nn.Module) -> Iterator[None]:
         (value, copy(value)) for _, own in layers for value in own.values() if isinstance(value, dict | list | set)
     ]
     trainable = [(each, each.requires_grad) for each in module.parameters()]
-    try:
-        yield
-    except BaseException:  # a Ctrl-C in between would leave half an adapter too; raised again
+
+    def restore() -> None:
         for layer, own in layers:
             layer.__dict__.clear()
             layer.__dict__.update(own)
@@ -132,7 +131,11 @@ def unchanged_on_error(module: nn.Module) -> Iterator[None]:
             (container.extend if isinstance(container, list) else container.update)(content)
         for parameter, required in trainable:
             parameter.requires_grad_(required)
-        raise
+
+    with ExitStack() as undo:
+        undo.callback(restore)  # a Ctrl-C in between would leave half an adapter too
+        yield
+        undo.pop_all()
 
 
 def base_layers(module: nn.Module) -> dict[str, nn.Module]:

@@ -96,8 +96,7 @@ class LoftQ(Lora):
             raise AdaptError(
                 f"method.init_lora_weights: loftq makes another base than the one that {folder} was trained on: what "
                 "it decomposes depends on the device and on the number of threads in its last digits",
-                "Resume on the same kind of machine with as many threads (OMP_NUM_THREADS); with loftq_iter 1 it "
-                "makes the same base everywhere.",
+                "Resume on the same kind of machine with as many threads (OMP_NUM_THREADS).",
             )
         model: Any = module
         model.load_adapter(folder, ADAPTER, is_trainable=True)

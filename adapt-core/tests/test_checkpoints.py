@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from folder_contents import names_in, save_checkpoint
+from run_folders import names_in, save_checkpoint
 
 from adapt_core.checkpoints import Checkpoints
 from adapt_core.run_folder import RunFolder

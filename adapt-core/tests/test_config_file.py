@@ -1,4 +1,4 @@
-"""The reader: YAML 1.2 and JSON with positions, and overrides."""
+"""The reader and the writer: YAML 1.2, and JSON, with positions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt_core.config_file import COMMAND_LINE, parse, parse_overrides, read
+from adapt_core.config_file import parse, read
 from adapt_core.errors import EXIT_USAGE, ConfigError
 from adapt_core.yaml_writer import to_commented_yaml, to_yaml
 
@@ -254,49 +254,6 @@ def test_files_that_are_no_configuration_say_why(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read(latin)
     assert caught.value.problems[0].line == 2
-
-
-def test_overrides_are_read_as_yaml() -> None:
-    document = parse_overrides(["LR=1e-3", "training.epochs=2", "a.b.c=[x, no]", "name=", "text=a=b", "d={x: 1}"])
-    assert document.data == {
-        "LR": 1e-3,
-        "training": {"epochs": 2},
-        "a": {"b": {"c": ["x", "no"]}},
-        "name": None,
-        "text": "a=b",
-        "d": {"x": 1},
-    }
-    assert document.file == COMMAND_LINE
-    assert document.position(("LR",)) is None
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["lr"], "expected key=value, such as training.lr=1e-4, got 'lr'"),
-        (["=3"], "expected key=value"),
-        (["training..lr=3"], "expected key=value"),
-        ([".lr=3"], "expected key=value"),
-        (["a=[1"], "a: not valid YAML"),
-        (["a=x: y: z"], "a: not valid YAML"),
-        (["a=1", "a=2"], "a: given twice"),
-        (["a=1", "a.b=2"], "a.b: given twice"),
-        (["a.b=1", "a=2"], "a: given twice"),
-        (["a={x: 1, x: 2}"], "a: given twice"),
-        (["a=!foo 1"], "unknown tag"),
-    ],
-)
-def test_overrides_of_another_form_are_refused(arguments: list[str], says: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse_overrides(arguments)
-    assert says in str(caught.value)
-    assert all(problem.file == COMMAND_LINE for problem in caught.value.problems)
-
-
-def test_all_bad_overrides_are_reported_at_once() -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse_overrides(["lr", "a=1", "b=[", "=2"])
-    assert len(caught.value.problems) == 3
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)

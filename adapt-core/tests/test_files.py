@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from folder_contents import names_in
+from run_folders import names_in
 
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, read_json_lines, to_json, write_json

@@ -225,5 +225,5 @@ def test_without_bitsandbytes_it_says_what_to_install(monkeypatch: pytest.Monkey
 def test_steps_belong_to_unquantized_weights() -> None:
     with pytest.raises(ConfigError, match="loftq_iter belongs to init_lora_weights=loftq"):
         apply_method(MODELS["causal_lm"].seeded(), "lora", loftq_iter=2)
-    with pytest.raises(ConfigError, match=r"loftq_iter belongs to init_lora_weights=loftq; remove loftq_iter"):
+    with pytest.raises(ConfigError, match="loftq_iter: unknown option"):
         apply_method(MODELS["causal_lm"].seeded(), "dora", loftq_iter=2)

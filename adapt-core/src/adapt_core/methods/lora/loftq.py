@@ -32,6 +32,8 @@ class LoftQ(Lora):
     quantized weights in their place: that base is saved beside the adapter.
     """
 
+    options: LoraOptions
+
     def __init__(self, options: LoraOptions) -> None:
         super().__init__(options)
         self.changes_base = False  # until apply sees the base

@@ -14,7 +14,7 @@ from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json
 from adapt_core.layer_types import LINEAR
-from adapt_core.methods.lora.options import START_OPTIONS, LoraOptions, starts_with_weights
+from adapt_core.methods.lora.options import START_OPTIONS, LoraOptions, LowRankOptions, starts_with_weights
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
 from adapt_core.methods.targets import is_quantized, resolve
 from adapt_core.options import library_names
@@ -31,7 +31,7 @@ class Lora(PeftAdapter):
     fixed: ClassVar[dict[str, Any]] = {}
     """Arguments of ``peft.LoraConfig`` that make a variant of it."""
 
-    def __init__(self, options: LoraOptions) -> None:
+    def __init__(self, options: LowRankOptions) -> None:
         self.options = options
         self._start: dict[str, torch.Tensor] | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -11,20 +11,28 @@ from adapt_core.layer_types import HOW_TO_NAME
 from adapt_core.options import Options, option
 from adapt_core.spelling import nearest
 
-STARTS = ("gaussian", "orthogonal", "pissa", "olora", "eva", "loftq")
+STARTS = ("gaussian", "orthogonal", "pissa", "olora", "eva")
 """Named ways to start, beside true, false and ``pissa_niter_N``."""
 
 START_OPTIONS = {"eva_rho": "eva", "eva_tau": "eva", "eva_whiten": "eva", "loftq_iter": "loftq"}
 """Options that have a meaning with one start alone, which is given here."""
 
+START_HELP = (
+    "How the update starts: true, gaussian and orthogonal at zero change; pissa (Meng et al. 2024, arXiv:2404.02948), "
+    "pissa_niter_N (faster, by N iterations) and olora (Büyükakyüz 2024, arXiv:2406.01775) with a part of the weights, "
+    "and are saved as an ordinary LoRA of twice the rank; eva (Paischer et al. 2024, arXiv:2410.07170) at zero change "
+    "along the directions in which the training data varies most, with ranks moved to the layers where they explain "
+    "most"
+)
 
-def starts_with_weights(options: LoraOptions) -> bool:
+
+def starts_with_weights(options: LowRankOptions) -> bool:
     """Whether the update takes over a part of the base's weights at the start."""
     return str(options.init_lora_weights).startswith(("pissa", "olora"))
 
 
-class LoraOptions(Options):
-    """LoRA: ``W x + alpha / r * B A dropout(x)``, with ``A`` of shape (r, in) and ``B`` of shape (out, r)."""
+class LowRankOptions(Options):
+    """What LoRA and DoRA have in common: ``A`` of shape (r, in) and ``B`` of shape (out, r), and how they start."""
 
     starts: ClassVar[tuple[str, ...]] = STARTS
 
@@ -47,13 +55,7 @@ class LoraOptions(Options):
         True,
         flat="init_lora_weights",
         examples=[True, False, *STARTS, "pissa_niter_16"],
-        help="How the update starts: true, gaussian and orthogonal at zero change; pissa (Meng et al. 2024, "
-        "arXiv:2404.02948), pissa_niter_N (faster, by N iterations) and olora (Büyükakyüz 2024, arXiv:2406.01775) "
-        "with a part of the weights, and are saved as an ordinary LoRA of twice the rank; eva (Paischer et al. 2024, "
-        "arXiv:2410.07170) at zero change along the directions in which the training data varies most, with ranks "
-        "moved to the layers where they explain most; "
-        "loftq (Li et al. 2023, arXiv:2310.08659) with what quantization to 4 bits took from the weights; where the "
-        "base is not quantized, the values of weights in 4 bits take the place of its own, and it is saved as well.",
+        help=f"{START_HELP}.",
     )
     eva_rho: float = option(
         2.0, ge=1, help="With eva: no layer gets more than this times r as its rank; 1 leaves the ranks alike."
@@ -63,9 +65,6 @@ class LoraOptions(Options):
     )
     eva_whiten: bool = option(
         False, help="With eva: scale the directions to equal variance, which can help with images."
-    )
-    loftq_iter: int = option(
-        1, ge=1, help="With loftq on an unquantized base: how many times it quantizes and approximates the rest."
     )
     use_rslora: bool = option(False, help="Scale by alpha / sqrt(r) instead (Kalajdzievski 2023, arXiv 2312.03732).")
     bias: Literal["none", "all", "lora_only"] = option("none", help="Which of the model's biases are trained too.")
@@ -99,12 +98,12 @@ class LoraOptions(Options):
     @field_validator("init_lora_weights")
     @classmethod
     def _known_start(cls, value: bool | str) -> bool | str:
-        if isinstance(value, str) and value not in STARTS and not re.fullmatch(r"pissa_niter_[1-9]\d*", value):
-            raise ValueError(f"unknown start {value!r}{nearest(value, (*STARTS, 'pissa_niter_16'))}")
+        if isinstance(value, str) and value not in cls.starts and not re.fullmatch(r"pissa_niter_[1-9]\d*", value):
+            raise ValueError(f"unknown start {value!r}{nearest(value, (*cls.starts, 'pissa_niter_16'))}")
         return value
 
     @model_validator(mode="after")
-    def _can_be_converted(self) -> LoraOptions:
+    def _can_be_converted(self) -> Self:
         if starts_with_weights(self) and (self.use_rslora or self.rank_pattern or self.alpha_pattern):
             raise ValueError(
                 f"init_lora_weights={self.init_lora_weights} is saved as an ordinary LoRA of twice the rank, which "
@@ -113,9 +112,7 @@ class LoraOptions(Options):
         return self
 
     @model_validator(mode="after")
-    def _options_of_the_start(self) -> LoraOptions:
-        if self.init_lora_weights == "loftq" and self.target_parameters:
-            raise ValueError("init_lora_weights=loftq starts the updates of layers; remove target_parameters")
+    def _options_of_the_start(self) -> Self:
         others = self.lora_bias or self.target_parameters or self.trainable_token_indices
         if self.init_lora_weights == "eva" and others:
             raise ValueError(
@@ -124,24 +121,46 @@ class LoraOptions(Options):
             )
         fields = type(self).model_fields
         for name, start in START_OPTIONS.items():
-            if start != self.init_lora_weights and getattr(self, name) != fields[name].default:
-                remedy = f"set that, or remove {name}" if start in self.starts else f"remove {name}"
-                raise ValueError(f"{name} belongs to init_lora_weights={start}; {remedy}")
+            if name in fields and start != self.init_lora_weights and getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name} belongs to init_lora_weights={start}; set that, or remove {name}")
         return self
 
 
-class DoraOptions(LoraOptions):
-    """DoRA: the weight's direction ``W + alpha / r * B A``, normalised per output, times a trained magnitude."""
+class LoraOptions(LowRankOptions):
+    """LoRA: ``W x + alpha / r * B A dropout(x)``."""
 
-    starts: ClassVar[tuple[str, ...]] = tuple(start for start in STARTS if start != "loftq")
+    starts: ClassVar[tuple[str, ...]] = (*STARTS, "loftq")
+
+    init_lora_weights: bool | str = option(
+        True,
+        flat="init_lora_weights",
+        examples=[True, False, *STARTS, "loftq", "pissa_niter_16"],
+        help=f"{START_HELP}; loftq (Li et al. 2023, arXiv:2310.08659) with what quantization to 4 bits took from the "
+        "weights; where the base is not quantized, the values of weights in 4 bits take the place of its own, and it "
+        "is saved as well.",
+    )
+    loftq_iter: int = option(
+        1, ge=1, help="With loftq on an unquantized base: how many times it quantizes and approximates the rest."
+    )
+
+    @model_validator(mode="after")
+    def _loftq_starts_layers(self) -> Self:
+        if self.init_lora_weights == "loftq" and self.target_parameters:
+            raise ValueError("init_lora_weights=loftq starts the updates of layers; remove target_parameters")
+        return self
+
+
+class DoraOptions(LowRankOptions):
+    """DoRA: the weight's direction ``W + alpha / r * B A``, normalised per output, times a trained magnitude."""
 
     r: int = option(16, flat="r", gt=0, help="Rank of the update of the direction.")
     alpha: float = option(
         8, flat="alpha", library_name="lora_alpha", gt=0, help="Scaling: the update is multiplied by alpha / r."
     )
 
-    @model_validator(mode="after")
-    def _not_loftq(self) -> DoraOptions:
-        if self.init_lora_weights == "loftq":
+    @field_validator("init_lora_weights", mode="before")
+    @classmethod
+    def _not_loftq(cls, value: Any) -> Any:
+        if value == "loftq":
             raise ValueError("loftq starts the update of lora; dora's magnitudes are of the quantized weights")
-        return self
+        return value

@@ -1,0 +1,95 @@
+"""A tiny encoder, texts that it can learn, and runs with them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import adapt_core
+
+WORDS = {
+    "weather": ["rain", "sun", "wind", "cloud", "storm", "snow"],
+    "food": ["bread", "cheese", "soup", "apple", "rice", "salt"],
+    "music": ["piano", "drum", "song", "choir", "tune", "violin"],
+}
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers, 32 wide, that knows the words above."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast, set_seed
+
+    folder = tmp_path_factory.mktemp("encoder")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", *(word for each in WORDS.values() for word in each)]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(vocab={word: index for index, word in enumerate(words)}).save_pretrained(folder)
+    set_seed(0)
+    settings = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=24,
+        initializer_range=0.1,  # at the usual 0.02 the frozen words of so narrow a model are nearly alike
+    )
+    BertModel(settings).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 rows: a few words of one kind among ``the``; the kind is the label."""
+    import random
+
+    draw = random.Random(3)
+    path = tmp_path_factory.mktemp("texts") / "rows.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for _ in range(300):
+            label = draw.choice(sorted(WORDS))
+            words = [draw.choice([*WORDS[label], "the"]) for _ in range(draw.randrange(2, 12))] + [WORDS[label][0]]
+            writer.writerow([" ".join(words), label])
+    return path
+
+
+@pytest.fixture(scope="session")
+def config(encoder: Path, texts: Path) -> dict[str, Any]:
+    return {
+        "task": "text_classification",
+        "model": {"path": str(encoder)},
+        "dataset": {"path": str(texts)},
+        "method": {"name": "full"},
+        "training": {"lr": 3e-3, "epochs": 4, "num_workers": 0},
+        "save": "none",
+    }
+
+
+@pytest.fixture(scope="session")
+def run_folder(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with LoRA and an export."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    training = {"lr": 3e-3, "epochs": 6, "num_workers": 0}
+    method = {"name": "lora", "r": 16, "dropout": 0.0}
+    changes = {"method": method, "training": training, "save": "save_pretrained", "output_dir": str(folder)}
+    adapt_core.run({**config, **changes})
+    return folder
+
+
+@pytest.fixture
+def quick(config: dict[str, Any], tmp_path: Path, no_reload: None) -> Any:
+    """Runs two steps of a changed configuration, without the reload check."""
+
+    def run(**changes: Any) -> dict[str, Any]:
+        made = {**config, "output_dir": str(tmp_path / "quick")}
+        for key, value in changes.items():
+            merges = isinstance(value, dict) and isinstance(made.get(key), dict)
+            made[key] = {**made[key], **value} if merges else value
+        made["training"] = {**made["training"], "max_steps": 2}
+        return adapt_core.run(made, overwrite=True)
+
+    return run

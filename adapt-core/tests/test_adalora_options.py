@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft.tuners.adalora.layer import SVDLinear
 from torch import nn
 
 from adapt_core import apply_method
@@ -93,3 +94,27 @@ def test_without_its_start_an_update_changes_outputs_at_once() -> None:
         for start in (True, False):
             adapted = apply_method(tiny.seeded(), "adalora", init_lora_weights=start, alpha=64).eval()
             assert torch.allclose(adapted(**tiny.batch()).logits, before, atol=1e-6) == start
+
+
+@pytest.mark.parametrize(
+    ("name", "train_head"), [("encoder", None), ("encoder", False), ("causal_lm", None), ("vision_transformer", None)]
+)
+def test_factors_that_are_not_orthogonal_are_penalised_in_training_alone(name: str, train_head: bool | None) -> None:
+    """As PEFT does in its own forward pass, which it takes only with a task that it knows and a head that trains."""
+    tiny = MODELS[name]
+    adapted: Any = apply_method(
+        tiny.seeded(), "adalora", train_head=train_head, orth_reg_weight=3.0, dropout=0.0, init_r=4, target_r=2
+    )
+    batch = tiny.batch()
+    plain = adapted.eval()(**batch).loss.detach()
+    for layer in adapted.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    factors = [(each, ".lora_A." in name) for name, each in adapted.named_parameters() if ".lora_" in name]
+    grams = [each @ each.T if rows else each.T @ each for each, rows in factors if min(each.shape) > 1]
+    expected = torch.stack([(gram - torch.eye(4)).square().sum().sqrt() for gram in grams]).mean()
+    assert len(grams) == 2 * sum(isinstance(layer, SVDLinear) for layer in adapted.modules())
+    penalised = adapted.train()(**batch).loss
+    assert torch.allclose(penalised - plain, 3.0 * expected, rtol=1e-4)
+    penalised.backward()
+    assert all(each.grad is not None and each.grad.abs().max() > 0 for each, rows in factors if min(each.shape) > 1)

@@ -14,6 +14,7 @@ import click
 import pytest
 from cli_runner import adapt
 
+import adapt_core.cli
 from adapt_core.cli.app import COMMANDS
 from adapt_core.cli.output import print_table
 from adapt_core.errors import AdaptError, Interrupted, UsageError
@@ -41,6 +42,18 @@ def test_the_console_script_is_installed_and_shows_help() -> None:
     done = subprocess.run([SCRIPT, "--help"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("Usage: adapt ")
     assert done.stderr == ""
+
+
+def test_only_what_imports_no_torch_does_without_collecting_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = []
+    for command in COMMANDS:
+        monkeypatch.setattr("sys.argv", ["adapt", "--verbose", command, "--help"])
+        monkeypatch.setattr("gc.disable", lambda command=command: without.append(command))
+        monkeypatch.setattr("os._exit", sys.exit)
+        with pytest.raises(SystemExit) as ended:
+            adapt_core.cli.main()
+        assert ended.value.code == 0
+    assert set(COMMANDS) - set(without) == {"run", "eval", "predict", "merge", "doctor"}
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

@@ -38,6 +38,7 @@ def test_it_writes_a_package(tmp_path: Path) -> None:
     [
         (("Row-Scale",), "'Row-Scale' is no name for a plugin"),
         (("lora",), "A method named lora is installed already"),
+        (("p_tuning_v2",), "A method named p_tuning_v2 is installed already"),  # an alias of prefix_tuning
         (("mine", "-o", "."), ". exists and is not overwritten"),
     ],
 )

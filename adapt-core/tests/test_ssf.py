@@ -96,6 +96,22 @@ def test_a_scale_near_zero_is_not_divided_by() -> None:
     assert torch.allclose(layer.ssf_scale["default"].grad, expected)
 
 
+def test_a_scale_that_comes_near_zero_in_training_is_not_divided_by() -> None:
+    """Even where what changes it leaves its version alone, as the optimizers of bitsandbytes do."""
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2)).double()
+    ssf = apply_method(model, "ssf", target_modules=["0"], keep="output").double().train()
+    layer = ssf.base_model.model[0]
+    inputs = torch.randn(5, 3, dtype=torch.float64)
+    ssf(inputs).sum().backward()
+    scale = layer.ssf_scale["default"]
+    version, scale.grad = scale._version, None
+    scale.data[0] = 0.0
+    assert scale._version == version
+    ssf(inputs).sum().backward()
+    behind = ssf.base_model.model[1].weight.sum(0)
+    assert torch.allclose(scale.grad, layer.get_base_layer()(inputs).sum(0) * behind)
+
+
 def test_the_lean_backward_pass_keeps_less() -> None:
     def kept(keep: str) -> int:
         layer = SsfLayer(nn.Linear(64, 64).requires_grad_(False), "default", SsfConfig(keep=keep))  # type: ignore[arg-type]

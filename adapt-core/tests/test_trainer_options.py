@@ -26,6 +26,16 @@ def test_do_train_false_only_evaluates(toy_config: Any) -> None:
     assert [line["step"] for line in lines(run)] == [0]
 
 
+def test_do_train_false_evaluates_the_model_as_it_is(toy_config: Any, tmp_path: Path) -> None:
+    """Also with a method that changes outputs from the start."""
+    found = []
+    for method in ("lora", "fourierft", "full", {"name": "ssf", "init": "normal"}):
+        config = toy_config(method=method, training={"do_train": False}, output_dir=str(tmp_path / str(len(found))))
+        found.append(adapt_core.run(config))
+    assert len({each["metrics"]["loss"] for each in found}) == 1
+    assert {each["parameters"]["trainable"] for each in found} == {0}
+
+
 def test_do_eval_false_evaluates_nothing(toy_config: Any) -> None:
     result, run = go(toy_config(training={"do_eval": False}))
     assert set(result["metrics"]) == {"train_loss"}

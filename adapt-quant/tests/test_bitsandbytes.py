@@ -124,10 +124,9 @@ def test_a_model_of_which_nothing_is_quantized_is_refused(tmp_path: Path) -> Non
 
 
 def test_offloading_is_refused_since_nothing_trains_with_it() -> None:
-    with pytest.raises(
-        AdaptError, match=r"enable_fp32_cpu_offload \(llm_int8_enable_fp32_cpu_offload\): .* not trained"
-    ):
-        quantizer("bnb_8bit", enable_fp32_cpu_offload=True).load_kwargs([])
+    with pytest.raises(ConfigError, match=r"enable_fp32_cpu_offload: .* used and not trained"):
+        quantizer("bnb_8bit", enable_fp32_cpu_offload=True)
+    assert not quantizer("bnb_8bit", enable_fp32_cpu_offload=False).options.enable_fp32_cpu_offload
 
 
 def test_why_offloading_is_refused() -> None:

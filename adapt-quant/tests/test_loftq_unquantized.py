@@ -195,6 +195,7 @@ def test_there_must_be_room_for_the_base(tmp_path: Path, monkeypatch: pytest.Mon
         method=SimpleNamespace(spec=SimpleNamespace(saves="adapter")),
         training=SimpleNamespace(checkpoints=1, interval="steps", do_train=True),
         saver=None,
+        quantizer=None,
     )
     for with_base in (True, False):
         require_space_for(plan, RunFolder(tmp_path), module, with_base=with_base)  # type: ignore[arg-type]

@@ -175,12 +175,13 @@ def evaluate_run(path: str | Path, data: str | None = None, split: str | None = 
     return evaluate_loaded(load_run(path), data, split)
 
 
-def merge_run(path: str | Path, output: str | Path | None = None) -> dict[str, Any]:
+def merge_run(path: str | Path, output: str | Path | None = None, data: str | None = None) -> dict[str, Any]:
     """Merges a finished run's adapter into its base model.
 
     Args:
         path: the run's folder, which is left as it is.
         output: the folder to write; by default the run's with ``-merged`` added to its name.
+        data: other data, with the same columns, to compare outputs on; by default the run's own.
 
     Returns:
         ``output``, the largest absolute ``difference`` of outputs on real rows before and after, ``largest_output``,
@@ -193,7 +194,7 @@ def merge_run(path: str | Path, output: str | Path | None = None) -> dict[str, A
 
     folder = Path(os.path.abspath(path))  # noqa: PTH100  # "." has no name to add to; a link is not followed
     run = load_run(folder)
-    return merge_loaded(run, Path(output).resolve() if output else folder.with_name(f"{folder.name}-merged"))
+    return merge_loaded(run, Path(output).resolve() if output else folder.with_name(f"{folder.name}-merged"), data)
 
 
 def apply_method(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from torch import nn
 
@@ -16,7 +16,7 @@ PEFT_TASKS = {
     "LMHeadModel": "CAUSAL_LM",
     "ForConditionalGeneration": "SEQ_2_SEQ_LM",
 }
-"""PEFT's task types by the ending of a transformers class."""
+"""PEFT's task types by the ending of a transformers class that reads tokens."""
 
 
 def hints_for(module: nn.Module, fresh_keys: Iterable[str] = (), train_head: bool | None = None) -> Hints:
@@ -27,18 +27,30 @@ def hints_for(module: nn.Module, fresh_keys: Iterable[str] = (), train_head: boo
         fresh_keys: names of parameters whose values were not in the checkpoint.
         train_head: what the configuration says of the head.
     """
-    fresh = dict.fromkeys(key.rpartition(".")[0] for key in fresh_keys)
+    keys = list(fresh_keys)
+    fresh = dict.fromkeys(key.rpartition(".")[0] for key in keys if "." in key)
     head = dict.fromkeys(_head(module))
     # A fresh layer inside a head makes the whole of that head fresh: it has never been trained as one.
     inside = {name: next((top for top in head if f"{name}.".startswith(f"{top}.")), name) for name in fresh}
-    name = type(module).__name__
     return Hints(
         head=tuple(head),
         fresh=tuple(dict.fromkeys(inside.values())),
-        blocks=tuple(_blocks(module)),
+        loose=tuple(key for key in keys if "." not in key),
+        blocks=tuple(_blocks(module, head)),
         train_head=train_head,
-        peft_task=next((task for ending, task in PEFT_TASKS.items() if name.endswith(ending)), None),
+        peft_task=_peft_task(module),
     )
+
+
+def _peft_task(module: nn.Module) -> str | None:
+    """PEFT's task type; its class for a task passes on ``input_ids``, which only a model of tokens takes."""
+    if getattr(module, "main_input_name", "input_ids") != "input_ids":
+        return None
+    name = type(module).__name__
+    task = next((task for ending, task in PEFT_TASKS.items() if name.endswith(ending)), None)
+    if task == "SEQ_2_SEQ_LM" and not _has_decoder(module):
+        return "CAUSAL_LM"  # it reads images as well, and generates on
+    return task
 
 
 def head_and_output(module: nn.Module) -> list[str]:
@@ -63,12 +75,30 @@ def _head(module: nn.Module) -> Iterable[str]:
             yield name
 
 
-def _blocks(module: nn.Module) -> Iterable[str]:
-    """The entries of the longest list of modules of one class: the repeated blocks."""
+def _blocks(module: nn.Module, head: Collection[str]) -> Iterable[str]:
+    """The repeated blocks, in order: the entries of the longest list of modules of one class outside the head.
+
+    Where a model has several lists of that class, as one of stages has, those of all. Where it has an encoder and a
+    decoder, those of the decoder, which is what the head reads.
+    """
+    within = module.get_decoder() if _has_decoder(module) else module  # type: ignore[operator]
+    inside = {id(each) for each in within.modules()}
     lists = [
-        (name, child)
+        (name, child, type(child[0]))
         for name, child in module.named_modules()
-        if isinstance(child, nn.ModuleList | nn.Sequential) and len({type(entry) for entry in child}) == 1
+        if isinstance(child, nn.ModuleList | nn.Sequential)
+        and len({type(entry) for entry in child}) == 1
+        and id(child) in inside
+        and not f"{name}.".startswith(tuple(f"{top}." for top in head))
     ]
-    name, blocks = max(lists, key=lambda pair: len(pair[1]), default=("", ()))
-    return (f"{name}.{index}" for index in range(len(blocks)))
+    if not lists:
+        return []
+    _, _, kind = max(lists, key=lambda each: len(each[1]))
+    return [f"{name}.{index}" for name, child, each in lists if each is kind for index in range(len(child))]
+
+
+def _has_decoder(module: nn.Module) -> bool:
+    """Whether it is a transformers model of an encoder and a decoder."""
+    return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False)) and hasattr(
+        module, "get_decoder"
+    )

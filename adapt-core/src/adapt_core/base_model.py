@@ -20,15 +20,12 @@ one shape apart, but not two that differ in some rows of an embedding only."""
 def fingerprint(model: Model) -> str:
     """The SHA-256 of a loaded base model's parameters: their names, shapes and evenly spaced values, as float32.
 
-    The head is left out, which may be made anew, and what else is (:attr:`Hints.fresh`), and the codes of quantized
-    weights, which may be rounded otherwise on another device. The same on every device.
+    The head is left out, which may be made anew, and what else is (:attr:`Hints.fresh`, :attr:`Hints.loose`), and the
+    codes of quantized weights, which may be rounded otherwise on another device. The same on every device.
     """
-    outside = (*model.hints.head, *model.hints.fresh)
-    endings = tuple(f"{name}." for name in outside)
     digest = hashlib.sha256()
     for name, each in model.module.named_parameters():
-        left_out = name.startswith(endings) or ("" in outside and "." not in name)  # "": the model's own parameters
-        if each.is_floating_point() and not left_out:
+        if each.is_floating_point() and not model.hints.holds(name) and name not in model.hints.loose:
             digest.update(f"{name} {tuple(each.shape)}\n".encode())
             step = max(each.numel() // SAMPLE, 1)
             digest.update(each.detach().reshape(-1)[::step][:SAMPLE].float().cpu().numpy().tobytes())

@@ -32,12 +32,7 @@ def applied(method: Method, module: nn.Module, hints: Hints, *, train_batch_norm
     """
     if not train_batch_norm:
         return method.apply(module, hints)  # type: ignore[no-any-return]
-    outside = tuple(f"{name}." for name in (*hints.head, *hints.fresh))
-    names = [
-        name
-        for name, layer in module.named_modules()
-        if isinstance(layer, _BatchNorm) and not (outside and f"{name}.".startswith(outside))
-    ]
+    names = [name for name, layer in module.named_modules() if isinstance(layer, _BatchNorm) and not hints.holds(name)]
     if not names:
         raise AdaptError(
             f"method.train_batch_norm: {type(module).__name__} has no batch normalisation outside its head",

@@ -64,6 +64,7 @@ class Hints:
         head: dotted names of the modules that make up the head.
         fresh: dotted names of the modules that are trained whole whatever the method: those whose weights are newly
             initialised, and batch normalisation where the configuration asks for it.
+        loose: names of newly initialised parameters that belong to no module but the model itself.
         blocks: dotted names of the repeated blocks, first to last (the transformer layers), where there are any.
         train_head: whether to train the head beside what the method adds; None where the method decides.
         peft_task: PEFT's ``TaskType`` for the model, None where PEFT has none.
@@ -71,9 +72,14 @@ class Hints:
 
     head: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
+    loose: tuple[str, ...] = ()
     blocks: tuple[str, ...] = ()
     train_head: bool | None = None
     peft_task: str | None = None
+
+    def holds(self, name: str) -> bool:
+        """Whether a module or parameter of this dotted name is in the head or in a fresh module."""
+        return f"{name}.".startswith(tuple(f"{each}." for each in (*self.head, *self.fresh)))
 
 
 @dataclass(frozen=True)

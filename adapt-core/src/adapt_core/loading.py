@@ -12,7 +12,7 @@ from adapt_core.checksums import require_intact, require_unchanged
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json
 from adapt_core.interfaces import OWN_BASE, Quantizer, Task
-from adapt_core.plan import RunPlan, build_plan
+from adapt_core.plan import Choice, RunPlan, build_plan
 from adapt_core.registry import resolve
 from adapt_core.run_folder import RunFolder
 from adapt_core.tolerance import compared
@@ -130,8 +130,7 @@ def _require_same_base(run: RunFolder, plan: RunPlan, folder: RunFolder, other: 
         ("quantization", plan.quantizer, other.quantizer),
     ):
         if mine != theirs:
-            named = [getattr(each, "spec", each) for each in (theirs, mine)]
-            shown = [str(getattr(each, "name", each) or "none") for each in named]
+            shown = _told_apart(theirs, mine)
             raise AdaptError(
                 f"{folder.path} has another {what}: {shown[0]}, and the loaded run has {shown[1]}",
                 "Load it by itself, with load_run.",
@@ -148,6 +147,16 @@ def _require_same_base(run: RunFolder, plan: RunPlan, folder: RunFolder, other: 
                 f"The method {each.method.spec.name} saves a whole model, which shares no base with another run",
                 "Load each run by itself, with load_run.",
             )
+
+
+def _told_apart(first: Any, second: Any) -> tuple[str, str]:
+    """What two values are called: plugins by name, and where that is the same by the first option that differs."""
+    names = [str(each.spec.name if isinstance(each, Choice) else each or "none") for each in (first, second)]
+    if names[0] == names[1]:
+        own, other = first.options.model_dump(), second.options.model_dump()
+        name = next(name for name in own if own[name] != other[name])
+        return f"{names[0]} with {name} {own[name]}", f"{names[1]} with {name} {other[name]}"
+    return names[0], names[1]
 
 
 def _require_intact(folder: RunFolder) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapt_core.biases import settle_biases
-from adapt_core.bundles import Model
+from adapt_core.bundles import Model, Row
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.files import read_json
 from adapt_core.loading import load_dequantized
@@ -24,12 +25,13 @@ ELSEWHERE = "Name another folder with --output."
 
 
 @quiet_libraries()
-def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
+def merge_loaded(run: LoadedRun, output: Path, data: str | None) -> dict[str, Any]:
     """Writes the merged model into a new folder, loads it from there and compares outputs on real rows.
 
     Args:
         run: from :func:`adapt_core.api.load_run`; its model cannot be used afterwards.
         output: the folder to write; must not exist, or be empty.
+        data: other data to compare outputs on; None for the run's own.
 
     Returns:
         ``output``, the largest absolute ``difference`` of outputs before and after, the ``largest_output`` and the
@@ -49,7 +51,7 @@ def merge_loaded(run: LoadedRun, output: Path) -> dict[str, Any]:
     _claim(output, run)
     with ExitStack() as undo:
         undo.callback(shutil.rmtree, output, ignore_errors=True)  # no half of a model is left, whatever happens
-        found = _merge(run, output)
+        found = _merge(run, output, data)
         undo.pop_all()
     return found
 
@@ -66,11 +68,9 @@ def _claim(output: Path, run: LoadedRun) -> None:
         raise UsageError(f"{output} cannot be written: {error}", ELSEWHERE) from error
 
 
-def _merge(run: LoadedRun, output: Path) -> dict[str, Any]:
+def _merge(run: LoadedRun, output: Path, data: str | None) -> dict[str, Any]:
     run.use()
-    # The rows that the run evaluated on, or trained on where it evaluated on none.
-    data = run.task.load_split(None, None, run.info) if run.info.get("evaluation") else run.task.load_data()
-    rows = run.task.probe_rows(data)
+    rows = _rows(run, data)
     before = run.task.outputs(run.model, rows)
     found: dict[str, Any] = {}
     model = run.model
@@ -88,6 +88,18 @@ def _merge(run: LoadedRun, output: Path) -> dict[str, Any]:
             "Use the adapter beside its base instead.",
         )
     return found | {"output": str(output), "difference": difference, "largest_output": largest, "tolerance": limit}
+
+
+def _rows(run: LoadedRun, data: str | None) -> Sequence[Row]:
+    """Real rows: of other data, or those that the run evaluated on, or trained on where it evaluated on none."""
+    if data is not None:
+        return run.task.probe_rows(run.task.load_split(data, None, run.info))
+    try:
+        own = run.task.load_split(None, None, run.info) if run.info.get("evaluation") else run.task.load_data()
+    except AdaptError as error:
+        remedy = "Give other data with the same columns, to compare outputs on: --data PATH."
+        raise AdaptError(error.message, f"{error.hint} {remedy}".strip()) from error
+    return run.task.probe_rows(own)
 
 
 def _write(model: Model, output: Path, run: LoadedRun) -> None:

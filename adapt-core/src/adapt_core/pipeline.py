@@ -15,7 +15,13 @@ from adapt_core.plan import RunPlan
 from adapt_core.progress import progress_for
 from adapt_core.quiet import quiet_libraries
 from adapt_core.registry import resolve
-from adapt_core.resources import count_parameters, require_same_data, require_space_for, seed_everything
+from adapt_core.resources import (
+    count_parameters,
+    require_same_data,
+    require_space_for,
+    require_trained,
+    seed_everything,
+)
 from adapt_core.run_folder import RunFolder
 from adapt_core.saving import require_exportable, save
 from adapt_core.timing import Stopwatch
@@ -47,12 +53,16 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     with watch("prepare", "Applying the method"):
         model = quantizer.prepare(model) if quantizer else model
         memory = quantizer.memory(model.module) if quantizer else None
-        batch_norm = plan.train_batch_norm
-        model = model.with_module(applied(method, model.module, model.hints, train_batch_norm=batch_norm))
-        require_exportable(plan, method, model.module)
+        if plan.training.do_train:
+            batch_norm = plan.train_batch_norm
+            model = model.with_module(applied(method, model.module, model.hints, train_batch_norm=batch_norm))
+            require_trained(model.module)
+            require_exportable(plan, method, model.module)
+            require_space_for(plan, folder, model.module, with_base=getattr(method, "changes_base", False))
+        else:  # the model as it is
+            model.module.requires_grad_(False)
         inputs = task.engine_inputs(data, model)
         parameters = count_parameters(model.module)
-        require_space_for(plan, folder, model.module, with_base=getattr(method, "changes_base", False))
     if world.is_main:
         write_json(folder.environment, describe_environment() | {KEY: base})
         write_json(folder.data, data.info)

@@ -101,6 +101,10 @@ class Registry:
         """The names of one kind, sorted, each once."""
         return tuple(dict.fromkeys(entry.spec.name for entry in self.entries(kind)))
 
+    def has(self, kind: Kind, name: str) -> bool:
+        """Whether a plugin of a kind answers to a name, be it an alias of its."""
+        return (kind, normalise(name)) in self._by_name
+
     def offers(self, kind: Kind) -> str:
         """The names of one kind for somebody who has named none: the common ones, and how many others there are."""
         names = self.names(kind)

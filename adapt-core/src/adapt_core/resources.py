@@ -17,6 +17,9 @@ from adapt_core.files import read_json
 from adapt_core.plan import RunPlan
 from adapt_core.run_folder import RunFolder
 
+FLOAT32 = 4
+"""Bytes of a number."""
+
 
 def seed_everything(seed: int) -> None:
     """Seeds Python's, NumPy's and torch's generators, those of all devices included."""
@@ -28,13 +31,16 @@ def seed_everything(seed: int) -> None:
 def count_parameters(module: nn.Module) -> dict[str, int]:
     """Elements of the model's parameters: ``total`` and ``trainable``.
 
-    A 4-bit weight counts as many as it stands for. Raises AdaptError when nothing is trainable.
+    A 4-bit weight counts as many as it stands for.
     """
     counts = [(_elements(parameter), parameter.requires_grad) for parameter in module.parameters()]
-    trainable = sum(count for count, trains in counts if trains)
-    if not trainable:
+    return {"total": sum(count for count, _ in counts), "trainable": sum(count for count, trains in counts if trains)}
+
+
+def require_trained(module: nn.Module) -> None:
+    """Raises AdaptError when a method has left nothing in a model trainable."""
+    if not any(each.requires_grad and each.numel() for each in module.parameters()):
         raise AdaptError("Nothing in the model would be trained.", "Choose another method, or other target modules.")
-    return {"total": sum(count for count, _ in counts), "trainable": trainable}
 
 
 def require_same_data(folder: RunFolder, data: Data) -> None:
@@ -59,12 +65,12 @@ def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module, *, wi
         module: the model, with what is trained.
         with_base: whether the base is saved beside an adapter.
     """
-    sizes = [
-        (parameter.numel() * parameter.element_size(), parameter.requires_grad) for parameter in module.parameters()
-    ]
-    total = sum(size for size, _ in sizes)
-    trainable = sum(size for size, trains in sizes if trains)
+    parameters = list(module.parameters())
+    total = sum(each.numel() * each.element_size() for each in parameters)
+    trainable = sum(each.numel() * each.element_size() for each in parameters if each.requires_grad)
     saved = trainable if plan.method.spec.saves == "adapter" else total
+    # A quantized base is dequantized before an adapter is merged into it.
+    merged = sum(FLOAT32 * _elements(each) for each in parameters) if plan.quantizer else total
     options = plan.training
     kept = options.checkpoints + 1  # the newest is written before the oldest goes
     if options.interval == "epoch":
@@ -74,7 +80,7 @@ def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module, *, wi
         needs.append((f"{kept} checkpoints", kept * (saved + 2 * trainable)))  # Adam keeps two numbers a parameter
         needs.append(("model/", total if with_base else saved))
         if plan.saver is not None:
-            needs.append(("export/", total))
+            needs.append(("export/", merged))
     require_space(folder.path, needs)
 
 

@@ -124,10 +124,11 @@ def kept_whole(auto_class: Any, settings: Any) -> list[str]:
 
 
 def _require_pretrained(module: PreTrainedModel, model: Model, reshaped: set[str], source: str) -> None:
-    fresh = {id(each) for name in model.hints.fresh for each in module.get_submodule(name).parameters()}
+    made = {id(each) for name in model.hints.fresh for each in module.get_submodule(name).parameters()}
+    made |= {id(module.get_parameter(name)) for name in model.hints.loose}
     counts = {True: 0, False: 0}
     for parameter in module.parameters():
-        counts[id(parameter) in fresh] += parameter.numel()
+        counts[id(parameter) in made] += parameter.numel()
     if counts[True] > counts[False]:
         raise AdaptError(
             f"{source} holds no weights for most of {type(module).__name__}: {counts[True]:,} of "

@@ -1,4 +1,4 @@
-"""Quantizers for Adapt. There are none yet: this package registers no plugin."""
+"""Quantizers for Adapt: 4 and 8 bits with bitsandbytes."""
 
 from __future__ import annotations
 

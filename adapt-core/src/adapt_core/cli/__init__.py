@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-COMPUTING = {"run", "eval", "predict", "doctor"}
-"""The commands that import torch."""
+INSTANT = {"plugins", "explain", "init", "check", "convert", "schema", "new-plugin"}
+"""The commands that compute nothing, and never import torch."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -20,7 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     # A console script that computes nothing ends in an instant, of which collecting garbage, looking for plugins of
     # pydantic's among all distributions, and taking the interpreter apart at the end would be a quarter.
-    instant = arguments is None and not COMPUTING.intersection(sys.argv[1:])
+    command = next((each for each in sys.argv[1:] if not each.startswith("-")), None)
+    instant = arguments is None and (command is None or command in INSTANT)
     if instant:
         gc.disable()
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from adapt_core.cli.arguments import json_option
@@ -15,17 +13,19 @@ from adapt_core.cli.output import libraries_print_to_stderr, print_json, print_t
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False), help="The folder to write; by default RUN with -merged."
 )
+@click.option("--data", metavar="PATH", help="Other data to compare outputs on; by default the run's own.")
 @json_option
-def merge(run: str, output: str | None, as_json: bool) -> None:
+def merge(run: str, output: str | None, data: str | None, as_json: bool) -> None:
     """Merge the adapter that the finished run in the folder RUN saved into its base model.
 
     The result is an ordinary model of its library, in a folder of its own; it is loaded from there and its outputs are
-    compared with the adapter's; a quantized base is dequantized first. The run itself is left as it is.
+    compared with the adapter's on rows of the run's data; a quantized base is dequantized first. The run itself is left
+    as it is.
     """
     from adapt_core import api
 
     with libraries_print_to_stderr():
-        found = api.merge_run(run, Path(output) if output else None)
+        found = api.merge_run(run, output, data)
     if as_json:
         print_json(found)
         return

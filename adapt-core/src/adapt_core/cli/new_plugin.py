@@ -52,7 +52,7 @@ def new_plugin(kind: str, name: str, output: str | None) -> None:
 
     if not (name.isascii() and name.isidentifier() and name == name.lower() and not name.startswith("_")):
         raise UsageError(f"{name!r} is no name for a plugin.", "Use lower-case letters, digits and _, as in row_scale.")
-    if name in Registry.load().names(Kind(kind)):
+    if Registry.load().has(Kind(kind), name):
         raise UsageError(f"A {kind} named {name} is installed already.", "Choose another name.")
     files = package_files(name)
     folder = Path(output or f"adapt-{name.replace('_', '-')}")

@@ -48,11 +48,8 @@ class OwnTuner(PeftAdapter):
 
         wanted = OPERATIONS if operations is None else operations
         kinds = tuple(kind for name in wanted for kind in OPERATIONS[name])
-        outside = tuple(f"{each}." for each in (*hints.head, *hints.fresh))
         return [
             name
             for name, layer in module.named_modules()
-            if isinstance(layer, kinds)
-            and layer is not output_embeddings(module)
-            and not (outside and f"{name}.".startswith(outside))
+            if isinstance(layer, kinds) and layer is not output_embeddings(module) and not hints.holds(name)
         ]

@@ -65,7 +65,8 @@ class PeftAdapter(ABC):
 
         Raises:
             AdaptError: the target modules match nothing or are of a type that it does not adapt, PEFT refuses the
-                options for this model or leaves it as it is, or the head is fresh and was to be frozen.
+                options for this model or leaves it as it is, the head is fresh and was to be frozen, or a parameter
+                of the model itself is fresh.
         """
         from peft import get_peft_model
 
@@ -77,6 +78,12 @@ class PeftAdapter(ABC):
                 f"method.train_head (LAST_LAYER_TUNING) is false, but {', '.join(sorted(frozen))} is newly "
                 "initialised: frozen, it would give random answers for ever",
                 "Remove the key, or start from a model that already has this head.",
+            )
+        if hints.loose:
+            raise AdaptError(
+                f"method: {self.name} cannot train {', '.join(hints.loose)}, which the checkpoint has no value for: it "
+                f"is a parameter of {type(module).__name__} itself, and adapters are saved with whole modules only",
+                "Choose full or last_layer, or start from a checkpoint that has it.",
             )
         try:
             config = self.config(module, hints)

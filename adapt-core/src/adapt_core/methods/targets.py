@@ -116,15 +116,11 @@ def require_layer_types(
 
 def preset(module: nn.Module, hints: Hints, name: str) -> list[str]:
     """The dotted names of a preset's layers, in the order of the model."""
-    outside = tuple(f"{each}." for each in (*hints.head, *hints.fresh))
     output = output_embeddings(module)
     return [
         key
         for key, layer in module.named_modules()
-        if key
-        and layer is not output
-        and not (outside and f"{key}.".startswith(outside))
-        and PRESETS[name](layer, _ancestors(module, key))
+        if key and layer is not output and not hints.holds(key) and PRESETS[name](layer, _ancestors(module, key))
     ]
 
 

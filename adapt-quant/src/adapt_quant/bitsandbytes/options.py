@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from adapt_core.options import Options, option
 
 SKIP = (
@@ -40,8 +42,20 @@ class EightBitOptions(Options):
     enable_fp32_cpu_offload: bool = option(
         False,
         flat="llm_int8_enable_fp32_cpu_offload",
-        help="Keep on the CPU, in 32 bits, the layers that the GPU has no memory for.",
+        help="Keep on the CPU, in 32 bits, the layers that the GPU has no memory for: refused, since these cannot be "
+        "trained.",
     )
     has_fp16_weight: bool = option(
         False, flat="llm_int8_has_fp16_weight", help="Keep the weights in 16 bits and quantize them for each product."
     )
+
+    @field_validator("enable_fp32_cpu_offload")
+    @classmethod
+    def _trainable(cls, value: bool) -> bool:
+        if value:
+            raise ValueError(
+                "a model whose layers are partly on the CPU can be used and not trained: accelerate leaves them "
+                "without weights between two calls, and PEFT then gives their updates none either; leave it out, "
+                "4 bits (load_in_4bit) take half the memory"
+            )
+        return value

@@ -53,12 +53,10 @@ class BitsAndBytes(ABC):
         """``dtype``, ``quantization_config`` and ``device_map`` for ``from_pretrained``.
 
         What is not quantized is float32, in which small updates do not vanish.
-
-        Raises:
-            AdaptError: layers are to be kept on the CPU.
         """
         settings = BitsAndBytesConfig(**self._settings(keep))
-        return {"dtype": torch.float32, "quantization_config": settings, "device_map": self._device_map()}
+        device = torch.cuda.current_device() if torch.cuda.is_available() else "cpu"
+        return {"dtype": torch.float32, "quantization_config": settings, "device_map": {"": device}}
 
     def load_code(self, keep: Sequence[str]) -> str:
         """The same as Python source."""
@@ -133,9 +131,6 @@ class BitsAndBytes(ABC):
         kept = list(dict.fromkeys([*keep, *map(_named, self.options.skip_modules)]))
         return {**self.settings(), "llm_int8_skip_modules": kept}
 
-    def _device_map(self) -> Any:
-        return {"": torch.cuda.current_device() if torch.cuda.is_available() else "cpu"}
-
 
 def _named(name: str) -> str:
     """The regular expression of the modules of a name: by all of it, or by what stands after a dot.
@@ -184,20 +179,9 @@ class EightBit(BitsAndBytes):
         return {
             "load_in_8bit": True,
             "llm_int8_threshold": self.options.threshold,
-            "llm_int8_enable_fp32_cpu_offload": self.options.enable_fp32_cpu_offload,
             "llm_int8_has_fp16_weight": self.options.has_fp16_weight,
         }
 
     def tolerance(self) -> float | None:
         """None: it quantizes the inputs of its layers too, which no dequantized weight makes up for."""
         return None
-
-    def _device_map(self) -> Any:
-        if self.options.enable_fp32_cpu_offload:
-            raise AdaptError(
-                "quantization.enable_fp32_cpu_offload (llm_int8_enable_fp32_cpu_offload): a model whose layers are "
-                "partly on the CPU can be used and not trained: accelerate leaves them without weights between two "
-                "calls, and PEFT then gives their updates none either",
-                "Leave it out; 4 bits (load_in_4bit) take half the memory.",
-            )
-        return super()._device_map()

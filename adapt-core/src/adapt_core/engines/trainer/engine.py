@@ -133,6 +133,9 @@ class TrainerEngine:
         """The one trainer of this run."""
         if self._trainer is None:
             window = LossWindow()
+            if not self.plan.training.do_train:
+                # As on a model with adapters: the Trainer refuses a quantized one, even if only to evaluate it.
+                model.module._hf_peft_config_loaded = True
             self._trainer = _Trainer(
                 model=model.module,
                 args=self._arguments(),

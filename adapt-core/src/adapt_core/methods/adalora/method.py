@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -47,10 +48,9 @@ class Adalora(PeftAdapter):
 
     def apply(self, module: nn.Module, hints: Hints) -> nn.Module:
         """Adds the adapter; see :meth:`PeftAdapter.apply`."""
-        adapted: Any = super().apply(module, hints)
-        # PEFT adds the penalty to every loss; an evaluation is to measure the model.
-        adapted.base_model.register_forward_pre_hook(partial(_penalise, self.options.orth_reg_weight))
-        return adapted  # type: ignore[no-any-return]
+        adapted = super().apply(module, hints)
+        self._penalise(adapted)
+        return adapted
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """Writes PEFT's format, at the ranks that are left."""
@@ -63,8 +63,18 @@ class Adalora(PeftAdapter):
         loaded: Any = super().load(module, folder, hints)
         # PEFT 0.21 sets it for training only, and fails without it when a loss is computed.
         loaded.base_model.trainable_adapter_name = ADAPTER
-        loaded.base_model.register_forward_pre_hook(partial(_penalise, self.options.orth_reg_weight))
+        self._penalise(loaded)
         return loaded  # type: ignore[no-any-return]
+
+    def _penalise(self, module: Any) -> None:
+        """Has the penalty added to the loss in training, and in training alone: an evaluation is to measure the model.
+
+        PEFT's tuner adds it to every loss; its wrapper of a model without a task calls the base and not the tuner, and
+        the tuner does not call the base's hooks.
+        """
+        weight = self.options.orth_reg_weight
+        module.base_model.register_forward_pre_hook(partial(_switch, weight))
+        module.base_model.model.register_forward_hook(partial(_add_penalty, weight))
 
     # ---- training -------------------------------------------------------------------------------------------------
 
@@ -130,9 +140,34 @@ def _buffers(module: nn.Module) -> dict[str, Tensor]:
     return {name: each for name, each in module.named_buffers() if ".modules_to_save." in name}
 
 
-def _penalise(weight: float, tuner: Any, _: Any) -> None:
-    """Before a forward pass: the penalty counts in training alone."""
+def _switch(weight: float, tuner: Any, _: Any) -> None:
+    """Before the tuner's forward pass: PEFT's penalty counts in training alone."""
     tuner.peft_config[ADAPTER].orth_reg_weight = weight if tuner.training else 0.0
+
+
+def _add_penalty(weight: float, base: nn.Module, _: Any, output: Any) -> None:
+    """After the base's forward pass: adds to the loss what PEFT's tuner would, how far factors are from orthogonal.
+
+    The mean, over all ``P`` and ``Q``, of the Frobenius norm of ``P' P - I`` or ``Q Q' - I`` (arXiv 2303.10512,
+    equation 4, where it is squared; PEFT's is not).
+    """
+    loss = getattr(output, "loss", None)
+    if not (base.training and isinstance(loss, Tensor)):
+        return
+    norms = [
+        torch.linalg.matrix_norm(gram - torch.eye(len(gram)).to(gram))
+        for layer in base.modules()
+        if ADAPTER in getattr(layer, "lora_E", ())
+        for gram in _grams(layer)
+    ]
+    if norms:
+        output.loss = loss + weight * torch.stack(norms).mean()
+
+
+def _grams(layer: Any) -> tuple[Tensor, Tensor]:
+    """The products of an update's two factors with themselves, each of shape (r, r)."""
+    q, p = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER]
+    return q @ q.T, p.T @ p
 
 
 def _allocator(model: Any) -> Any:

@@ -57,11 +57,10 @@ def transformer_blocks(module: nn.Module, hints: Hints) -> list[Block]:
     Raises:
         AdaptError: there are none, or one is built in another way, so that an adapter could be put in a wrong place.
     """
-    outside = tuple(f"{each}." for each in (*hints.head, *hints.fresh))
     found: dict[str, tuple[dict[str, list[str]], list[str]]] = {}
     for name in _entries(module):
         attentions, others = _parts(module, name)
-        if attentions and others and not (outside and f"{name}.".startswith(outside)):
+        if attentions and others and not hints.holds(name):
             found[name] = attentions, others
     blocks = [name for name in found if not any(other.startswith(f"{name}.") for other in found)]
     if not blocks:

@@ -37,5 +37,7 @@ class LastLayer(WholeModel):
         for name in trained:
             for parameter in module.get_submodule(name).parameters():
                 parameter.requires_grad_(parameter.is_floating_point())
+        for name in hints.loose:
+            module.get_parameter(name).requires_grad_(True)
         hold_statistics(module)
         return module

@@ -27,11 +27,6 @@ class Adamss(PeftTuner):
 
     name: ClassVar[str] = "adamss"
 
-    def __new__(cls, options: Any = None) -> Adamss:
-        """Only what allocates subspaces has phases: without them the engine's own checkpoints do."""
-        kind = Allocation if getattr(options, "use_asa", False) else cls  # a copy is made without options
-        return super().__new__(kind)
-
 
 class Allocation(Adamss):
     """AdaMSS whose least important subspaces are frozen, over all layers, while it trains."""
@@ -107,6 +102,11 @@ class Allocation(Adamss):
             for parts in [layer.adamss_A[FIRST]]
         ]
         return [Section("Active subspaces", "table", ["layer", "active", "of"], rows)]
+
+
+def adamss(options: Any) -> Adamss:
+    """AdaMSS; only what allocates subspaces has phases: without them the engine's own checkpoints do."""
+    return Allocation(options) if options.use_asa else Adamss(options)
 
 
 def _layers(module: nn.Module) -> Iterator[tuple[str, Any]]:

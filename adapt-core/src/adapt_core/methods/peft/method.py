@@ -1,22 +1,24 @@
-"""A tuner of PEFT by its own name: ``adapt_core.methods.peft.method:vera`` is the class of ``vera``."""
+"""A tuner of PEFT by its own name: ``adapt_core.methods.peft.method:vera`` makes the method ``vera``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from adapt_core.methods.peft.special import SPECIAL, SoftPrompt
 from adapt_core.methods.peft.tuner import PeftTuner, defaults
 from adapt_core.peft_source import tuners
 
 
-def __getattr__(name: str) -> type[PeftTuner]:
+def __getattr__(name: str) -> Callable[[Any], PeftTuner]:
     if name not in tuners():
         raise AttributeError(f"the installed PEFT has no tuner {name!r}")
     return _made(name)
 
 
 @cache
-def _made(name: str) -> type[PeftTuner]:
+def _made(name: str) -> Callable[[Any], PeftTuner]:
     if name in SPECIAL:
         return SPECIAL[name]
     kind = SoftPrompt if "num_virtual_tokens" in defaults(name) else PeftTuner

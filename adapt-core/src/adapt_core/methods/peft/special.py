@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.methods.peft.adamss import Adamss
+from adapt_core.methods.peft.adamss import adamss
 from adapt_core.methods.peft.state import read_trained, write_trained
 from adapt_core.methods.peft.tuner import PeftTuner
 from adapt_core.methods.targets import selected
@@ -144,7 +145,8 @@ class Vblora(Resumable):
     state: ClassVar[str] = "vblora_state.safetensors"
 
 
-SPECIAL: dict[str, type[PeftTuner]] = {
-    each.name: each for each in (Adamss, Beft, Ia3, LnTuning, TrainableTokens, Vblora)
+SPECIAL: dict[str, Callable[[Any], PeftTuner]] = {
+    "adamss": adamss,
+    **{each.name: each for each in (Beft, Ia3, LnTuning, TrainableTokens, Vblora)},
 }
 """By PEFT's names; soft prompts are told by their options."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,6 @@ from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
 from adapt_core.methods.targets import resolve
-from adapt_core.options import Options
 from adapt_core.peft_fields import config_fields
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}
@@ -26,7 +26,7 @@ class PeftTuner(PeftAdapter):
     preset: ClassVar[str] = "all-linear"
     """The layers by default."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Any) -> None:
         self.options = options
 
     def config(self, module: nn.Module, hints: Hints) -> Any:
@@ -41,6 +41,8 @@ class PeftTuner(PeftAdapter):
         """What the tuner's ``PeftConfig`` is made of."""
         known = defaults(self.name)
         given = {name: value for name, value in self.options if value != known[name]}
+        if "progressbar" in known:  # PEFT's is drawn into a file too
+            given["progressbar"] = self.options.progressbar and sys.stderr.isatty()
         if "target_modules" in known:
             targets = self.targets(module, hints, given.get("target_modules"))
             if targets is not None:

@@ -41,7 +41,7 @@ class SsfLayer(OwnTunerLayer):
         self.ssf_shift = nn.ParameterDict()
         self.keep: dict[str, bool | None] = {}
         self.seen: list[tuple[Tensor, int]] | None = None
-        self._checked: dict[str, tuple[int, bool]] = {}
+        self.divisible: dict[str, bool] = {}
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
         self._active_adapter = adapter_name
@@ -86,6 +86,14 @@ class SsfLayer(OwnTunerLayer):
             if self.keep.get(name, True) is None:
                 self.keep[name] = keep_output
 
+    def kept_scales(self) -> dict[str, Tensor]:
+        """The scales by which the backward pass is to divide, by adapter."""
+        return {
+            name: self.ssf_scale[name]
+            for name in self.active_adapters
+            if self.keep.get(name) and name in self.ssf_scale
+        }
+
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Folds adapters into the base layer's weight and bias. Raises TypeError where these cannot take them up."""
         for name in check_adapters_to_merge(self, adapter_names):
@@ -124,17 +132,15 @@ class SsfLayer(OwnTunerLayer):
     def _keeps_output(self, name: str) -> bool:
         """Whether the backward pass can work from the output: asked for, and no scale too near zero to divide by.
 
-        Looked at once a change of the scale, since on a GPU looking waits for it.
+        On a GPU looking waits for it, so that the model looks at all layers at once; one by itself looks at its own.
         """
         if name not in self.ssf_scale:
             return False
         scale = self.ssf_scale[name]
         if not self.keep[name] or not (torch.is_grad_enabled() and scale.requires_grad):
             return False
-        version = scale._version
-        if self._checked.get(name, (-1, False))[0] != version:
-            self._checked[name] = (version, bool(scale.detach().abs().min() > SAFE))
-        return self._checked[name][1]
+        known = self.divisible.get(name)
+        return bool(scale.detach().abs().min() > SAFE) if known is None else known
 
     def __repr__(self) -> str:
         return "ssf." + super().__repr__()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_leaves
 
-from adapt_core.peft.ssf.layer import SsfLayer
+from adapt_core.peft.ssf.layer import SAFE, SsfLayer
 from adapt_core.peft.tuner import OwnTuner
 
 
@@ -24,7 +24,7 @@ class SsfModel(OwnTuner):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # On the base, since PEFT's wrapper of a model without a task calls that and not the tuner.
-        self._look = self.model.register_forward_pre_hook(_look_once, with_kwargs=True)
+        self._look = self.model.register_forward_pre_hook(_look, with_kwargs=True)
 
     def put(self, layer: nn.Module, adapter_name: str, config: Any, key: str) -> nn.Module:
         """See :meth:`adapt_core.peft.tuner.OwnTuner.put`."""
@@ -39,18 +39,39 @@ class SsfModel(OwnTuner):
         return base
 
 
-def _look_once(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Before the first training step: finds out which layers may keep their output for the backward pass.
+def _look(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Before a training step: finds out which layers may keep their output for the backward pass."""
+    if not (model.training and torch.is_grad_enabled()):
+        return
+    layers = [each for each in model.modules() if isinstance(each, SsfLayer)]
+    if undecided := [each for each in layers if each.undecided]:
+        _look_at_outputs(model, undecided, args, kwargs)
+    _look_at_scales(layers)
+
+
+def _look_at_scales(layers: Sequence[SsfLayer]) -> None:
+    """Tells layers whether their scales can be divided by, with one wait for the device.
+
+    Before every step, since an optimizer need not raise the version counters of what it changes; those of bitsandbytes
+    do not.
+    """
+    scales = [(layer, name, each.detach()) for layer in layers for name, each in layer.kept_scales().items()]
+    if scales:
+        device = scales[0][2].device
+        smallest = torch.stack([each.abs().min().float().to(device) for _, _, each in scales])
+        for (layer, name, _), value in zip(scales, smallest.tolist(), strict=True):
+            layer.divisible[name] = value > SAFE
+
+
+def _look_at_outputs(
+    model: nn.Module, layers: Sequence[SsfLayer], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """Decides which layers may keep their output, before the first step.
 
     They may where nothing changes it in place. Which operations follow a layer is not to be read off a model: a forward
     pass that is thrown away shows it, by the version counters of the outputs. It leaves no trace in random numbers and
     running statistics.
     """
-    if not (model.training and torch.is_grad_enabled()):
-        return
-    layers = [each for each in model.modules() if isinstance(each, SsfLayer) and each.undecided]
-    if not layers:
-        return
     devices = sorted({each.device for each in model.parameters() if each.device.type == "cuda"}, key=str)
     with torch.no_grad(), torch.random.fork_rng(devices), _statistics_kept(model):
         for layer in layers:

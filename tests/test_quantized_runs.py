@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+import adapt_core
+from adapt_core import AdaptError
 from adapt_core.cli.app import command_line
 
 KINDS = {
@@ -127,3 +129,23 @@ def test_what_cannot_be_is_refused_before_anything_is_loaded(
     config = write(tmp_path / "quantized.yaml", minilm, texts, lines)
     assert command_line(["check", str(config)]) == 2
     assert message in capsys.readouterr().out
+
+
+def test_runs_on_bases_that_are_quantized_otherwise_are_told_apart(
+    minilm: Path, texts: Path, tmp_path: Path, adapt: Any
+) -> None:
+    lines = f"method: lora\nSAVE_METHOD: none\n{FOUR_BIT}: float32\nbnb_4bit_quant_type: "
+    for kind in ("nf4", "fp4"):
+        (tmp_path / kind).mkdir()
+        adapt("run", str(write(tmp_path / kind / "run.yaml", minilm, texts, lines + kind)), "EPOCHS=0.1")
+    run = adapt_core.load_run(tmp_path / "nf4" / "run")
+    with pytest.raises(AdaptError, match="has bnb_4bit with quant_type nf4") as refused:
+        run.add(tmp_path / "fp4" / "run")
+    assert "has another quantization: bnb_4bit with quant_type fp4, and" in str(refused.value)
+
+
+def test_a_quantized_base_is_evaluated_as_it_is(minilm: Path, texts: Path, tmp_path: Path, adapt: Any) -> None:
+    lines = f"method: lora\nSAVE_METHOD: none\n{FOUR_BIT}: float32\nDO_TRAIN: False"
+    result = adapt("run", str(write(tmp_path / "run.yaml", minilm, texts, lines)))
+    assert result["parameters"]["trainable"] == 0 and result["artifact"] is None
+    assert 0.5 < result["metrics"]["loss"] < 1.0  # log 2 is chance

@@ -118,3 +118,20 @@ def test_factors_that_are_not_orthogonal_are_penalised_in_training_alone(name: s
     assert torch.allclose(penalised - plain, 3.0 * expected, rtol=1e-4)
     penalised.backward()
     assert all(each.grad is not None and each.grad.abs().max() > 0 for each, rows in factors if min(each.shape) > 1)
+
+
+def test_a_layer_without_a_gradient_in_a_step_counts_as_none_that_matters() -> None:
+    """Such as one that layer drop has passed over."""
+    tiny = MODELS["encoder"]
+    options = validate_options(AdaloraOptions, {"target_modules": ["query"], "tinit": 1, "tfinal": 1}, "test")
+    method = Adalora(options)
+    adapted: Any = method.apply(tiny.seeded(), hints_for(tiny.build()))
+    method.before_training(adapted, 10)
+    adapted(**tiny.batch()).loss.backward()
+    factors = {name: each for name, each in adapted.named_parameters() if ".layer.0." in name and ".lora_" in name}
+    for each in factors.values():
+        each.grad = None
+    method.after_step(adapted, 2)
+    importance = adapted.base_model.rankallocator.ipt
+    assert {float(each.abs().sum()) for name, each in importance.items() if ".layer.0." in name} == {0.0}
+    assert any(float(each.abs().sum()) > 0 for each in importance.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +29,7 @@ def with_an_idle_layer(toy_config: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     def loaded(*args: Any, **kwargs: Any) -> Any:
         model = load(*args, **kwargs)
         model.module.idle = nn.Linear(16, 16)
-        return model
+        return replace(model, hints=replace(model.hints, fresh=()))
 
     monkeypatch.setattr(toy_task.Toy, "load_model", loaded)
     return lambda **changes: toy_config(training=QUICK, **changes)
@@ -40,6 +41,12 @@ def test_a_run_that_would_train_the_head_only_ends(with_an_idle_layer: Any, meth
     with pytest.raises(AdaptError, match=rf"Nothing that {method} trains beside the head has a gradient, idle\."):
         adapt_core.run(config)
     assert not Path(config["output_dir"], "model").exists()
+
+
+def test_so_does_one_that_would_train_nothing_at_all(with_an_idle_layer: Any) -> None:
+    config = with_an_idle_layer(method={"name": "lora", "target_modules": ["idle"], "train_head": False})
+    with pytest.raises(AdaptError, match="Nothing that lora trains has a gradient: the model never calls the layers"):
+        adapt_core.run(config)
 
 
 def test_a_part_without_gradients_is_named(with_an_idle_layer: Any, capfd: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,12 @@ def test_a_preset_leaves_the_head_alone_and_finds_convolutions() -> None:
     assert len(names) == sum(isinstance(layer, nn.Conv2d) for layer in module.modules())
 
 
+def test_what_has_no_parameters_of_its_own_is_no_normalisation() -> None:
+    convolution = torch.nn.utils.parametrizations.weight_norm(nn.Conv1d(2, 2, 1))
+    module = nn.Sequential(nn.LayerNorm(2), convolution, nn.LayerNorm(2, elementwise_affine=False))
+    assert preset(module, hints_for(module), "norm") == ["0"]
+
+
 def test_names_that_would_match_more_are_told_apart() -> None:
     module = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2)))
     expression = named_exactly(module, ["0"])

@@ -202,6 +202,17 @@ def test_bad_data_is_refused_before_the_model_is_loaded(quick: Any, tmp_path: Pa
         quick(dataset={"path": str(data)}, model={"path": str(tmp_path / "none")})
 
 
+def test_a_run_whose_data_is_gone_is_merged_on_other_rows(quick: Any, texts: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.csv"
+    own.write_bytes(texts.read_bytes())
+    quick(method={"name": "lora"}, dataset={"path": str(own)})
+    own.unlink()
+    with pytest.raises(AdaptError, match=r"(?s)own\.csv.*Give other data with the same columns, .*: --data PATH"):
+        adapt_core.merge_run(tmp_path / "quick")
+    found = adapt_core.merge_run(tmp_path / "quick", data=str(texts))
+    assert found["difference"] <= found["tolerance"] * found["largest_output"]
+
+
 def test_a_model_is_a_module_with_a_tokenizer(run_folder: Path) -> None:
     model = adapt_core.load_run(run_folder).model
     assert isinstance(model, Model)

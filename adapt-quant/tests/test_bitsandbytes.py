@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 from adapt_core.architecture import hints_for
 from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError, ConfigError
+from adapt_core.resources import require_space_for
+from adapt_core.run_folder import RunFolder
 from adapt_core.testing import MODELS
 
 # Dettmers et al. 2023 (arXiv 2305.14314), appendix E.
@@ -247,3 +250,20 @@ def test_no_start_takes_over_weights_that_are_quantized(start: str, tmp_path: Pa
     module, _ = quantized(MODELS["causal_lm"].seeded(), tmp_path, "bnb_4bit")
     with pytest.raises(AdaptError, match=f"{start} takes over a part of the weights"):
         adapt_core.apply_method(module, "lora", init_lora_weights=start)
+
+
+def test_there_must_be_room_for_the_export_of_a_quantized_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in float32, eight times what 4-bit weights take."""
+    asked: list[dict[str, int]] = []
+    monkeypatch.setattr("adapt_core.resources.require_space", lambda _, needs: asked.append(dict(needs)))
+    base = MODELS["causal_lm"].seeded()
+    numbers = sum(each.numel() for each in base.parameters())
+    module, _ = quantized(base, tmp_path / "base", "bnb_4bit")
+    plan = SimpleNamespace(
+        method=SimpleNamespace(spec=SimpleNamespace(saves="adapter")),
+        training=SimpleNamespace(checkpoints=1, interval="steps", do_train=True),
+        saver=object(),
+        quantizer=object(),
+    )
+    require_space_for(plan, RunFolder(tmp_path), module, with_base=False)  # type: ignore[arg-type]
+    assert asked[0]["export/"] == 4 * numbers

@@ -63,14 +63,20 @@ def untying(module: nn.Module, layers: Iterable[nn.Module]) -> Iterator[None]:
         for each in models:
             each.config.tie_word_embeddings = True
     for each in models:
-        _declare(each)
+        # A model and the one in it often have one configuration, which says the same of the ties of both.
+        if any(_parted(other) for other in models if other.config is each.config):
+            _declare(each)
+
+
+def _parted(model: Any) -> bool:
+    """Whether weights that the class of a transformers model ties are not the same any more."""
+    pairs = model.get_expanded_tied_weights_keys(all_submodels=False).items()
+    return not all(_same(model, target, source) for target, source in pairs)
 
 
 def _declare(model: Any) -> None:
-    """Has a transformers model say that its weights are untied where some of those that its class ties have parted."""
+    """Has a transformers model say that its weights are untied, and gives each of them its own."""
     pairs = model.get_expanded_tied_weights_keys(all_submodels=False).items()
-    if all(_same(model, target, source) for target, source in pairs):
-        return
     separate(model, [model.get_submodule(name.rpartition(".")[0]) for pair in pairs for name in pair])
     noted = model.all_tied_weights_keys
     model.all_tied_weights_keys = {name: other for name, other in noted.items() if _same(model, name, other)}

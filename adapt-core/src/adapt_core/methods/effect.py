@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any
 
 from torch import nn
@@ -48,6 +48,35 @@ def require_effect(module: nn.Module, config: Any, method: str) -> None:
     layers = targeted(module, config)
     _patterns(config, [*layers, *_parameters(module, config)], re.search if method == "osf" else _as_name)
     _transposed([module.get_submodule(name) for name in layers], config)
+
+
+def require_read_as_meant(module: nn.Module, config: Any) -> None:
+    """Raises AdaptError where PEFT takes names of layers for those of experts, which transformers 5 has made tensors.
+
+    For LoRA on some mixtures of experts it does, in lists and expressions alike, so that an adapter of an older version
+    loads: dense layers of the same names would be left out, and layers of all blocks adapted in place of one's.
+    """
+    from peft import PeftType
+    from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+
+    if config.peft_type != PeftType.LORA or not getattr(config, "target_modules", None):
+        return
+    read = deepcopy(config)
+    try:
+        convert_peft_config_for_transformers(read, module, None)
+        other = set(read.target_parameters or ()) != set(config.target_parameters or ())
+        if not other and targeted(module, read) == targeted(module, config):
+            return
+        parameters = ", ".join(sorted(read.target_parameters or ()))
+        would = f"adapts {parameters} of the experts" if other else "adapts the layers of these names in all blocks"
+    except ValueError as error:
+        would = f"says: {error}"
+    raise AdaptError(
+        f"method.target_modules: PEFT takes names of layers of {type(module).__name__} for those of older experts, and "
+        f"{would}",
+        "Leave out what is named like a part of an expert (attention is a preset), and name the experts' parameters in "
+        "method.target_parameters.",
+    )
 
 
 def _excluded(module: nn.Module, config: Any) -> None:

@@ -38,11 +38,13 @@ def refusal(module: nn.Module, name: str, types: Collection[str], unfit: Unfit |
     """Why a method does not adapt a layer; None where it does."""
     from adapt_core.peft.base_layers import bypassed
 
-    layer = module.get_submodule(name)
-    why = bypassed(layer, module.get_submodule(name.rpartition(".")[0]))
+    layer, parent = module.get_submodule(name), module.get_submodule(name.rpartition(".")[0])
+    why = bypassed(layer, parent)
     if why is not None or not types:
         return why
-    return UNDECLARED if _type_names(layer).isdisjoint(types) else (unfit or no_plain_layer)(layer)
+    if _type_names(layer).isdisjoint(types):
+        return UNDECLARED
+    return unfit(layer) if unfit else no_plain_layer(layer) or _settings_read(name, layer, parent)
 
 
 def no_plain_layer(layer: nn.Module) -> str | None:
@@ -55,6 +57,15 @@ def no_plain_layer(layer: nn.Module) -> str | None:
     from adapt_core.peft.base_layers import computed, otherwise
 
     return computed(layer, "weight") or otherwise(layer)
+
+
+def _settings_read(name: str, layer: nn.Module, parent: nn.Module) -> str | None:
+    """Why PEFT's wrapper of a convolution would not do: the model reads from it what only the layer itself has."""
+    from adapt_core.peft.reading import settings_read
+
+    if isinstance(layer, nn.modules.conv._ConvNd) and name.rpartition(".")[2] in settings_read(type(parent)):
+        return f"{type(parent).__name__} reads settings of it that PEFT's layers do not have (ssf works there)"
+    return None
 
 
 def _type_names(layer: nn.Module) -> set[str]:

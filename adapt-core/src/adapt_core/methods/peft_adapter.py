@@ -14,11 +14,11 @@ from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.layer_types import LAYER_TYPES
 from adapt_core.methods.beside import REMEDY, require_apart, saved_config, unchanged_on_error
-from adapt_core.methods.effect import require_effect, targeted
+from adapt_core.methods.effect import require_effect, require_read_as_meant, targeted
 from adapt_core.methods.embeddings import add_embeddings, has_other_vocabulary
 from adapt_core.methods.statistics import hold_statistics, release_statistics
-from adapt_core.methods.targets import is_linear, is_quantized, means, require_layer_types, selected
-from adapt_core.spelling import nearest_ending
+from adapt_core.methods.targets import is_linear, means, require_layer_types, selected
+from adapt_core.methods.whole_modules import WHOLE, require_modules, whole_modules
 from adapt_core.ties import untying
 
 FIRST = "default"
@@ -27,9 +27,6 @@ FIRST = "default"
 
 ROWS = ("trainable_token_indices", "token_indices")
 """PEFT's names of the option that says which rows of an embedding are trained."""
-
-WHOLE = ".modules_to_save."
-"""A part of the names of parameters in modules that are trained whole."""
 
 
 class PeftAdapter(ABC):
@@ -88,11 +85,11 @@ class PeftAdapter(ABC):
         try:
             config = self.config(module, hints)
             asked = list(getattr(config, "modules_to_save", None) or ())
-            _require_modules(module, asked)
             _require_rows(module, config)
-            config.modules_to_save = list(dict.fromkeys([*asked, *hints.fresh, *(hints.head * train_head)])) or None
-            _require_whole(module, config.modules_to_save or ())
+            own = (*hints.fresh, *(hints.head if train_head else ()))
+            config.modules_to_save = whole_modules(module, asked, own) or None
             require_effect(module, config, self.name)
+            require_read_as_meant(module, config)
             names = targeted(module, config)
             self.require_layers(module, names)
             # PEFT's classes for a task train a head by themselves: without the task type they leave it alone.
@@ -250,27 +247,6 @@ def _require_bare(module: nn.Module) -> None:
         )
 
 
-def _require_whole(module: nn.Module, names: Collection[str]) -> None:
-    """Raises AdaptError for a module to be trained whole whose weights are quantized."""
-    for name, each in module.named_modules():
-        if any(means(end, name) for end in names) and is_quantized(each):
-            raise AdaptError(
-                f"method.modules_to_save: {name} cannot be trained, since its weights are quantized",
-                f"Add {name} to quantization.skip_modules (llm_int8_skip_modules).",
-            )
-
-
-def _require_modules(module: nn.Module, names: Collection[str], key: str = "modules_to_save") -> None:
-    """Raises AdaptError for a module to be trained that the model does not have; PEFT would train nothing."""
-    for name in names:
-        known = [each for each, _ in module.named_modules() if each]
-        if not any(means(name, each) for each in known):
-            raise AdaptError(
-                f"method.{key}: {name!r} is no module of {type(module).__name__}" + nearest_ending(name, known),
-                "Name a module as the model's code does.",
-            )
-
-
 def _require_rows(module: nn.Module, config: Any) -> None:
     """Raises AdaptError for tokens that an embedding does not have, and for an embedding that is not there."""
     for key in ROWS:
@@ -297,7 +273,7 @@ def _require_rows_of(module: nn.Module, key: str, layers: list[Any], rows: Colle
 def _embeddings(module: nn.Module, config: Any, key: str, name: str) -> list[Any]:
     """The layers that tokens are of: those of a name, those that a tuner of tokens targets, or the model's input's."""
     if name:
-        _require_modules(module, [name], key)
+        require_modules(module, [name], key)
         return [each for full, each in module.named_modules() if means(name, full)]
     if key == "token_indices" and (names := targeted(module, config)):
         return [module.get_submodule(each) for each in names]

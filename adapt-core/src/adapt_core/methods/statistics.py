@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from adapt_core.batch_norm import stay_in_evaluation
+from adapt_core.methods.whole_modules import WHOLE
 
 
 def hold_statistics(module: nn.Module, *, trained: bool = False) -> None:
@@ -18,7 +19,7 @@ def hold_statistics(module: nn.Module, *, trained: bool = False) -> None:
         trained: hold the statistics also where scale or shift are trained, but for what PEFT trains and saves whole.
     """
     for name, layer in module.named_modules():
-        whole = ".modules_to_save." in name
+        whole = WHOLE in name
         frozen = not any(each.requires_grad for each in layer.parameters())
         if isinstance(layer, _BatchNorm) and (frozen or (trained and not whole)):
             layer.register_forward_pre_hook(stay_in_evaluation)

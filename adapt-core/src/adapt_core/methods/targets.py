@@ -171,7 +171,9 @@ def _is_norm(layer: nn.Module) -> bool:
     """Whether a layer normalises without statistics of its own: layer, group and root-mean-square normalisation."""
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    return "norm" in type(layer).__name__.lower() and not list(layer.children()) and not isinstance(layer, _BatchNorm)
+    if "norm" not in type(layer).__name__.lower() or isinstance(layer, _BatchNorm):
+        return False
+    return not list(layer.children()) and any(True for _ in layer.parameters())
 
 
 def is_attention(module: nn.Module) -> bool:

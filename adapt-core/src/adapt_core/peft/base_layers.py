@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from adapt_core.peft.reading import weights_read
+
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 NORMS = (nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d)
 PLAIN: tuple[type[nn.Module], ...] = (nn.Linear, Conv1D, *CONVOLUTIONS, *NORMS, nn.Embedding)
@@ -42,6 +44,9 @@ def bypassed(layer: nn.Module, parent: nn.Module) -> str | None:
         return f"torch's {around} reads its weights itself, so that an adapter there would do nothing"
     if isinstance(parent, nn.TransformerEncoderLayer) and parent.self_attn.batch_first and list(layer.parameters()):
         return f"torch's {around} reads its weights itself in evaluation, so that an adapter there would do nothing"
+    name = next((name for name, each in parent.named_children() if each is layer), None)
+    if name in weights_read(type(parent)):
+        return f"{around} computes with its weight past it, so that an adapter there could do nothing"
     return None
 
 

@@ -91,6 +91,14 @@ class Phases(TrainerCallback):
         self.after_step(kwargs["model"], state.global_step + 1)  # the Trainer counts the step afterwards
 
 
+def nothing_used(method: str, what: str) -> AdaptError:
+    """The error of a run that would train nothing."""
+    return AdaptError(
+        f"Nothing that {method} trains {what}: the model never calls the layers that it is on",
+        "Name other layers in method.target_modules, or choose another method.",
+    )
+
+
 class Gradients(TrainerCallback):
     """Looks, in the first step, at whether what is trained beside the head gets a gradient.
 
@@ -116,11 +124,7 @@ class Gradients(TrainerCallback):
             return
         first = idle[0].removeprefix("module.").removeprefix("base_model.model.")
         if len(idle) == len(beside):
-            raise AdaptError(
-                f"Nothing that {self.method} trains beside the head has a gradient, {first} among it: the model never "
-                "calls the layers that it is on",
-                "Name other layers in method.target_modules, or choose another method.",
-            )
+            raise nothing_used(self.method, f"beside the head has a gradient, {first} among it")
         if state.is_world_process_zero:
             self.progress.notice(
                 f"{len(idle)} of {len(beside)} parameters that {self.method} trains had no gradient in the first step, "

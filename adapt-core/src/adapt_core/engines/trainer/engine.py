@@ -14,7 +14,7 @@ from transformers import PrinterCallback, Trainer
 from adapt_core.bundles import Evaluated, Model, Trained
 from adapt_core.engines.trainer.arguments import check_machine, check_schedule, training_arguments
 from adapt_core.engines.trainer.calibration import CalibrationBatches, randomness_kept
-from adapt_core.engines.trainer.callbacks import TIMES, Gradients, Log, LossWindow, Phases, Stop
+from adapt_core.engines.trainer.callbacks import TIMES, Gradients, Log, LossWindow, Phases, Stop, nothing_used
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.engines.trainer.optimizer import check_optimizer, optimizer_settings
 from adapt_core.engines.trainer.sampler import EpochSampler
@@ -148,6 +148,7 @@ class TrainerEngine:
             self._trainer.remove_callback(PrinterCallback)
             self._trainer.folder = self.folder
             self._trainer.world = self.world
+            self._trainer.method_name = self.plan.method.spec.name
             self._trainer.keep = self.plan.training.checkpoints
             self._trainer.optimizer_options = self.plan.training.optimizer_options
             self._trainer.lengths = inputs.lengths if self.plan.training.group_by_length else None
@@ -164,6 +165,7 @@ class _Trainer(Trainer):
     keep: int
     optimizer_options: Mapping[str, Any]
     method: Method | None = None
+    method_name: str = ""
     lengths: Any = None
     last_evaluation: tuple[int, Any] | None = None
     first_step: int = 0
@@ -180,6 +182,13 @@ class _Trainer(Trainer):
     def unwrap(self) -> None:
         """Takes mixed precision off the model, which accelerate has wrapped around its ``forward``."""
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+
+    def compute_loss(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+        found = super().compute_loss(model, *args, **kwargs)
+        loss = found[0] if isinstance(found, tuple) else found
+        if model.training and torch.is_grad_enabled() and not loss.requires_grad:
+            raise nothing_used(self.method_name, "has a gradient")
+        return found
 
     def get_optimizer_cls_and_kwargs(self, args: Any, model: Any = None) -> tuple[Any, Any]:  # type: ignore[override]
         return optimizer_settings(args, model, self.optimizer_options)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from adapt_core.bundles import Hints, Section
@@ -18,6 +15,7 @@ from adapt_core.errors import AdaptError
 from adapt_core.methods.adalora.options import AdaloraOptions
 from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
 from adapt_core.methods.targets import resolve
+from adapt_core.methods.trained_state import read_trained, write_trained
 from adapt_core.options import library_names
 
 ADAPTER = "default"
@@ -27,6 +25,9 @@ PEFT_NAMES = library_names(AdaloraOptions)
 STATE = "adalora_state.safetensors"
 AVERAGES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 """What PEFT's allocator of ranks remembers between steps."""
+
+RANKS = "rank_pattern"
+"""Which ranks are left, by layer."""
 
 
 class Adalora(PeftAdapter):
@@ -93,36 +94,32 @@ class Adalora(PeftAdapter):
     def after_step(self, module: nn.Module, step: int) -> None:
         """Updates importances and budget after ``step`` optimizer steps, gradients still being there."""
         model: Any = module
+        for name, each in module.named_parameters():
+            if ".lora_" in name and each.requires_grad and each.grad is None:  # a layer that this step passed over
+                each.grad = torch.zeros_like(each)
         model.base_model.update_and_allocate(step)
 
     def save_state(self, module: nn.Module, folder: Path) -> None:
         """Writes what continues the training: the adapter at its full rank, importances and ranks."""
         model: Any = module
-        tensors = {f"parameter.{name}": each.data for name, each in module.named_parameters() if each.requires_grad}
-        tensors |= {f"buffer.{name}": each for name, each in _buffers(module).items()}
-        for kind in AVERAGES:
-            tensors |= {f"{kind}.{name}": each for name, each in getattr(_allocator(model), kind).items()}
-        ranks = json.dumps(model.peft_config[ADAPTER].rank_pattern)
-        whole = {name: each.detach().cpu().clone().contiguous() for name, each in tensors.items()}
-        save_file(whole, folder / STATE, metadata={"rank_pattern": ranks})
+        allocator, pattern = model.base_model.rankallocator, model.peft_config[ADAPTER].rank_pattern or {}
+        further = {f"{kind}.{name}": each for kind in AVERAGES for name, each in getattr(allocator, kind).items()}
+        further |= {f"{RANKS}.{name}": torch.tensor(kept) for name, kept in pattern.items()}
+        write_trained(module, folder / STATE, further=further)
 
     def load_state(self, module: nn.Module, folder: Path) -> None:
         """Reads what :meth:`save_state` wrote."""
         model: Any = module
-        parameters, buffers = dict(module.named_parameters()), _buffers(module)
         device = next(module.parameters()).device
-        allocator = _allocator(model)
+        allocator, pattern = model.base_model.rankallocator, {}
         allocator.reset_ipt()
-        with safe_open(folder / STATE, framework="pt") as file:
-            for key in file.keys():  # noqa: SIM118  # no mapping
-                kind, _, name = key.partition(".")
-                if kind == "parameter":
-                    parameters[name].data.copy_(file.get_tensor(key))
-                elif kind == "buffer":
-                    buffers[name].copy_(file.get_tensor(key))
-                else:
-                    getattr(allocator, kind)[name] = file.get_tensor(key).to(device)
-            model.peft_config[ADAPTER].rank_pattern = json.loads(file.metadata()["rank_pattern"])
+        for key, each in read_trained(module, folder / STATE).items():
+            kind, _, name = key.partition(".")
+            if kind == RANKS:
+                pattern[name] = each.tolist()
+            else:
+                getattr(allocator, kind)[name] = each.to(device)
+        model.peft_config[ADAPTER].rank_pattern = pattern or None
 
     def sections(self, module: nn.Module) -> Sequence[Section]:
         """The rank of every update, for the report."""
@@ -133,11 +130,6 @@ class Adalora(PeftAdapter):
             for name, kept in sorted(pattern.items())
         ]
         return [Section("Ranks", "table", ["layer", "rank", "of"], rows)] if rows else []
-
-
-def _buffers(module: nn.Module) -> dict[str, Tensor]:
-    """Those of the modules that are trained whole, such as the statistics of batch normalisation."""
-    return {name: each for name, each in module.named_buffers() if ".modules_to_save." in name}
 
 
 def _switch(weight: float, tuner: Any, _: Any) -> None:
@@ -168,7 +160,3 @@ def _grams(layer: Any) -> tuple[Tensor, Tensor]:
     """The products of an update's two factors with themselves, each of shape (r, r)."""
     q, p = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER]
     return q @ q.T, p.T @ p
-
-
-def _allocator(model: Any) -> Any:
-    return model.base_model.rankallocator

@@ -60,7 +60,7 @@ class Lora(PeftAdapter):
 
     def _targets(self, module: nn.Module, hints: Hints) -> list[str] | str:
         """The target modules: none by default where parameters are targeted."""
-        if self.options.target_modules is None and self.options.target_parameters:
+        if self.options.target_modules is None and getattr(self.options, "target_parameters", None):
             return []
         return resolve(module, hints, self.options.target_modules, types=self.layer_types)
 

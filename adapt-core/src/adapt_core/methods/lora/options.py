@@ -81,9 +81,6 @@ class LowRankOptions(Options):
     )
     rank_pattern: dict[str, int] = option({}, help="Another r for layers whose name matches the key.")
     alpha_pattern: dict[str, float] = option({}, help="Another alpha for layers whose name matches the key.")
-    target_parameters: list[str] | None = option(
-        None, help="Parameters, not layers, that get an update (experts stored as one tensor)."
-    )
     trainable_token_indices: list[int] | dict[str, list[int]] | None = option(
         None, help="Rows of the embedding that are trained too."
     )
@@ -113,11 +110,10 @@ class LowRankOptions(Options):
 
     @model_validator(mode="after")
     def _options_of_the_start(self) -> Self:
-        others = self.lora_bias or self.target_parameters or self.trainable_token_indices
-        if self.init_lora_weights == "eva" and others:
+        if self.init_lora_weights == "eva" and (self.lora_bias or self.trainable_token_indices):
             raise ValueError(
-                "init_lora_weights=eva starts the updates of linear layers; remove lora_bias, target_parameters "
-                "and trainable_token_indices"
+                "init_lora_weights=eva starts the updates of linear layers; remove lora_bias and "
+                "trainable_token_indices"
             )
         fields = type(self).model_fields
         for name, start in START_OPTIONS.items():
@@ -142,11 +138,21 @@ class LoraOptions(LowRankOptions):
     loftq_iter: int = option(
         1, ge=1, help="With loftq on an unquantized base: how many times it quantizes and approximates the rest."
     )
+    target_parameters: list[str] | None = option(
+        None, help="Parameters, not layers, that get an update (experts stored as one tensor); without dropout."
+    )
 
     @model_validator(mode="after")
-    def _loftq_starts_layers(self) -> Self:
-        if self.init_lora_weights == "loftq" and self.target_parameters:
-            raise ValueError("init_lora_weights=loftq starts the updates of layers; remove target_parameters")
+    def _parameters_are_no_layers(self) -> Self:
+        if not self.target_parameters:
+            return self
+        if (start := self.init_lora_weights) not in (True, False, "gaussian"):
+            raise ValueError(f"init_lora_weights={start} starts the updates of layers; remove target_parameters")
+        if self.dropout or self.lora_bias:
+            raise ValueError(
+                "target_parameters get an update of their values, which no input goes through: set dropout to 0 and "
+                "leave lora_bias out"
+            )
         return self
 
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from adapt_core.bundles import Section
 from adapt_core.errors import AdaptError
-from adapt_core.methods.peft.state import read_trained, write_trained
 from adapt_core.methods.peft.tuner import PeftTuner
 from adapt_core.methods.peft_adapter import FIRST
+from adapt_core.methods.trained_state import read_trained, write_trained
 from adapt_core.options import Options
 
 STATE = "adamss_state.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,9 +12,9 @@ from torch import nn
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.methods.peft.adamss import adamss
-from adapt_core.methods.peft.state import read_trained, write_trained
 from adapt_core.methods.peft.tuner import PeftTuner
 from adapt_core.methods.targets import selected
+from adapt_core.methods.trained_state import read_trained, write_trained
 
 
 class Ia3(PeftTuner):
@@ -135,7 +136,37 @@ class SoftPrompt(Resumable):
                 "takes no learned tokens",
                 "Choose another method, or a model that is an encoder or a decoder only.",
             )
+        if self.name in PREFIXES and not _reads_prefixes(module):
+            raise AdaptError(
+                f"{self.name} puts keys and values before those of every layer, which {kind} takes none of",
+                "Choose another method.",
+            )
         return super().config(module, hints)
+
+    def arguments(self, module: nn.Module, hints: Hints) -> dict[str, Any]:
+        """With the sizes that PEFT does not find: it knows some of the names that models have for them."""
+        given, settings = super().arguments(module, hints), getattr(module, "config", None)
+        written = settings.to_dict() if hasattr(settings, "to_dict") else {}
+        heads = getattr(settings, HEADS, None)
+        if HEADS not in {*given, *written} and heads is not None:
+            given[HEADS] = heads
+        if "token_dim" not in given and self.name not in PREFIXES:
+            embedding: Any = module.get_input_embeddings()  # type: ignore[operator]
+            given["token_dim"] = embedding.weight.shape[1]  # which may be narrower than the layers
+        return given
+
+
+PREFIXES = ("prefix_tuning", "cartridge")
+"""Tuners whose tokens are keys and values."""
+
+HEADS = "num_attention_heads"
+"""PEFT's option, and what transformers calls them whatever a model's own name for them is."""
+
+
+def _reads_prefixes(module: nn.Module) -> bool:
+    """Whether a model, or its base, which PEFT then calls by itself, takes keys and values of earlier tokens."""
+    base = getattr(module, getattr(module, "base_model_prefix", "") or "base_model", module)
+    return any("past_key_values" in signature(each.forward).parameters for each in (module, base))
 
 
 class Vblora(Resumable):

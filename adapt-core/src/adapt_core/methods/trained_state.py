@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from adapt_core.methods.peft_adapter import WHOLE
+from adapt_core.methods.whole_modules import WHOLE
 
 
 def write_trained(

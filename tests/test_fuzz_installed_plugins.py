@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapt_core.choose import option_models
 from adapt_core.config import ROOT, SECTIONS
-from adapt_core.explain import option_models
 from adapt_core.kinds import Kind
 from adapt_core.options import flat_name
 from adapt_core.plan import check

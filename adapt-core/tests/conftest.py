@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_distributions import install
+from fake_distributions import Install, install
 
 TOY = Path(__file__).parent / "toy"
 
@@ -102,3 +102,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path
     for module in set(sys.modules) - before:
         del sys.modules[module]
+
+
+@pytest.fixture
+def fake(site: Path) -> Install:
+    """Installs fake distributions."""
+
+    def install_here(name: str, modules: dict[str, str], point: str | None = None, version: str = "1.0") -> None:
+        install(site, name, version, modules, {name: point or next(iter(modules))})
+
+    return install_here

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+
+Install = Callable[..., None]
+"""What the fixture ``fake`` gives."""
 
 
 def install(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from adapt_core.config import DEFAULT_LAUNCHER, DEFAULT_SAVER, NOTHING
+from adapt_core.config import CHOOSERS, DEFAULT_LAUNCHER, DEFAULT_SAVER, NOTHING, DatasetOptions
 from adapt_core.errors import AdaptError, Problem
-from adapt_core.explain import option_models
 from adapt_core.flat import Nested, Table, as_boolean
-from adapt_core.kinds import Kind, MethodSpec, normalise
+from adapt_core.kinds import Kind, MethodSpec, TaskSpec, normalise
 from adapt_core.messages import shown
 from adapt_core.options import Options
 from adapt_core.registry import Entry, Registry
@@ -58,6 +57,24 @@ def choose(nested: Nested, table: Table, registry: Registry) -> Chosen:
             chosen.entries[kind] = entry
             chosen.models |= models
     return chosen
+
+
+def option_models(entry: Entry, registry: Registry) -> dict[str, type[Options]]:
+    """The option models of a plugin by section: its own, and for a task that of ``dataset``.
+
+    Raises:
+        AdaptError: one cannot be loaded, or is not what the core needs.
+    """
+    broken = f"the {entry.kind.value} {entry.spec.name} of {entry.distribution} is broken"
+    models = {entry.kind.section: registry.options(entry.spec)}
+    for name in CHOOSERS[entry.kind].model_fields:
+        if name in models[entry.kind.section].model_fields:
+            raise AdaptError(f"{broken}: its option {name!r} is the core's own")
+    if isinstance(entry.spec, TaskSpec):
+        models["dataset"] = registry.dataset_options(entry.spec)
+        if not issubclass(models["dataset"], DatasetOptions):
+            raise AdaptError(f"{broken}: {entry.spec.dataset} is no subclass of adapt_core.config:DatasetOptions")
+    return models
 
 
 def _name(kind: Kind, nested: Nested, registry: Registry, method: Entry | None) -> str | None:

@@ -25,12 +25,12 @@ from adapt_core.config import (
 from adapt_core.config_file import Document, parse_overrides, read
 from adapt_core.document import plain
 from adapt_core.errors import ConfigError, Problem
-from adapt_core.explain import Owners
 from adapt_core.flat import Nested, core_table, to_nested
 from adapt_core.kinds import Kind
 from adapt_core.messages import dotted
 from adapt_core.options import NoOptions, Options, is_path
 from adapt_core.registry import Registry
+from adapt_core.unknown_keys import Owners
 from adapt_core.validate import Checked, validate
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)

@@ -20,21 +20,10 @@ import yaml
 from adapt_core.checkpoints import Checkpoints
 from adapt_core.errors import UsageError
 from adapt_core.files import append_line, read_json, read_json_lines, to_json, write_text
+from adapt_core.resumption import harmful_changes
 from adapt_core.yaml_writer import to_yaml
 
 HEADER = "# The configuration of this run as Adapt resolved it: every default is written out.\n"
-
-HARMLESS = (
-    "output_dir",  # the folder may have been moved or renamed; it is given anew
-    "save",  # the export is made after training, from the same weights
-    "training.resume",  # says how to start, not what to do
-    "training.num_workers",  # randomness in the data path is a function of (seed, epoch, sample index)
-    "training.eval_batch_size",  # metrics are over all rows; lowering it is how to get past "out of memory"
-    "training.logging_steps",  # only how often a line is written
-    "training.checkpoints",  # only how many are kept
-    "training.trackers",  # only who is told
-)
-"""Keys, and sections, that may change between a run and its resumption. Everything else changes the result."""
 
 
 class RunFolder:
@@ -252,12 +241,9 @@ class RunFolder:
 
     def _require_same(self, canonical: Mapping[str, Any]) -> None:
         """Raises UsageError if the stored configuration and the new one differ in a key that changes the result."""
-        old = dict(_leaves(self.read_config()))
-        new = dict(_leaves(canonical))
-        changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-        harmful = [key for key in changed if not any(key == name or key.startswith(f"{name}.") for name in HARMLESS)]
+        harmful = harmful_changes(self.read_config(), canonical)
         if harmful:
-            lines = [f"  {key}: {old.get(key)!r} in the run, {new.get(key)!r} now" for key in harmful]
+            lines = [f"  {key}: {old!r} in the run, {new!r} now" for key, old, new in harmful]
             raise UsageError(
                 "\n".join([f"The run in {self.path} cannot be resumed with another configuration:", *lines]),
                 f"Resume with its own (adapt run {self.path} --resume), or choose another output_dir.",
@@ -292,12 +278,3 @@ class RunFolder:
         self.replaced.mkdir()
         for place in self._ours():
             place.rename(self.replaced / place.name)
-
-
-def _leaves(value: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """The dotted keys of a nested mapping with their values; an empty mapping is a value."""
-    for key, inner in value.items():
-        if isinstance(inner, dict) and inner:
-            yield from _leaves(inner, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", inner

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapt_core.choose import MAY_BE_NOTHING
+from adapt_core.choose import MAY_BE_NOTHING, option_models
 from adapt_core.config import CHOOSERS, NOTHING, ROOT, SECTIONS
 from adapt_core.errors import AdaptError
-from adapt_core.explain import option_models
 from adapt_core.kinds import Kind, PluginSpec
 from adapt_core.options import LIBRARY_NAME, Options, flat_name
 from adapt_core.registry import Registry

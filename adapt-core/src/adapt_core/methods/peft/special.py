@@ -145,7 +145,8 @@ class SoftPrompt(Resumable):
 
     def arguments(self, module: nn.Module, hints: Hints) -> dict[str, Any]:
         """With the sizes that PEFT does not find: it knows some of the names that models have for them."""
-        given, settings = super().arguments(module, hints), getattr(module, "config", None)
+        given = super().arguments(module, hints)
+        settings: Any = getattr(module, "config", None)
         written = settings.to_dict() if hasattr(settings, "to_dict") else {}
         heads = getattr(settings, HEADS, None)
         if HEADS not in {*given, *written} and heads is not None:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adapt_core.config import CHOOSERS, ROOT, SECTIONS, DatasetOptions
+from adapt_core.choose import option_models
+from adapt_core.config import ROOT, SECTIONS
 from adapt_core.errors import AdaptError
-from adapt_core.kinds import Kind, TaskSpec
+from adapt_core.kinds import Kind
 from adapt_core.options import Options, flat_name, library_names
 from adapt_core.registry import Entry, Registry, is_common
 from adapt_core.spelling import closest
@@ -133,24 +134,6 @@ class Owners:
         chosen = self.chosen.get(first.kind)
         instead = f"the {first.kind.value} here is {chosen.spec.name}" if chosen else f"no {first.kind.value} is chosen"
         return f"{key} belongs to {what} {names}; {instead}"
-
-
-def option_models(entry: Entry, registry: Registry) -> dict[str, type[Options]]:
-    """The option models of a plugin by section: its own, and for a task that of ``dataset``.
-
-    Raises:
-        AdaptError: one cannot be loaded, or is not what the core needs.
-    """
-    broken = f"the {entry.kind.value} {entry.spec.name} of {entry.distribution} is broken"
-    models = {entry.kind.section: registry.options(entry.spec)}
-    for name in CHOOSERS[entry.kind].model_fields:
-        if name in models[entry.kind.section].model_fields:
-            raise AdaptError(f"{broken}: its option {name!r} is the core's own")
-    if isinstance(entry.spec, TaskSpec):
-        models["dataset"] = registry.dataset_options(entry.spec)
-        if not issubclass(models["dataset"], DatasetOptions):
-            raise AdaptError(f"{broken}: {entry.spec.dataset} is no subclass of adapt_core.config:DatasetOptions")
-    return models
 
 
 def _core_owners() -> Iterator[Owner]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -233,6 +234,21 @@ def test_rows_that_are_no_whole_blocks_are_refused_on_a_cpu(tmp_path: Path) -> N
     assert "[0.output.dense, 1.output.dense]" in str(e.value.hint)
     quantized(plain, tmp_path / "skipped", "bnb_4bit", skip_modules=["down_proj"])
     quantized(plain, tmp_path / "8", "bnb_8bit")
+
+
+@pytest.mark.parametrize("width", ["bnb_4bit", "bnb_8bit"])
+def test_layers_whose_weights_the_model_reads_itself_are_refused(width: str, tmp_path: Path) -> None:
+    """Mamba's mixers multiply with the weight of ``dt_proj``, which would be codes."""
+    from transformers import MambaConfig, MambaForCausalLM
+
+    plain = MambaForCausalLM(MambaConfig(vocab_size=64, hidden_size=64, state_size=14, num_hidden_layers=2))
+    with pytest.raises(AdaptError, match="MambaMixer computes with its weight past it") as refused:
+        quantized(plain, tmp_path, width)
+    (named,) = re.findall(r"\[(.*)\]", str(refused.value.hint))
+    assert "dt_proj" in named.split(", ")
+    module, using = quantized(plain, tmp_path, width, skip_modules=named.split(", "))
+    assert using.memory(module).parameters == 2 * 64 * 256  # in_proj is left
+    module(input_ids=torch.tensor([[1, 2, 3]]))
 
 
 def test_a_quantized_module_is_not_trained_whole(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 from torch import Tensor, nn
 
 from adapt_core.bundles import Memory
+from adapt_core.peft.reading import weights_read
 
 
 def dequantized(layer: nn.Module) -> nn.Module | None:
@@ -80,6 +81,19 @@ def misread(module: nn.Module) -> list[str]:
             if not torch.equal(dequantize_4bit(weight.data, state), right):
                 found.append(name)
     return found
+
+
+def read_past(module: nn.Module) -> dict[str, str]:
+    """The names of quantized layers of which the module around them takes the weight itself, and that module's class.
+
+    What it would compute with are codes.
+    """
+    return {
+        f"{place}.{name}" if place else name: type(parent).__name__
+        for place, parent in module.named_modules()
+        for name, layer in parent.named_children()
+        if isinstance(layer, Linear4bit | Linear8bitLt) and name in weights_read(type(parent))
+    }
 
 
 def _is_empty(layer: nn.Module) -> bool:

@@ -16,7 +16,7 @@ from adapt_core.bundles import Memory, Model
 from adapt_core.errors import AdaptError
 from adapt_core.methods.targets import is_linear, shortest_endings
 from adapt_core.spelling import nearest_ending
-from adapt_quant.bitsandbytes.layers import dequantized, measure, misread, ready, unquantized
+from adapt_quant.bitsandbytes.layers import dequantized, measure, misread, read_past, ready, unquantized
 from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions
 
 ROUNDING = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
@@ -68,7 +68,7 @@ class BitsAndBytes(ABC):
 
         Raises:
             AdaptError: the model has no layer to quantize, or one without weights, or one whose weights the library
-                reads wrong, or none that was to be skipped.
+                reads wrong or the model reads itself, or none that was to be skipped.
         """
         self._require_skipped(model.module)
         if empty := unquantized(model.module):
@@ -80,9 +80,17 @@ class BitsAndBytes(ABC):
             )
         if not self.memory(model.module).parameters:
             raise AdaptError(
-                f"{type(model.module).__name__} has no linear layer outside its head and skip_modules: nothing was "
-                "quantized",
+                f"{type(model.module).__name__} has no Linear or Conv1D, the classes that transformers quantizes, outside "
+                "its head and skip_modules: nothing was quantized",
                 "Leave the quantizer out.",
+            )
+        if past := read_past(model.module):
+            name, around = next(iter(past.items()))
+            raise AdaptError(
+                f"{len(past)} layers of {type(model.module).__name__} cannot be quantized, {name} first: {around} "
+                "computes with its weight past it",
+                "Have them stay as they are: quantization.skip_modules (llm_int8_skip_modules): "
+                f"[{', '.join(shortest_endings(model.module, list(past)))}].",
             )
         if wrong := misread(model.module):
             raise AdaptError(

@@ -80,8 +80,8 @@ class BitsAndBytes(ABC):
             )
         if not self.memory(model.module).parameters:
             raise AdaptError(
-                f"{type(model.module).__name__} has no Linear or Conv1D, the classes that transformers quantizes, outside "
-                "its head and skip_modules: nothing was quantized",
+                f"{type(model.module).__name__} has no Linear or Conv1D, which transformers quantizes, outside its head "
+                "and skip_modules: nothing was quantized",
                 "Leave the quantizer out.",
             )
         if past := read_past(model.module):

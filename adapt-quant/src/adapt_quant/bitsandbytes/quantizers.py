@@ -80,7 +80,7 @@ class BitsAndBytes(ABC):
             )
         if not self.memory(model.module).parameters:
             raise AdaptError(
-                f"{type(model.module).__name__} has no Linear or Conv1D, which transformers quantizes, outside its head "
+                f"{type(model.module).__name__} has no Linear or Conv1D (what transformers quantizes) outside its head "
                 "and skip_modules: nothing was quantized",
                 "Leave the quantizer out.",
             )

@@ -84,7 +84,9 @@ def test_an_option_has_its_effect_and_is_saved_and_merged(
         method.save(adapted, tmp_path)
         again = method.load(tiny.seeded(), tmp_path, hints_for(base)).eval()
         assert torch.allclose(again(**tiny.batch()).logits, expected, atol=1e-5)
-        assert torch.allclose(method.merge(again)(**tiny.batch()).logits, expected, atol=1e-5)
+        merged: Any = method.merge(again)
+        assert torch.allclose(merged(**tiny.batch()).logits, expected, atol=1e-5)
+        assert not merged._forward_hooks  # nothing of Adapt is left
 
 
 def test_without_its_start_an_update_changes_outputs_at_once() -> None:

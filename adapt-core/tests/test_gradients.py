@@ -35,9 +35,10 @@ def with_an_idle_layer(toy_config: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda **changes: toy_config(training=QUICK, **changes)
 
 
-@pytest.mark.parametrize("method", ["lora", "ssf", "bitfit"])
+@pytest.mark.parametrize("method", ["lora", "adalora", "ssf", "bitfit"])
 def test_a_run_that_would_train_the_head_only_ends(with_an_idle_layer: Any, method: str) -> None:
-    config = with_an_idle_layer(method={"name": method, "target_modules": ["idle"]})
+    options = {"tinit": 0, "tfinal": 0} if method == "adalora" else {}
+    config = with_an_idle_layer(method={"name": method, "target_modules": ["idle"], **options})
     with pytest.raises(AdaptError, match=rf"Nothing that {method} trains beside the head has a gradient, idle\."):
         adapt_core.run(config)
     assert not Path(config["output_dir"], "model").exists()

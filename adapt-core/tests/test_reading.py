@@ -21,13 +21,14 @@ class Reader(nn.Module):
         self.padded, self.free = (nn.Conv1d(1, 1, 3, padding=1) for _ in range(2))
         nn.init.zeros_(self.called.weight)
 
-    def reset(self) -> Tensor:
+    def _reset(self) -> Tensor:
         return self.called.weight * 0
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.to(self.called.weight.dtype) @ self.read.weight.T
+        x = x.to(self.called.weight.data.dtype).type_as(self.called.weight) @ self.read.weight.T
         if self.compared.weight is not None and isinstance(self.compared.weight, Tensor):
             x = self.called(x)
+        assert hasattr(self.free, "forward")
         return self.free(strided(x[:, None], self.padded))[:, 0]
 
 
@@ -39,11 +40,51 @@ def strided(x: Tensor, layer: Any) -> Tensor:
     return layer(x)[..., :: layer.stride[0]]  # type: ignore[no-any-return]
 
 
+class Switched(nn.Module):
+    """Reads weights in branches that its own settings, or only a call, decide."""
+
+    def __init__(self, *, split: int, exact: bool) -> None:
+        super().__init__()
+        self.split, self.exact = split, exact
+        self.parts, self.either, self.on_device = (nn.Linear(4, 4) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x @ self.parts.weight if self.split > 1 and self.exact else self.parts(x)
+        if not self.exact:
+            x = self.either(x) + 1
+        else:
+            x = x @ self.either.weight
+            x = x + 1
+        if self.exact or x.is_cuda:
+            x = x @ self.on_device.weight
+        return x
+
+
 def test_what_is_computed_with_and_what_is_only_asked_for() -> None:
     for kind in (Reader, Further):
-        assert weights_read(kind) == {"read"}
-        assert settings_read(kind) == {"padded"}
-    assert weights_read(nn.Linear) == weights_read(type("Made", (nn.Module,), {})) == set()
+        assert weights_read(kind()) == {"read"}
+        assert settings_read(kind()) == {"padded"}
+    made: Any = type("Made", (nn.Module,), {})  # without source
+    assert weights_read(nn.Linear(1, 1)) == weights_read(made()) == set()
+
+
+def test_branches_that_the_settings_of_a_module_rule_out_do_not_count() -> None:
+    assert weights_read(Switched(split=2, exact=True)) == {"parts", "either", "on_device"}
+    assert weights_read(Switched(split=1, exact=True)) == {"either", "on_device"}
+    assert weights_read(Switched(split=2, exact=False)) == {"on_device"}  # a call may be on a GPU
+
+
+def test_bloom_is_adapted_as_it_computes() -> None:
+    from transformers import BloomConfig, BloomForCausalLM
+
+    sizes = {"vocab_size": 20, "hidden_size": 8, "n_layer": 1, "n_head": 2}
+    expected = {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
+    for slow in ({}, {"slow_but_exact": True}, {"slow_but_exact": True, "pretraining_tp": 2}):
+        adapted = apply_method(BloomForCausalLM(BloomConfig(**sizes, **slow)), "lora")  # type: ignore[arg-type]
+        layers = {
+            name.split(".lora_")[0].rpartition(".")[2] for name, _ in adapted.named_parameters() if "lora" in name
+        }
+        assert layers == (expected if len(slow) < 2 else expected - {"dense", "dense_4h_to_h"})
 
 
 @pytest.mark.parametrize("method", ["lora", "ssf", "bitfit", "vera"])

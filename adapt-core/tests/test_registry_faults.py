@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_distributions import Install, method_plugin
@@ -70,14 +73,15 @@ def test_resolving_follows_dots_to_a_nested_attribute() -> None:
 @pytest.fixture
 def without_nlp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An environment in which adapt-nlp is not installed, whether or not it is in this one."""
-    find = importlib.metadata.MetadataPathFinder.find_distributions
 
-    def others(context: importlib.metadata.DistributionFinder.Context) -> Iterator[importlib.metadata.Distribution]:
+    def others(find: Any, context: Any) -> Iterator[importlib.metadata.Distribution]:
         for found in find(context):
             if found.metadata["Name"] != "adapt-nlp" or found.locate_file("") == tmp_path:
                 yield found
 
-    monkeypatch.setattr(importlib.metadata.MetadataPathFinder, "find_distributions", others)
+    for finder in sys.meta_path:  # the backport, which some libraries import, has one of its own
+        if (find := getattr(finder, "find_distributions", None)) is not None:
+            monkeypatch.setattr(finder, "find_distributions", partial(others, find))
 
 
 @pytest.mark.usefixtures("without_nlp")

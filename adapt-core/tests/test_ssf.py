@@ -108,8 +108,15 @@ def test_a_scale_that_comes_near_zero_in_training_is_not_divided_by() -> None:
     scale.data[0] = 0.0
     assert scale._version == version
     ssf(inputs).sum().backward()
-    behind = ssf.base_model.model[1].weight.sum(0)
-    assert torch.allclose(scale.grad, layer.get_base_layer()(inputs).sum(0) * behind)
+    expected = layer.get_base_layer()(inputs).sum(0) * ssf.base_model.model[1].weight.sum(0)
+    assert torch.allclose(scale.grad, expected)
+    for call in (ssf.eval(), ssf.base_model.model):  # without training, and past the tuner
+        scale.grad = None
+        call(inputs).sum().backward()
+        assert torch.allclose(scale.grad, expected)
+    scale.grad = None
+    layer(inputs).sum().backward()  # by itself
+    assert torch.allclose(scale.grad, layer.get_base_layer()(inputs).sum(0))
 
 
 def test_the_lean_backward_pass_keeps_less() -> None:

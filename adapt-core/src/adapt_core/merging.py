@@ -98,7 +98,8 @@ def _rows(run: LoadedRun, data: str | None) -> Sequence[Row]:
         own = run.task.load_split(None, None, run.info) if run.info.get("evaluation") else run.task.load_data()
     except AdaptError as error:
         remedy = "Give other data with the same columns, to compare outputs on: --data PATH."
-        raise AdaptError(error.message, f"{error.hint} {remedy}".strip()) from error
+        error.hint = f"{error.hint} {remedy}".strip()
+        raise
     return run.task.probe_rows(own)
 
 

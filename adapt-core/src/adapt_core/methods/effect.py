@@ -74,8 +74,7 @@ def require_read_as_meant(module: nn.Module, config: Any) -> None:
     raise AdaptError(
         f"method.target_modules: PEFT takes names of layers of {type(module).__name__} for those of older experts, and "
         f"{would}",
-        "Leave out what is named like a part of an expert (attention is a preset), and name the experts' parameters in "
-        "method.target_parameters.",
+        "Name other layers (target_modules: attention does), and the experts' parameters in method.target_parameters.",
     )
 
 

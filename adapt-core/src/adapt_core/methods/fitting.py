@@ -63,7 +63,7 @@ def _settings_read(name: str, layer: nn.Module, parent: nn.Module) -> str | None
     """Why PEFT's wrapper of a convolution would not do: the model reads from it what only the layer itself has."""
     from adapt_core.peft.reading import settings_read
 
-    if isinstance(layer, nn.modules.conv._ConvNd) and name.rpartition(".")[2] in settings_read(type(parent)):
+    if isinstance(layer, nn.modules.conv._ConvNd) and name.rpartition(".")[2] in settings_read(parent):
         return f"{type(parent).__name__} reads settings of it that PEFT's layers do not have (ssf works there)"
     return None
 

@@ -85,9 +85,10 @@ class PeftAdapter(ABC):
         try:
             config = self.config(module, hints)
             asked = list(getattr(config, "modules_to_save", None) or ())
-            _require_rows(module, config)
             own = (*hints.fresh, *(hints.head if train_head else ()))
-            config.modules_to_save = whole_modules(module, asked, own) or None
+            whole = whole_modules(module, asked, own)
+            _require_rows(module, config, whole)
+            config.modules_to_save = whole or None
             require_effect(module, config, self.name)
             require_read_as_meant(module, config)
             names = targeted(module, config)
@@ -247,13 +248,23 @@ def _require_bare(module: nn.Module) -> None:
         )
 
 
-def _require_rows(module: nn.Module, config: Any) -> None:
-    """Raises AdaptError for tokens that an embedding does not have, and for an embedding that is not there."""
+def _require_rows(module: nn.Module, config: Any, whole: Collection[str]) -> None:
+    """Raises AdaptError for tokens that an embedding does not have, and for an embedding that is not there.
+
+    Also for one that is trained whole, by its name.
+    """
+    both = {id(each): name for name in whole for each in module.get_submodule(name).modules()}
     for key in ROWS:
         asked = getattr(config, key, None)
         if asked is not None:
             for name, rows in asked.items() if isinstance(asked, dict) else [("", asked)]:
-                _require_rows_of(module, key, _embeddings(module, config, key, name), rows)
+                layers = _embeddings(module, config, key, name)
+                _require_rows_of(module, key, layers, rows)
+                if twice := [both[id(each)] for each in layers if id(each) in both]:
+                    raise AdaptError(
+                        f"method.{key}: these rows are of {twice[0]}, which is trained whole (modules_to_save)",
+                        "Leave one of the two out.",
+                    )
 
 
 def _require_rows_of(module: nn.Module, key: str, layers: list[Any], rows: Collection[int]) -> None:

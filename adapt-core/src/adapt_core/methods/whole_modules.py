@@ -29,8 +29,8 @@ def whole_modules(module: nn.Module, asked: Sequence[str], own: Sequence[str]) -
         AdaptError: the model has no such module, or one with quantized weights, or PEFT would take another one too.
     """
     require_modules(module, asked)
-    everything = [name for name, _ in module.named_modules() if name]
-    named = dict.fromkeys([*own, *meant(asked, everything)] if asked else own)
+    everything = [name for name, each in module.named_modules() if name and _holds_something(each)]
+    named = dict.fromkeys([*own, *(meant(asked, everything) if asked else ())])
     names = [name for name in named if not any(name.startswith(f"{other}.") for other in named)]
     for name in names:
         if is_quantized(module.get_submodule(name)):
@@ -40,14 +40,26 @@ def whole_modules(module: nn.Module, asked: Sequence[str], own: Sequence[str]) -
             )
     for other in everything:
         taken = next((name for name in names if other.endswith(name)), None)
-        if taken is not None and other not in names:
+        if taken is None or other in names:
+            continue
+        around = next((name for name in names if other.startswith(f"{name}.")), None)
+        if around is not None:
             raise AdaptError(
-                f"method.modules_to_save: beside {taken} PEFT would train {other} of {type(module).__name__}, whose "
-                "name ends alike, and might not load it again",
-                f"Leave {taken} out; where it is the head, by train_head: false (LAST_LAYER_TUNING), or with another "
-                "method.",
+                f"method: {around} of {type(module).__name__} would be trained whole, and PEFT, which goes by how "
+                f"names end, would take {other} in it for {taken} and not load one within the other again",
+                f"Leave {around} as it is: train_head: false (LAST_LAYER_TUNING) where it is the head. Or choose "
+                "another method.",
             )
+        raise AdaptError(
+            f"method: beside {taken} of {type(module).__name__}, which is to be trained whole, PEFT would train "
+            f"{other}, since its name ends alike",
+            f"Name {other} too in method.modules_to_save, or have neither trained.",
+        )
     return names
+
+
+def _holds_something(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters()) or any(True for _ in module.buffers())
 
 
 def require_modules(module: nn.Module, names: Collection[str], key: str = "modules_to_save") -> None:

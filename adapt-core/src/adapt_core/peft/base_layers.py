@@ -45,7 +45,7 @@ def bypassed(layer: nn.Module, parent: nn.Module) -> str | None:
     if isinstance(parent, nn.TransformerEncoderLayer) and parent.self_attn.batch_first and list(layer.parameters()):
         return f"torch's {around} reads its weights itself in evaluation, so that an adapter there would do nothing"
     name = next((name for name, each in parent.named_children() if each is layer), None)
-    if name in weights_read(type(parent)):
+    if name in weights_read(parent):
         return f"{around} computes with its weight past it, so that an adapter there could do nothing"
     return None
 

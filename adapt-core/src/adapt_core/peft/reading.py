@@ -4,80 +4,171 @@ from __future__ import annotations
 
 import ast
 import inspect
+import operator
 import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from torch import nn
 
 FACTS = frozenset(
-    {"device", "dim", "dtype", "element_size", "is_meta", "ndim", "numel", "requires_grad", "shape", "size"}
+    {"device", "dim", "dtype", "element_size", "is_cuda", "is_meta", "is_quantized", "ndim", "numel", "requires_grad"}
+    | {"shape", "size"}
 )
 """What may be asked of a weight without computing with it."""
 
 SETTINGS = frozenset({"dilation", "groups", "kernel_size", "padding", "padding_mode", "stride"})
 """Of a convolution."""
 
-APART = ("__init__", "_init", "init", "interpolate", "reset", "_reset", "resize", "tie")
-"""How methods begin that make or change weights, or do so for inputs of another size."""
+ASKING = frozenset({"getattr", "hasattr", "isinstance", "len", "to", "type_as"})
+"""Functions and methods that take of what they are given its type, its dtype or its device."""
+
+APART = ("init", "interpolate", "reset", "resize", "tie")
+"""How methods begin that make or change weights, or do so for inputs of another size; underscores aside."""
+
+UNKNOWN = object()
+"""The value of what only a call tells."""
+
+COMPARISONS: dict[type[ast.cmpop], Any] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
+}
 
 
-def weights_read(kind: type[nn.Module]) -> frozenset[str]:
+@dataclass(frozen=True)
+class Taken:
+    """Something that a class takes from a part of its.
+
+    Attributes:
+        part: the part's name.
+        what: ``weight``, a setting, or ``itself``.
+        conditions: of the branches that it is in, each with what it must come to.
+    """
+
+    part: str
+    what: str
+    conditions: tuple[tuple[ast.expr, bool], ...]
+
+
+def weights_read(module: nn.Module) -> frozenset[str]:
     """The names of the parts of a module whose ``weight`` its methods compute with, as ``self.name.weight``.
 
     An adapter on such a layer has no effect, or one on some devices only, where a model has two ways to compute the
-    same. Parts of a list, and weights that are read through a variable, are not found.
+    same. A branch that the module's own settings rule out does not count. Parts of a list, and layers that are read
+    through a variable, are not found.
     """
-    return frozenset(name for name, what in _taken(kind) if what == "weight")
+    return frozenset(each.part for each in _taken(module) if each.what == "weight")
 
 
-def settings_read(kind: type[nn.Module]) -> frozenset[str]:
+def settings_read(module: nn.Module) -> frozenset[str]:
     """The names of the parts of a module whose settings its methods read, or that they hand to a function as they are.
 
     Settings are those of convolutions, such as ``self.name.stride``.
     """
-    return frozenset(name for name, what in _taken(kind) if what in SETTINGS or what == "itself")
+    return frozenset(each.part for each in _taken(module) if each.what != "weight")
 
 
-def _taken(kind: type) -> Iterator[tuple[str, str]]:
-    for each in kind.__mro__:
-        if not each.__module__.startswith(("torch.", "builtins")):
-            yield from _taken_in(each)
+def _taken(module: nn.Module) -> Iterator[Taken]:
+    for kind in type(module).__mro__:
+        if not kind.__module__.startswith(("torch.", "builtins")):
+            for each in _taken_in(kind):
+                if all(_value(test, module) in (UNKNOWN, wanted) for test, wanted in each.conditions):
+                    yield each
 
 
 @cache
-def _taken_in(kind: type) -> frozenset[tuple[str, str]]:
+def _taken_in(kind: type) -> tuple[Taken, ...]:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     except (OSError, TypeError, SyntaxError):  # no source, or none that stands by itself
-        return frozenset()
+        return ()
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-    methods = [each for each in body if isinstance(each, ast.FunctionDef) and not each.name.startswith(APART)]
-    return frozenset(found for each in methods for found in _takes(each))
+    methods = [
+        each for each in body if isinstance(each, ast.FunctionDef) and not each.name.strip("_").startswith(APART)
+    ]
+    return tuple(found for each in methods for found in _takes(each))
 
 
-def _takes(method: ast.FunctionDef) -> Iterator[tuple[str, str]]:
-    """Pairs of a part's name and what is taken: ``weight``, a setting, or ``itself``."""
+def _takes(method: ast.FunctionDef) -> Iterator[Taken]:
     around = {child: node for node in ast.walk(method) for child in ast.iter_child_nodes(node)}
     for node in ast.walk(method):
         match node:
-            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=name), attr=what, ctx=ast.Load()):
-                if what in SETTINGS or (what == "weight" and not _asks_only(around[node])):
-                    yield name, what
-            case ast.Call(func=function, args=arguments) if "checkpoint" not in ast.unparse(function):
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=part), attr=what, ctx=ast.Load()):
+                if what in SETTINGS or (what == "weight" and not _asks_only(node, around)):
+                    yield Taken(part, what, tuple(_conditions(node, around)))
+            case ast.Call(func=function, args=arguments) if not _calls_or_asks(_name(function)):
                 for each in arguments:
                     match each:
-                        case ast.Attribute(value=ast.Name(id="self"), attr=name):
-                            yield name, "itself"
+                        case ast.Attribute(value=ast.Name(id="self"), attr=part):
+                            yield Taken(part, "itself", tuple(_conditions(node, around)))
 
 
-def _asks_only(node: ast.AST) -> bool:
+def _asks_only(node: ast.AST, around: dict[ast.AST, ast.AST]) -> bool:
     """Whether what is done with a weight is to ask for a fact, or to compare it with None."""
-    match node:
+    match around[node]:
+        case ast.Attribute(attr="data") as data:
+            return _asks_only(data, around)
         case ast.Attribute(attr=name):
             return name in FACTS
-        case ast.Call(func=ast.Name(id="isinstance" | "hasattr" | "getattr")):
-            return True
+        case ast.Call(func=function):
+            return _name(function) in ASKING and function is not node
         case ast.Compare(ops=ops):
             return all(isinstance(each, ast.Is | ast.IsNot) for each in ops)
     return False
+
+
+def _calls_or_asks(function: str) -> bool:
+    """Whether a function takes nothing of a layer that a wrapper of it does not have; ``isinstance`` does its class."""
+    return "checkpoint" in function or (function in ASKING and function != "isinstance")
+
+
+def _name(function: ast.expr) -> str:
+    """The last part of what is called."""
+    return ast.unparse(function).rpartition(".")[2]
+
+
+def _conditions(node: ast.AST, around: dict[ast.AST, ast.AST]) -> Iterator[tuple[ast.expr, bool]]:
+    """The tests of the branches that a node is in, with what they must come to."""
+    while (outer := around.get(node)) is not None:
+        match outer:
+            case ast.If(test=test, body=body) if node is not test:
+                yield test, node in body
+            case ast.IfExp(test=test, body=chosen) if node is not test:
+                yield test, node is chosen
+        node = outer
+
+
+def _value(test: ast.expr, module: nn.Module) -> Any:
+    """What a test comes to for a module, as a boolean; UNKNOWN where its own numbers and switches do not tell."""
+    match test:
+        case ast.BoolOp(op=op, values=values):
+            found = [_value(each, module) for each in values]
+            ends = isinstance(op, ast.Or)  # the value that one is enough of
+            return ends if ends in found else UNKNOWN if UNKNOWN in found else not ends
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            found = _value(operand, module)
+            return UNKNOWN if found is UNKNOWN else not found
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in COMPARISONS:
+            pair = _plain(left, module), _plain(right, module)
+            return UNKNOWN if UNKNOWN in pair else bool(COMPARISONS[type(op)](*pair))
+    found = _plain(test, module)
+    return UNKNOWN if found is UNKNOWN else bool(found)
+
+
+def _plain(node: ast.expr, module: nn.Module) -> Any:
+    """A constant, or a number, text or switch of the module; UNKNOWN for anything else."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Attribute(value=ast.Name(id="self"), attr=name):
+            found: Any = getattr(module, name, UNKNOWN)
+            return found if name != "training" and isinstance(found, bool | int | float | str | None) else UNKNOWN
+    return UNKNOWN

@@ -92,7 +92,7 @@ def read_past(module: nn.Module) -> dict[str, str]:
         f"{place}.{name}" if place else name: type(parent).__name__
         for place, parent in module.named_modules()
         for name, layer in parent.named_children()
-        if isinstance(layer, Linear4bit | Linear8bitLt) and name in weights_read(type(parent))
+        if isinstance(layer, Linear4bit | Linear8bitLt) and name in weights_read(parent)
     }
 
 

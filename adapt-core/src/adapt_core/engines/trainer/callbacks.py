@@ -119,7 +119,9 @@ class Gradients(TrainerCallback):
         self.looked = True
         own = {name: each for name, each in kwargs["model"].named_parameters() if each.requires_grad}
         beside = [name for name in own if not any(head in f".{name}" for head in self.head)]
-        idle = [name for name in beside if own[name].grad is None]
+        # By layer: a penalty may give a part of an update a gradient though the layer is never called.
+        unused = {name.partition(".lora_")[0] for name in beside if own[name].grad is None}
+        idle = [name for name in beside if name.partition(".lora_")[0] in unused]
         if not idle:
             return
         first = idle[0].removeprefix("module.").removeprefix("base_model.model.")

@@ -75,7 +75,13 @@ class Adalora(PeftAdapter):
         """
         weight = self.options.orth_reg_weight
         module.base_model.register_forward_pre_hook(partial(_switch, weight))
-        module.base_model.model.register_forward_hook(partial(_add_penalty, weight))
+        self._penalty = module.base_model.model.register_forward_hook(partial(_add_penalty, weight))
+
+    def merge(self, module: nn.Module) -> nn.Module:
+        """Folds the adapter into the base's weights; see :meth:`PeftAdapter.merge`."""
+        merged = super().merge(module)
+        self._penalty.remove()
+        return merged
 
     # ---- training -------------------------------------------------------------------------------------------------
 
@@ -117,8 +123,10 @@ class Adalora(PeftAdapter):
             kind, _, name = key.partition(".")
             if kind == RANKS:
                 pattern[name] = each.tolist()
-            else:
+            elif kind in AVERAGES:
                 getattr(allocator, kind)[name] = each.to(device)
+            else:
+                raise AdaptError(f"{folder / STATE} is of another version of Adapt: it holds {key}", "Train again.")
         model.peft_config[ADAPTER].rank_pattern = pattern or None
 
     def sections(self, module: nn.Module) -> Sequence[Section]:

@@ -24,7 +24,10 @@ class SsfModel(OwnTuner):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # On the base, since PEFT's wrapper of a model without a task calls that and not the tuner.
-        self._look = self.model.register_forward_pre_hook(_look, with_kwargs=True)
+        self._hooks = [
+            self.model.register_forward_pre_hook(_look, with_kwargs=True),
+            self.model.register_forward_hook(_forget, always_call=True),
+        ]
 
     def put(self, layer: nn.Module, adapter_name: str, config: Any, key: str) -> nn.Module:
         """See :meth:`adapt_core.peft.tuner.OwnTuner.put`."""
@@ -35,18 +38,29 @@ class SsfModel(OwnTuner):
 
     def _unload_and_optionally_merge(self, *args: Any, **kwargs: Any) -> Any:
         base = super()._unload_and_optionally_merge(*args, **kwargs)
-        self._look.remove()
+        for each in self._hooks:
+            each.remove()
         return base
 
 
 def _look(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Before a training step: finds out which layers may keep their output for the backward pass."""
-    if not (model.training and torch.is_grad_enabled()):
+    """Before a step: finds out which layers may keep their output for the backward pass."""
+    if not torch.is_grad_enabled():
         return
-    layers = [each for each in model.modules() if isinstance(each, SsfLayer)]
-    if undecided := [each for each in layers if each.undecided]:
+    layers = _layers(model)
+    if model.training and (undecided := [each for each in layers if each.undecided]):
         _look_at_outputs(model, undecided, args, kwargs)
     _look_at_scales(layers)
+
+
+def _forget(model: nn.Module, *_: Any) -> None:
+    """After it: a layer that is called by itself, or once more in the backward pass, looks at its own scale."""
+    for layer in _layers(model):
+        layer.divisible = {}
+
+
+def _layers(model: nn.Module) -> list[SsfLayer]:
+    return [each for each in model.modules() if isinstance(each, SsfLayer)]
 
 
 def _look_at_scales(layers: Sequence[SsfLayer]) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 from peft.tuners.adalora.layer import SVDLinear
+from safetensors.torch import save_file
 from torch import nn
 
-from adapt_core import apply_method
+from adapt_core import AdaptError, apply_method
 from adapt_core.architecture import hints_for
-from adapt_core.methods.adalora.method import PEFT_NAMES, Adalora
+from adapt_core.methods.adalora.method import PEFT_NAMES, STATE, Adalora
 from adapt_core.methods.adalora.options import AdaloraOptions
 from adapt_core.testing import MODELS
 from adapt_core.validate import validate_options
@@ -137,3 +138,12 @@ def test_a_layer_without_a_gradient_in_a_step_counts_as_none_that_matters() -> N
     importance = adapted.base_model.rankallocator.ipt
     assert {float(each.abs().sum()) for name, each in importance.items() if ".layer.0." in name} == {0.0}
     assert any(float(each.abs().sum()) > 0 for each in importance.values())
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
+    tiny = MODELS["encoder"]
+    method = Adalora(validate_options(AdaloraOptions, {"target_modules": ["query"]}, "test"))
+    adapted = method.apply(tiny.seeded(), hints_for(tiny.build()))
+    save_file({"parameter.of.old": torch.zeros(1)}, tmp_path / STATE)
+    with pytest.raises(AdaptError, match=r"of another version of Adapt: it holds parameter\.of\.old"):
+        method.load_state(adapted, tmp_path)

@@ -191,3 +191,12 @@ def test_sizes(count: float, text: str) -> None:
 )
 def test_numbers(value: float, text: str) -> None:
     assert number_text(value) == text
+
+
+def test_no_bar_of_a_library_is_drawn_where_there_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    """PEFT's FRoD draws one while it decomposes weights."""
+    from adapt_core import apply_method
+    from adapt_core.testing import MODELS
+
+    apply_method(MODELS["encoder"].seeded(), "frod")
+    assert "decomposition" not in capfd.readouterr().err

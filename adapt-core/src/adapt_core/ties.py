@@ -62,9 +62,11 @@ def untying(module: nn.Module, layers: Iterable[nn.Module]) -> Iterator[None]:
     finally:
         for each in models:
             each.config.tie_word_embeddings = True
+    # A model and the one in it often have one configuration, which says the same of the ties of both. Looked at before
+    # it says anything: transformers finds no ties in a model whose configuration has none.
+    parted = {id(each.config) for each in models if _parted(each)}
     for each in models:
-        # A model and the one in it often have one configuration, which says the same of the ties of both.
-        if any(_parted(other) for other in models if other.config is each.config):
+        if id(each.config) in parted:
             _declare(each)
 
 

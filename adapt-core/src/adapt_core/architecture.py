@@ -19,6 +19,11 @@ PEFT_TASKS = {
 """PEFT's task types by the ending of a transformers class that reads tokens."""
 
 
+def name_in_model(name: str) -> str:
+    """A layer's or a parameter's name in the model itself, without what DDP and PEFT put before it."""
+    return name.removeprefix("module.").removeprefix("base_model.model.")
+
+
 def hints_for(module: nn.Module, fresh_keys: Iterable[str] = (), train_head: bool | None = None) -> Hints:
     """Hints for a model.
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
+from adapt_core.architecture import name_in_model
+from adapt_core.engines.trainer.failures import nothing_used
 from adapt_core.errors import AdaptError
 from adapt_core.signals import StopRequest
 
@@ -91,14 +93,6 @@ class Phases(TrainerCallback):
         self.after_step(kwargs["model"], state.global_step + 1)  # the Trainer counts the step afterwards
 
 
-def nothing_used(method: str, what: str) -> AdaptError:
-    """The error of a run that would train nothing."""
-    return AdaptError(
-        f"Nothing that {method} trains {what}: the model never calls the layers that it is on",
-        "Name other layers in method.target_modules, or choose another method.",
-    )
-
-
 class Gradients(TrainerCallback):
     """Looks, in the first step, at whether what is trained beside the head gets a gradient.
 
@@ -124,7 +118,7 @@ class Gradients(TrainerCallback):
         idle = [name for name in beside if name.partition(".lora_")[0] in unused]
         if not idle:
             return
-        first = idle[0].removeprefix("module.").removeprefix("base_model.model.")
+        first = name_in_model(idle[0])
         if len(idle) == len(beside):
             raise nothing_used(self.method, f"beside the head has a gradient, {first} among it")
         if state.is_world_process_zero:

@@ -14,7 +14,8 @@ from transformers import PrinterCallback, Trainer
 from adapt_core.bundles import Evaluated, Model, Trained
 from adapt_core.engines.trainer.arguments import check_machine, check_schedule, training_arguments
 from adapt_core.engines.trainer.calibration import CalibrationBatches, randomness_kept
-from adapt_core.engines.trainer.callbacks import TIMES, Gradients, Log, LossWindow, Phases, Stop, nothing_used
+from adapt_core.engines.trainer.callbacks import TIMES, Gradients, Log, LossWindow, Phases, Stop
+from adapt_core.engines.trainer.failures import failed_in_method, nothing_used, out_of_memory
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.engines.trainer.optimizer import check_optimizer, optimizer_settings
 from adapt_core.engines.trainer.sampler import EpochSampler
@@ -64,7 +65,7 @@ class TrainerEngine:
                 try:
                     method.calibrate(model.module, batches)
                 except torch.OutOfMemoryError as error:
-                    raise _out_of_memory(error, "batch_size (BATCH_SIZE)") from error
+                    raise out_of_memory(error, "batch_size (BATCH_SIZE)") from error
         request = StopRequest()
         trainer.method = method
         trainer.add_callback(Phases(method))
@@ -75,7 +76,7 @@ class TrainerEngine:
             try:
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             except torch.OutOfMemoryError as error:
-                raise _out_of_memory(error, "batch_size (BATCH_SIZE)") from error
+                raise out_of_memory(error, "batch_size (BATCH_SIZE)") from error
             except RuntimeError as error:
                 # A signal to the whole group may end a data loader's process that was just starting, and the news of
                 # that may come before the signal itself.
@@ -114,7 +115,7 @@ class TrainerEngine:
             try:
                 trainer.evaluate()
             except torch.OutOfMemoryError as error:
-                raise _out_of_memory(error, "eval_batch_size (EVAL_BATCH_SIZE)") from error
+                raise out_of_memory(error, "eval_batch_size (EVAL_BATCH_SIZE)") from error
         trainer.unwrap()
         assert trainer.last_evaluation is not None
         output = trainer.last_evaluation[1]
@@ -184,7 +185,15 @@ class _Trainer(Trainer):
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
 
     def compute_loss(self, model: Any, *args: Any, **kwargs: Any) -> Any:
-        found = super().compute_loss(model, *args, **kwargs)
+        try:
+            found = super().compute_loss(model, *args, **kwargs)
+        except (torch.OutOfMemoryError, AdaptError):
+            raise
+        except Exception as error:  # whatever a layer may raise
+            failure = failed_in_method(error, model, self.method_name)
+            if failure is None:
+                raise
+            raise failure from error
         loss = found[0] if isinstance(found, tuple) else found
         if model.training and torch.is_grad_enabled() and not loss.requires_grad:
             raise nothing_used(self.method_name, "has a gradient")
@@ -239,13 +248,6 @@ class _Trainer(Trainer):
         output = super().evaluation_loop(*args, **kwargs)
         self.last_evaluation = (self.state.global_step, output)
         return output
-
-
-def _out_of_memory(error: Exception, key: str) -> AdaptError:
-    return AdaptError(
-        f"The device is out of memory: {error}",
-        f"Lower training.{key}, set training.gradient_checkpointing, or use a method that trains less.",
-    )
 
 
 def _shielded(loader: Any) -> Any:

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from adapt_core.architecture import name_in_model
 from adapt_core.bundles import Hints, Section
 from adapt_core.errors import AdaptError
 from adapt_core.methods.lora.activations import States, mask_of
@@ -86,8 +87,7 @@ class Eva(Lora):
 
     def sections(self, module: nn.Module) -> Sequence[Section]:
         """The rank of every update, for the report."""
-        prefix = "base_model.model."
-        rows = [[name.removeprefix(prefix), layer.r[ADAPTER]] for name, layer in _layers(module).items()]
+        rows = [[name_in_model(name), layer.r[ADAPTER]] for name, layer in _layers(module).items()]
         return [Section("Ranks", "table", ["layer", "rank"], rows)]
 
     def _directions(self, module: nn.Module) -> int:
@@ -99,7 +99,7 @@ class Eva(Lora):
             if wanted > layer.in_features:
                 raise AdaptError(
                     f"method.init_lora_weights: eva looks for r times eva_rho = {wanted} directions among the "
-                    f"inputs of {name.removeprefix('base_model.model.')}, which has {layer.in_features}",
+                    f"inputs of {name_in_model(name)}, which has {layer.in_features}",
                     "Lower method.r or method.eva_rho.",
                 )
         return most

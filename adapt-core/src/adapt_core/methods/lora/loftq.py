@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from adapt_core.architecture import name_in_model
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json
@@ -61,8 +62,7 @@ class LoftQ(Lora):
         """
         self.changes_base = not quantized_widths(module)
         adapted = super().apply(module, hints)
-        prefix = "base_model.model."
-        layers = {name.removeprefix(prefix): each for name, each in adapted.named_modules() if hasattr(each, "lora_A")}
+        layers = {name_in_model(name): each for name, each in adapted.named_modules() if hasattr(each, "lora_A")}
         weight = None if self.changes_base else original_weights(module)
         digest = hashlib.sha256()
         for name, layer in layers.items():

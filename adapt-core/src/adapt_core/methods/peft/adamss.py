@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
+from adapt_core.architecture import name_in_model
 from adapt_core.bundles import Section
 from adapt_core.errors import AdaptError
 from adapt_core.methods.peft.tuner import PeftTuner
@@ -97,7 +98,7 @@ class Allocation(Adamss):
     def sections(self, module: nn.Module) -> Sequence[Section]:
         """The number of subspaces that each layer trains to the end, for the report."""
         rows = [
-            [name.removeprefix("base_model.model."), sum(each.requires_grad for each in parts), len(parts)]
+            [name_in_model(name), sum(each.requires_grad for each in parts), len(parts)]
             for name, layer in _layers(module)
             for parts in [layer.adamss_A[FIRST]]
         ]

@@ -13,7 +13,7 @@ from torch import nn
 
 import adapt_core
 from adapt_core import AdaptError
-from adapt_core.engines.trainer.callbacks import Phases
+from adapt_core.engines.trainer.callbacks import MethodPhases
 
 pytestmark = pytest.mark.usefixtures("no_reload")
 QUICK = {"max_steps": 3}
@@ -73,7 +73,7 @@ def test_the_gradients_of_a_step_that_was_skipped_say_nothing_to_the_method() ->
         def after_step(self, module: nn.Module, step: int) -> None:
             seen.append((step, float(module.weight.grad.abs().sum())))  # type: ignore[union-attr,operator]
 
-    phases = Phases(Method())  # type: ignore[arg-type]
+    phases = MethodPhases(Method())  # type: ignore[arg-type]
     for skipped in (False, True):
         layer.weight.grad = torch.full((2, 2), torch.inf if skipped else 1.0)
         optimizer = SimpleNamespace(step_was_skipped=skipped)

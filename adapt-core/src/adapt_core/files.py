@@ -13,33 +13,33 @@ from typing import Any
 from adapt_core.errors import AdaptError
 
 
-def plain(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """The value in JSON's types: tuples and sets are lists, paths are strings, arrays and their scalars are numbers.
 
     A float that is not finite becomes None, since JSON has no such number. Raises TypeError for anything else.
     """
     if isinstance(value, Enum):
-        return plain(value.value)
+        return jsonable(value.value)
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(plain(key)): plain(inner) for key, inner in value.items()}
+        return {str(jsonable(key)): jsonable(inner) for key, inner in value.items()}
     if isinstance(value, (set, frozenset)):
-        return sorted(plain(inner) for inner in value)
+        return sorted(jsonable(inner) for inner in value)
     if isinstance(value, (list, tuple)):
-        return [plain(inner) for inner in value]
+        return [jsonable(inner) for inner in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if hasattr(value, "tolist"):  # an array or a scalar of numpy or torch
-        return plain(value.tolist())
+        return jsonable(value.tolist())
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON: {value!r}")
 
 
 def to_json(value: Any, indent: int | None = 2) -> str:
     """The value as standard JSON."""
-    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return json.dumps(jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -12,7 +12,7 @@ from adapt_core.methods.peft_adapter import PeftAdapter
 from adapt_core.methods.targets import output_embeddings, require_layer_types
 
 
-class OwnTuner(PeftAdapter):
+class OwnTunerMethod(PeftAdapter):
     """A method whose tuner is in :mod:`adapt_core.peft`."""
 
     def load(self, module: nn.Module, folder: Path, hints: Hints) -> nn.Module:

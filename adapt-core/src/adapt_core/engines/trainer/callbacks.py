@@ -68,7 +68,7 @@ class Log(TrainerCallback):
                 self.progress.log(state.global_step, line)
 
 
-class Phases(TrainerCallback):
+class MethodPhases(TrainerCallback):
     """Calls the method before the first step and after each, as far as it wants to be called."""
 
     def __init__(self, method: Method) -> None:

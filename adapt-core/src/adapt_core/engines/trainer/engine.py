@@ -14,7 +14,7 @@ from transformers import PrinterCallback, Trainer
 from adapt_core.bundles import Evaluated, Model, Trained
 from adapt_core.engines.trainer.arguments import check_machine, check_schedule, training_arguments
 from adapt_core.engines.trainer.calibration import CalibrationBatches, randomness_kept
-from adapt_core.engines.trainer.callbacks import TIMES, Gradients, Log, LossWindow, Phases, Stop
+from adapt_core.engines.trainer.callbacks import TIMES, Gradients, Log, LossWindow, MethodPhases, Stop
 from adapt_core.engines.trainer.failures import failed_in_method, nothing_used, out_of_memory
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.engines.trainer.optimizer import check_optimizer, optimizer_settings
@@ -68,7 +68,7 @@ class TrainerEngine:
                     raise out_of_memory(error, "batch_size (BATCH_SIZE)") from error
         request = StopRequest()
         trainer.method = method
-        trainer.add_callback(Phases(method))
+        trainer.add_callback(MethodPhases(method))
         trainer.add_callback(Gradients(self.plan.method.spec.name, model.hints, self.progress))
         trainer.add_callback(Stop(request))
         begin = time.perf_counter()

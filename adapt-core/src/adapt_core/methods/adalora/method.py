@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from adapt_core.bundles import Hints, Section
 from adapt_core.errors import AdaptError
 from adapt_core.methods.adalora.options import AdaloraOptions
-from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
+from adapt_core.methods.peft_adapter import FIRST, PeftAdapter, stored_transposed
 from adapt_core.methods.targets import resolve
 from adapt_core.methods.trained_state import read_trained, write_trained
 from adapt_core.options import library_names
 
-ADAPTER = "default"
 PEFT_NAMES = library_names(AdaloraOptions)
 """Options whose name in ``peft.AdaLoraConfig`` is another."""
 
@@ -56,14 +55,14 @@ class Adalora(PeftAdapter):
     def save(self, module: nn.Module, folder: Path) -> None:
         """Writes PEFT's format, at the ranks that are left."""
         model: Any = module
-        model.peft_config[ADAPTER].orth_reg_weight = self.options.orth_reg_weight
+        model.peft_config[FIRST].orth_reg_weight = self.options.orth_reg_weight
         super().save(module, folder)
 
     def load(self, module: nn.Module, folder: Path, hints: Hints) -> nn.Module:
         """Puts a saved adapter on a base model, ready for inference."""
         loaded: Any = super().load(module, folder, hints)
         # PEFT 0.21 sets it for training only, and fails without it when a loss is computed.
-        loaded.base_model.trainable_adapter_name = ADAPTER
+        loaded.base_model.trainable_adapter_name = FIRST
         self._penalise(loaded)
         return loaded  # type: ignore[no-any-return]
 
@@ -108,7 +107,7 @@ class Adalora(PeftAdapter):
     def save_state(self, module: nn.Module, folder: Path) -> None:
         """Writes what continues the training: the adapter at its full rank, importances and ranks."""
         model: Any = module
-        allocator, pattern = model.base_model.rankallocator, model.peft_config[ADAPTER].rank_pattern or {}
+        allocator, pattern = model.base_model.rankallocator, model.peft_config[FIRST].rank_pattern or {}
         further = {f"{kind}.{name}": each for kind in AVERAGES for name, each in getattr(allocator, kind).items()}
         further |= {f"{RANKS}.{name}": torch.tensor(kept) for name, kept in pattern.items()}
         write_trained(module, folder / STATE, further=further)
@@ -127,12 +126,12 @@ class Adalora(PeftAdapter):
                 getattr(allocator, kind)[name] = each.to(device)
             else:
                 raise AdaptError(f"{folder / STATE} is of another version of Adapt: it holds {key}", "Train again.")
-        model.peft_config[ADAPTER].rank_pattern = pattern or None
+        model.peft_config[FIRST].rank_pattern = pattern or None
 
     def sections(self, module: nn.Module) -> Sequence[Section]:
         """The rank of every update, for the report."""
         model: Any = module
-        pattern = model.peft_config[ADAPTER].rank_pattern or {}
+        pattern = model.peft_config[FIRST].rank_pattern or {}
         rows = [
             [name.removeprefix("model.").split(".lora_E")[0], sum(kept), len(kept)]
             for name, kept in sorted(pattern.items())
@@ -142,7 +141,7 @@ class Adalora(PeftAdapter):
 
 def _switch(weight: float, tuner: Any, _: Any) -> None:
     """Before the tuner's forward pass: PEFT's penalty counts in training alone."""
-    tuner.peft_config[ADAPTER].orth_reg_weight = weight if tuner.training else 0.0
+    tuner.peft_config[FIRST].orth_reg_weight = weight if tuner.training else 0.0
 
 
 def _add_penalty(weight: float, base: nn.Module, _: Any, output: Any) -> None:
@@ -157,7 +156,7 @@ def _add_penalty(weight: float, base: nn.Module, _: Any, output: Any) -> None:
     norms = [
         torch.linalg.matrix_norm(gram - torch.eye(len(gram)).to(gram))
         for layer in base.modules()
-        if ADAPTER in getattr(layer, "lora_E", ())
+        if FIRST in getattr(layer, "lora_E", ())
         for gram in _grams(layer)
     ]
     if norms:
@@ -166,5 +165,5 @@ def _add_penalty(weight: float, base: nn.Module, _: Any, output: Any) -> None:
 
 def _grams(layer: Any) -> tuple[Tensor, Tensor]:
     """The products of an update's two factors with themselves, each of shape (r, r)."""
-    q, p = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER]
+    q, p = layer.lora_A[FIRST], layer.lora_B[FIRST]
     return q @ q.T, p.T @ p

@@ -10,11 +10,11 @@ from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.methods.bitfit.options import BitfitOptions
 from adapt_core.methods.fitting import adapted_of, why_left_out
-from adapt_core.methods.own_tuner import OwnTuner
+from adapt_core.methods.own_tuner import OwnTunerMethod
 from adapt_core.methods.targets import named_exactly, resolve, selected
 
 
-class Bitfit(OwnTuner):
+class Bitfit(OwnTunerMethod):
     """Trains the biases, as what is added to them: a small file that merges into them exactly."""
 
     name: ClassVar[str] = "bitfit"

@@ -9,11 +9,11 @@ from torch import nn
 from adapt_core.bundles import Hints
 from adapt_core.methods.bottleneck.blocks import Sublayer, transformer_blocks
 from adapt_core.methods.bottleneck.options import BottleneckOptions
-from adapt_core.methods.own_tuner import OwnTuner
+from adapt_core.methods.own_tuner import OwnTunerMethod
 from adapt_core.methods.targets import named_exactly, resolve
 
 
-class Bottleneck(OwnTuner):
+class Bottleneck(OwnTunerMethod):
     """Two small linear layers with a non-linearity between, at the sublayers of every transformer block.
 
     What is wrapped is the sublayer's last linear layer, so the adapter comes before the sublayer's own dropout, the

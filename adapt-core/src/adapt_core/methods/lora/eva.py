@@ -19,8 +19,8 @@ from adapt_core.bundles import Hints, Section
 from adapt_core.errors import AdaptError
 from adapt_core.methods.lora.activations import States, mask_of
 from adapt_core.methods.lora.method import Lora
+from adapt_core.methods.peft_adapter import FIRST
 
-ADAPTER = "default"
 LIMIT = 1000
 """Batches after which the directions should long have settled."""
 
@@ -83,18 +83,18 @@ class Eva(Lora):
         ranked = {name: torch.empty(0) if down is None else down for name, down in downs.items()}
         initialize_lora_eva_weights(model, eva_state_dict=ranked)
         _full_precision(module)
-        model.load_adapter(folder, ADAPTER, is_trainable=True)
+        model.load_adapter(folder, FIRST, is_trainable=True)
 
     def sections(self, module: nn.Module) -> Sequence[Section]:
         """The rank of every update, for the report."""
-        rows = [[name_in_model(name), layer.r[ADAPTER]] for name, layer in _layers(module).items()]
+        rows = [[name_in_model(name), layer.r[FIRST]] for name, layer in _layers(module).items()]
         return [Section("Ranks", "table", ["layer", "rank"], rows)]
 
     def _directions(self, module: nn.Module) -> int:
         """How many directions are looked for at most. Raises AdaptError where that is more than a layer's inputs."""
         most = 0
         for name, layer in _layers(module).items():
-            wanted = round(layer.r[ADAPTER] * self.options.eva_rho)
+            wanted = round(layer.r[FIRST] * self.options.eva_rho)
             most = max(most, wanted)
             if wanted > layer.in_features:
                 raise AdaptError(
@@ -164,7 +164,7 @@ def _full_precision(module: nn.Module) -> None:
     """Makes updates float32 again: PEFT gives those whose rank it changes the dtype of the base."""
     from peft.tuners.tuners_utils import cast_adapter_dtype
 
-    cast_adapter_dtype(module, ADAPTER, autocast_adapter_dtype=True)
+    cast_adapter_dtype(module, FIRST, autocast_adapter_dtype=True)
 
 
 def _next(stream: _Stream, _: Any) -> Mapping[tuple[int, ...], Tensor]:

@@ -17,9 +17,10 @@ from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json
 from adapt_core.interfaces import OWN_BASE
 from adapt_core.methods.beside import base_layers
-from adapt_core.methods.lora.lost import ADAPTER, alternate, dequantized, fill, is_transposed, original_weights
+from adapt_core.methods.lora.lost import alternate, dequantized, fill, is_transposed, original_weights
 from adapt_core.methods.lora.method import Lora
 from adapt_core.methods.lora.options import LoraOptions
+from adapt_core.methods.peft_adapter import FIRST
 from adapt_core.methods.targets import is_linear, quantized_widths
 
 STATE = "loftq_state.json"
@@ -101,7 +102,7 @@ class LoftQ(Lora):
                 "Resume on the same kind of machine with as many threads (OMP_NUM_THREADS).",
             )
         model: Any = module
-        model.load_adapter(folder, ADAPTER, is_trainable=True)
+        model.load_adapter(folder, FIRST, is_trainable=True)
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """Writes PEFT's format, and the base that it belongs to where that is another than the one it began with."""

@@ -13,8 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json
-
-ADAPTER = "default"
+from adapt_core.methods.peft_adapter import FIRST
 
 
 def is_transposed(layer: Any) -> bool:
@@ -32,9 +31,9 @@ def dequantized(weight: Any) -> Tensor:
 
 def fill(layer: Any, residual: Tensor) -> None:
     """``scaling * B A`` of a LoRA layer becomes the nearest matrix of its rank to a residual of shape (out, in)."""
-    left, singular, right = torch.linalg.svd(residual / layer.scaling[ADAPTER], full_matrices=False)
-    down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-    root = singular[: layer.r[ADAPTER]].sqrt()
+    left, singular, right = torch.linalg.svd(residual / layer.scaling[FIRST], full_matrices=False)
+    down, up = layer.lora_A[FIRST].weight, layer.lora_B[FIRST].weight
+    root = singular[: layer.r[FIRST]].sqrt()
     down.zero_()  # a rank beyond the layer's own has nothing to hold
     up.zero_()
     down[: len(root)] = root[:, None] * right[: len(root)]
@@ -63,8 +62,8 @@ def alternate(layer: Any, steps: int) -> None:
         codes, state = quantize_4bit((weight - update).reshape(1, -1), blocksize=64, quant_type="nf4")
         values = dequantize_4bit(codes, state).reshape(weight.shape).to(base.weight.dtype)
         fill(layer, weight - values.float())
-        up, down = layer.lora_B[ADAPTER].weight.to(weight), layer.lora_A[ADAPTER].weight.to(weight)
-        update = layer.scaling[ADAPTER] * up @ down
+        up, down = layer.lora_B[FIRST].weight.to(weight), layer.lora_A[FIRST].weight.to(weight)
+        update = layer.scaling[FIRST] * up @ down
     base.weight.copy_(values.T if is_transposed(base) else values)
 
 

@@ -9,12 +9,12 @@ from torch import nn
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.methods.fitting import adapted_of, why_left_out
-from adapt_core.methods.own_tuner import OwnTuner
+from adapt_core.methods.own_tuner import OwnTunerMethod
 from adapt_core.methods.ssf.options import DEFAULT, SsfOptions
 from adapt_core.methods.targets import named_exactly, resolve
 
 
-class Ssf(OwnTuner):
+class Ssf(OwnTunerMethod):
     """A scale and a shift for every output channel."""
 
     name: ClassVar[str] = "ssf"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+import warnings
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -105,8 +107,9 @@ def test_the_report_shows_the_ranks(toy_config: Any) -> None:
     assert "Ranks" in page and "bert.encoder.layer.0.attention.self.query" in page
 
 
+@pytest.mark.parametrize(("stop", "saved"), [(10, 8), (14, 12)], ids=["ranks fall", "ranks are settled"])
 def test_a_resumed_run_ends_as_one_that_was_never_interrupted(
-    toy_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stop: int, saved: int, toy_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = toy_config(method=OPTIONS, training=TRAINING, output_dir=str(tmp_path / "whole"))
     expected = adapt_core.run(whole)
@@ -115,12 +118,12 @@ def test_a_resumed_run_ends_as_one_that_was_never_interrupted(
 
     def interrupted(self: Adalora, module: Any, step: int) -> None:
         original(self, module, step)
-        if step == 10:  # ranks have been taken away; the checkpoint is that of step 8
+        if step == stop:  # ranks have been taken away
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(Adalora, "after_step", interrupted)
-        with pytest.raises(Interrupted, match="the state of step 8 is saved"):
+        with pytest.raises(Interrupted, match=f"the state of step {saved} is saved"):
             adapt_core.run(config)
     result = adapt_core.run(config, resume=True)
     assert result["metrics"] == expected["metrics"]
@@ -135,6 +138,17 @@ def test_what_was_saved_evaluates_as_it_was_trained(toy_config: Any) -> None:
     again = adapt_core.evaluate_run(config["output_dir"])["metrics"]
     assert again["accuracy"] == result["metrics"]["accuracy"]
     assert again["loss"] == pytest.approx(result["metrics"]["loss"], rel=1e-5)
+
+
+def test_nothing_is_said_of_ranks_that_are_known(toy_config: Any, tmp_path: Path) -> None:
+    """PEFT warns that it ignores the ranks of a saved adapter, and minds them all the same."""
+    folders = [str(tmp_path / name) for name in ("first", "second")]
+    for folder in folders:
+        adapt_core.run(toy_config(method=OPTIONS, training=TRAINING, output_dir=folder))
+    assert json.loads((tmp_path / "first" / "model" / "adapter_config.json").read_text())["rank_pattern"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        adapt_core.load_run(folders[0]).add(folders[1])
 
 
 def test_phases_that_do_not_fit_are_refused(toy_config: Any) -> None:

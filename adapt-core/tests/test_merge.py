@@ -21,12 +21,13 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-@pytest.mark.parametrize("method", ["lora", "dora", "ssf", "vera"])
+@pytest.mark.parametrize("method", ["lora", "dora", "ssf", "vera", "adalora"])
 def test_the_merged_model_answers_as_the_adapter_did(toy_config: Any, method: str) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    config = toy_config(method=method, training=QUICK)
+    options = {"tinit": 0, "tfinal": 1} if method == "adalora" else {}
+    config = toy_config(method={"name": method, **options}, training=QUICK)
     adapt_core.run(config)
     run = Path(config["output_dir"])
     before = contents(run)

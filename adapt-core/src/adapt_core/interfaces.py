@@ -130,7 +130,10 @@ class Method(Protocol):
         """
 
     def merge(self, module: Module) -> Module:
-        """The model as an ordinary one of its library, the adapter folded into its weights. May work in place."""
+        """The model as an ordinary one of its library, the adapter folded into its weights. May work in place.
+
+        It need not be this method that applied or loaded the adapter, but one with the same options.
+        """
 
 
 class Phases(Protocol):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import ERROR, getLogger
+
+KERNELS = "bitsandbytes.backends.cpu.ops"
+"""Logs, when PEFT imports it on some CPUs, that a package is missing that would fetch a faster kernel from the hub."""
 
 
 @contextmanager
@@ -15,6 +19,9 @@ def quiet_libraries() -> Iterator[None]:
     """
     from transformers.utils import logging
 
+    kernels = getLogger(KERNELS)
+    level = kernels.level
+    kernels.setLevel(ERROR)
     verbosity = logging.get_verbosity()
     bars = logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -25,6 +32,7 @@ def quiet_libraries() -> Iterator[None]:
             warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.utils\.data\b")
             yield
     finally:
+        kernels.setLevel(level)
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()

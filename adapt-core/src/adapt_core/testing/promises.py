@@ -51,7 +51,7 @@ class MethodPromises:
         self._leaves_the_rest_alone(tiny, adapted, frozen)
         expected = outputs_of(tiny, adapted)
         self._reloads(tiny, adapted, method, tmp_path, expected)
-        self._merges_as_declared(adapted, method, tiny, expected)
+        self._merges_as_declared(*self._to_merge(adapted, method, tiny, expected))
 
     def _deterministic(self, tiny: Tiny) -> None:
         first, second = (_trainable(self._adapted(tiny)[0]) for _ in range(2))
@@ -117,7 +117,14 @@ class MethodPromises:
         again = method.load(tiny.seeded(), folder / "saved", self._hints(tiny, tiny.seeded())).eval()
         assert torch.allclose(outputs_of(tiny, again), expected, atol=1e-5), "other outputs after loading"
 
-    def _merges_as_declared(self, adapted: nn.Module, method: Method, tiny: Tiny, expected: Tensor) -> None:
+    def _to_merge(
+        self, adapted: nn.Module, method: Method, tiny: Tiny, expected: Tensor
+    ) -> tuple[nn.Module, Tiny, Tensor]:
+        """The adapted model that is merged, the tiny one that it began as, and the outputs that it is to keep."""
+        return adapted, tiny, expected
+
+    def _merges_as_declared(self, adapted: nn.Module, tiny: Tiny, expected: Tensor) -> None:
+        method = self._made(tiny)  # as `adapt merge` does: neither the one that applied it nor the one that loaded it
         if not self._spec().merges:
             with pytest.raises(AdaptError):
                 method.merge(adapted)
@@ -129,6 +136,7 @@ class MethodPromises:
         assert added == {f"{name}.bias" for name in declared}, "merging adds other parameters than it says"
         foreign = {type(module) for module in merged.modules()} - {type(module) for module in tiny.seeded().modules()}
         assert not foreign, f"the merged model still holds {foreign}"
+        assert _hooks(merged) == _hooks(tiny.seeded()), "the merged model still holds hooks"
         scale = max(float(expected.abs().max()), 1.0)
         difference = float((outputs_of(tiny, merged) - expected).abs().max())
         assert difference < 1e-4 * scale, f"merging changes outputs by {difference}"
@@ -162,14 +170,17 @@ class MethodPromises:
 
     def _applied(self, tiny: Tiny, base: nn.Module | None = None) -> tuple[nn.Module, Any]:
         """The same without calibration, which an engine sees to itself."""
-        registry = Registry.load()
-        entry = registry.get(Kind.METHOD, self.method)
-        method: Method = registry.load_target(entry)(
-            validate_options(registry.options(entry.spec), self._options(tiny), f"method {self.method}")
-        )
+        method = self._made(tiny)
         module = base if base is not None else tiny.seeded()
         torch.manual_seed(0)
         return method.apply(module, self._hints(tiny, module)).eval(), method
+
+    def _made(self, tiny: Tiny) -> Any:
+        """The method with the options for a tiny model."""
+        registry = Registry.load()
+        entry = registry.get(Kind.METHOD, self.method)
+        options = validate_options(registry.options(entry.spec), self._options(tiny), f"method {self.method}")
+        return registry.load_target(entry)(options)
 
 
 def outputs_of(tiny: Tiny, module: nn.Module) -> Tensor:
@@ -187,6 +198,11 @@ def _state(module: nn.Module) -> dict[str, Tensor]:
 
 def _trainable(module: nn.Module) -> dict[str, Tensor]:
     return {name: each.detach() for name, each in module.named_parameters() if each.requires_grad}
+
+
+def _hooks(module: nn.Module) -> int:
+    """How many functions are called before and after the forward passes of a model and its layers."""
+    return sum(len(each._forward_hooks) + len(each._forward_pre_hooks) for each in module.modules())
 
 
 def _plain(name: str) -> str:

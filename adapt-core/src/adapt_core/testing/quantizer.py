@@ -75,7 +75,10 @@ class QuantizerContract(MethodPromises):
         rest = sum(each.numel() for each in quantized.parameters() if each.is_floating_point())
         assert memory.parameters + rest == whole, "some weights are neither quantized nor left whole"
 
-    def _merges_as_declared(self, adapted: nn.Module, method: Method, tiny: Any, expected: Tensor) -> None:
+    def _to_merge(
+        self, adapted: nn.Module, method: Method, tiny: Any, expected: Tensor
+    ) -> tuple[nn.Module, Tiny, Tensor]:
+        """On the dequantized base, to which the adapter is to give nearly the same outputs."""
         with tempfile.TemporaryDirectory() as folder:
             method.save(adapted, Path(folder))
             base = tiny.dequantized()
@@ -86,7 +89,7 @@ class QuantizerContract(MethodPromises):
             scale = max(float(expected.abs().max()), 1.0)
             difference = float((reference - expected).abs().max())
             assert difference <= limit * scale, f"dequantizing changes outputs by {difference}"
-        super()._merges_as_declared(loaded, method, tiny.tiny, reference)
+        return loaded, tiny.tiny, reference
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,16 @@ def dequantized(layer: nn.Module) -> nn.Module | None:
 
 
 def ready(module: nn.Module) -> None:
-    """Mends what a loaded model in 8 bits lacks, in place.
+    """Mends a loaded model's layers, in place.
 
-    Weights that are quantized only for a product (``llm_int8_has_fp16_weight``) become float16, as they are to be.
+    In 8 bits, weights that are quantized only for a product (``llm_int8_has_fp16_weight``) become float16, as they are
+    to be. In 4 bits on a CPU that multiplies bfloat16 (AVX512-BF16), a layer would bring its weights into another order
+    in the first evaluation, its scales rounded (bitsandbytes 0.50), and compute with these from then on: without
+    gradients for what is before it, and as no one reads it who dequantizes it. It keeps the order that it has.
     """
     for layer in module.modules():
+        if isinstance(layer, Linear4bit):
+            layer.support_avx512bf16_for_cpu = False
         if isinstance(layer, Linear8bitLt):
             if layer.weight.dtype == torch.float32:
                 layer.weight.data = layer.weight.data.half()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -60,11 +62,17 @@ class Adalora(PeftAdapter):
 
     def load(self, module: nn.Module, folder: Path, hints: Hints) -> nn.Module:
         """Puts a saved adapter on a base model, ready for inference."""
-        loaded: Any = super().load(module, folder, hints)
+        with _ranks_known():
+            loaded: Any = super().load(module, folder, hints)
         # PEFT 0.21 sets it for training only, and fails without it when a loss is computed.
         loaded.base_model.trainable_adapter_name = FIRST
         self._penalise(loaded)
         return loaded  # type: ignore[no-any-return]
+
+    def add(self, module: nn.Module, folder: Path) -> str:
+        """Loads a saved adapter beside those that are there; see :meth:`PeftAdapter.add`."""
+        with _ranks_known():
+            return super().add(module, folder)
 
     def _penalise(self, module: Any) -> None:
         """Has the penalty added to the loss in training, and in training alone: an evaluation is to measure the model.
@@ -74,12 +82,14 @@ class Adalora(PeftAdapter):
         """
         weight = self.options.orth_reg_weight
         module.base_model.register_forward_pre_hook(partial(_switch, weight))
-        self._penalty = module.base_model.model.register_forward_hook(partial(_add_penalty, weight))
+        module.base_model.model.register_forward_hook(partial(_add_penalty, weight))
 
     def merge(self, module: nn.Module) -> nn.Module:
         """Folds the adapter into the base's weights; see :meth:`PeftAdapter.merge`."""
         merged = super().merge(module)
-        self._penalty.remove()
+        for key, hook in list(merged._forward_hooks.items()):
+            if getattr(hook, "func", None) is _add_penalty:
+                del merged._forward_hooks[key]
         return merged
 
     # ---- training -------------------------------------------------------------------------------------------------
@@ -137,6 +147,14 @@ class Adalora(PeftAdapter):
             for name, kept in sorted(pattern.items())
         ]
         return [Section("Ranks", "table", ["layer", "rank", "of"], rows)] if rows else []
+
+
+@contextmanager
+def _ranks_known() -> Iterator[None]:
+    """Without PEFT's warning (0.21) that it ignores the ranks of a saved adapter, which it does not."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The following rank_pattern keys did not match", RuntimeWarning)
+        yield
 
 
 def _switch(weight: float, tuner: Any, _: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from toy_runs import go, optimizer, rates
 
 import adapt_core
@@ -101,3 +102,24 @@ def test_an_optimizer_that_cannot_step_here_is_refused_before_training(toy_confi
     with pytest.raises(AdaptError, match=r"OPTIMIZER\): grokadamw does not work on this machine"):
         adapt_core.run(toy_config(training={"optimizer": "grokadamw"}))
     assert not Path(toy_config()["output_dir"]).exists()
+
+
+def test_it_is_gone_when_a_second_model_is_loaded(toy_config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was saved is compared with what was trained: two models, and no state of the optimizer beside them."""
+    import gc
+
+    from adapt_core import pipeline
+
+    original, held = pipeline.save, []
+
+    def saved(plan: Any, folder: Any, task: Any, method: Any, model: Any, *further: Any) -> Any:
+        own = {id(each) for each in model.module.parameters()}
+        gc.collect()
+        for each in gc.get_objects():
+            if isinstance(each, torch.optim.Optimizer):
+                held.extend(parameter for parameter in each.state if id(parameter) in own)
+        return original(plan, folder, task, method, model, *further)
+
+    monkeypatch.setattr(pipeline, "save", saved)
+    adapt_core.run(toy_config(method="full", training={"max_steps": 2}))
+    assert not held

@@ -160,7 +160,7 @@ def test_no_notice_of_the_library_reaches_the_user(
     module, _ = quantized(tiny.seeded(), tmp_path, "bnb_8bit")
     capfd.readouterr()
     with caplog.at_level(logging.NOTSET):
-        module(**tiny.batch())
+        module(**tiny.batch_for(module))
     assert "MatMul8bitLt" not in caplog.text
     assert "MatMul8bitLt" not in "".join(capfd.readouterr())
 

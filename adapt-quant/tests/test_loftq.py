@@ -14,6 +14,7 @@ from adapt_core.bundles import Hints
 from adapt_core.methods.lora.loftq import LoftQ
 from adapt_core.methods.lora.options import LoraOptions
 from adapt_core.testing import MODELS
+from adapt_core.testing.promises import outputs_of
 
 R = 4
 LOFTQ = {"init_lora_weights": "loftq", "r": R, "dropout": 0.0}
@@ -49,8 +50,10 @@ def test_the_update_is_the_nearest_of_its_rank_to_what_was_lost(checkpoint: Path
     assert len(found) == 14
     for name, layer in found.items():
         held = layer.base_layer.weight
-        lost = (originals[f"{name}.weight"] - dequantize_4bit(held.data, held.quant_state).float()).double().numpy()
-        update = layer.get_delta_weight("default").detach().double().numpy()
+        lost = (
+            (originals[f"{name}.weight"] - dequantize_4bit(held.data, held.quant_state).float().cpu()).double().numpy()
+        )
+        update = layer.get_delta_weight("default").detach().cpu().double().numpy()
         expected = np.sqrt((np.linalg.svd(lost, compute_uv=False)[R:] ** 2).sum())
         assert np.linalg.norm(lost) > 1.05 * expected > 0
         assert np.linalg.norm(lost - update) == pytest.approx(expected, rel=1e-3)
@@ -64,9 +67,9 @@ def test_it_starts_nearer_to_the_model_before_quantization(name: str, tmp_path: 
     checkpoint = tmp_path / "base"
     plain.save_pretrained(checkpoint)
     with torch.no_grad():
-        truth = tiny.seeded()(**tiny.batch()).logits
-        base = quantized(checkpoint)(**tiny.batch()).logits
-        start = apply_method(quantized(checkpoint), "lora", **{**LOFTQ, "r": 32}).eval()(**tiny.batch()).logits
+        truth = outputs_of(tiny, tiny.seeded())
+        base = outputs_of(tiny, quantized(checkpoint))
+        start = outputs_of(tiny, apply_method(quantized(checkpoint), "lora", **{**LOFTQ, "r": 32}))
     assert (start - truth).norm() < 0.7 * (base - truth).norm()
 
 
@@ -77,8 +80,7 @@ def test_plain_peft_loads_it_on_the_same_quantized_base(checkpoint: Path, tmp_pa
     module = apply_method(quantized(checkpoint), "lora", **LOFTQ).eval()
     module.save_pretrained(tmp_path / "saved")
     again = PeftModel.from_pretrained(quantized(checkpoint), tmp_path / "saved").eval()
-    with torch.no_grad():
-        assert torch.allclose(again(**tiny.batch()).logits, module(**tiny.batch()).logits, atol=1e-6)
+    assert torch.allclose(outputs_of(tiny, again), outputs_of(tiny, module), atol=1e-6)
 
 
 def test_a_rank_beyond_the_layers_own_holds_all_that_was_lost(checkpoint: Path) -> None:

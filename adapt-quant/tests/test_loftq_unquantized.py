@@ -105,7 +105,7 @@ def test_plain_transformers_and_peft_load_what_is_saved(name: str, tmp_path: Pat
         if parameter.requires_grad:
             parameter.data.add_(torch.randn_like(parameter) * 0.02)
     with torch.no_grad():
-        expected = module(**tiny.batch()).logits
+        expected = module(**tiny.batch_for(module)).logits
     method.save(module, tmp_path / "model")
     saved = load_file(tmp_path / "model" / "adapter_model.safetensors")
     heads = tuple(f"base_model.model.{each}" for each in tiny.fresh) or "none"

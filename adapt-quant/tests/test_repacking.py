@@ -23,7 +23,7 @@ def test_an_evaluation_leaves_the_weights_as_they_are(
     base, using = quantized(tiny.seeded(), tmp_path, "bnb_4bit", compute_dtype="float32", double_quant=double)
     assert base.bert.pooler.dense.weight.quant_state is not None
     adapted: Any = adapt_core.apply_method(base, "lora", dropout=0.0)
-    batch = tiny.batch()
+    batch = tiny.batch_for(base)
 
     def step() -> dict[str, torch.Tensor]:
         adapted.train()

@@ -93,7 +93,7 @@ def test_a_skipped_module_can_be_trained_whole(width: str, tmp_path: Path) -> No
     before = module.bert.pooler.dense.weight.detach().clone()
     adapted = adapt_core.apply_method(module, "lora", modules_to_save=["pooler"]).train()
     optimizer = torch.optim.SGD([each for each in adapted.parameters() if each.requires_grad], 0.1)
-    adapted(**tiny.batch()).loss.backward()
+    adapted(**tiny.batch_for(adapted)).loss.backward()
     optimizer.step()
     name = "base_model.model.bert.pooler.modules_to_save.default.dense.weight"
     assert not torch.equal(adapted.get_parameter(name), before)

@@ -212,7 +212,7 @@ class Quantizer(Protocol):
         """Makes a loaded quantized model ready for training."""
 
     def dequantize(self, module: Module) -> Module:
-        """The same model of its library in float32 without quantized layers; may work in place."""
+        """The same model of its library in float32 without quantized layers, on the CPU; may work in place."""
 
     def tolerance(self) -> float | None:
         """How far outputs may be from those of the dequantized model, as a share of the largest.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from adapt_core.biases import switches_for
 from adapt_core.bundles import Data, Model
@@ -116,6 +117,7 @@ def _differences(
         scratch = Path(name)
         write_json(scratch / "rows.json", {"rows": list(rows), "export": str(export) if export else None})
         np.savez(scratch / "expected.npz", allow_pickle=False, **expected)
+        torch.accelerator.empty_cache()  # the new process needs what this one has freed
         # -P: no module is to come from the folder in which the command happens to run.
         command = [sys.executable, "-P", "-m", "adapt_core.verify", str(folder.path), str(scratch)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -63,10 +63,10 @@ class MethodContract(MethodPromises):
         for resume in (False, True):
             adapted, method = self._applied(tiny)
             model = Model(adapted, None, self._hints(tiny, adapted))
-            start = {name: each.clone() for name, each in adapted.state_dict().items()}
+            start = {name: each.cpu().clone() for name, each in adapted.state_dict().items()}
             inputs = self.engines[engine](tiny)
             done = train(engine, inputs, model, self._spec(), method, folder / "run", self.learning_rate, resume=resume)
-            ends.append({name: each.clone() for name, each in adapted.state_dict().items()})
+            ends.append({name: each.cpu().clone() for name, each in adapted.state_dict().items()})
             own = self._own(tiny, adapted)
             changed = [name for name in own if name not in start or not ends[-1][name].equal(start[name])]
             assert changed, f"training changed nothing of what the method trains: {own}"
@@ -102,7 +102,7 @@ class MethodContract(MethodPromises):
         if recompute:
             adapted.gradient_checkpointing_enable({"use_reentrant": False})
         torch.manual_seed(0)
-        adapted(**tiny.batch()).loss.backward()
+        adapted(**tiny.batch_for(adapted)).loss.backward()
         return {key: each.grad for key, each in adapted.named_parameters() if each.grad is not None}
 
     @pytest.mark.parametrize("layer", list(LAYERS))

@@ -54,6 +54,11 @@ class Tiny:
             module(**self.batch())  # moves running statistics away from their start, as pretraining does
         return module.eval()
 
+    def batch_for(self, module: nn.Module) -> dict[str, Tensor]:
+        """The batch on the device of a model: a quantizer may have put it on a GPU."""
+        device = next(module.parameters()).device
+        return {name: each.to(device) for name, each in self.batch().items()}
+
 
 def _tokens() -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(1)

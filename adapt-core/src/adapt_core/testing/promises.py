@@ -66,7 +66,7 @@ class MethodPromises:
 
     def _trains_its_own_parameters_only(self, tiny: Tiny, adapted: nn.Module) -> None:
         adapted.train()
-        adapted(**tiny.batch()).loss.backward()
+        adapted(**tiny.batch_for(adapted)).loss.backward()
         for name, each in adapted.named_parameters():
             assert (each.grad is not None) == each.requires_grad, f"{name}: gradient and requires_grad differ"
         assert _trainable(adapted), "nothing is trained"
@@ -83,7 +83,7 @@ class MethodPromises:
             method.before_training(adapted, STEPS)
         for step in range(1, STEPS + 1):
             optimizer.zero_grad()
-            loss = adapted(**tiny.batch()).loss
+            loss = adapted(**tiny.batch_for(adapted)).loss
             loss.backward()
             optimizer.step()
             if hasattr(method, "after_step"):
@@ -163,7 +163,7 @@ class MethodPromises:
         """A tiny model with the method on it, in evaluation mode, and the method."""
         adapted, method = self._applied(tiny, base)
         if hasattr(method, "calibrate"):
-            method.calibrate(adapted, [tiny.batch()])
+            method.calibrate(adapted, [tiny.batch_for(adapted)])
             assert not adapted.training, "calibration changes the model's mode"
             assert all(each.grad is None for each in adapted.parameters()), "calibration leaves gradients"
         return adapted, method
@@ -184,10 +184,10 @@ class MethodPromises:
 
 
 def outputs_of(tiny: Tiny, module: nn.Module) -> Tensor:
-    """Logits for a model's batch, in evaluation mode."""
+    """Logits for a model's batch, in evaluation mode, on the CPU."""
     module.eval()
     with torch.no_grad():
-        return cast(Tensor, module(**tiny.batch()).logits)
+        return cast(Tensor, module(**tiny.batch_for(module)).logits.cpu())
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from adapt_core.peft.reading import weights_read
 
 
 def dequantized(layer: nn.Module) -> nn.Module | None:
-    """An ordinary layer in float32 with the weights that a quantized one stands for; None for any other.
+    """An ordinary layer in float32 on the CPU with the weights that a quantized one stands for; None for any other.
 
     It is of the kind that transformers quantized: linear, or ``Conv1D`` with its weight of shape (in, out).
     """
@@ -23,7 +23,7 @@ def dequantized(layer: nn.Module) -> nn.Module | None:
 
     if not isinstance(layer, Linear4bit | Linear8bitLt):
         return None
-    weight = _weight(layer).float()
+    weight = _weight(layer).cpu().float()
     out_features, in_features = weight.shape
     plain: nn.Module
     if issubclass(getattr(layer, "source_cls", nn.Linear), Conv1D):
@@ -33,7 +33,7 @@ def dequantized(layer: nn.Module) -> nn.Module | None:
         plain = nn.Linear(in_features, out_features, bias=layer.bias is not None, device="meta")
     plain.weight = nn.Parameter(weight, requires_grad=False)
     if layer.bias is not None:
-        plain.bias = nn.Parameter(layer.bias.detach().float(), requires_grad=False)
+        plain.bias = nn.Parameter(layer.bias.detach().cpu().float(), requires_grad=False)
     return plain.train(layer.training)
 
 

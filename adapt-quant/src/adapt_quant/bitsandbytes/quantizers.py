@@ -103,7 +103,7 @@ class BitsAndBytes(ABC):
         return model
 
     def dequantize(self, module: nn.Module) -> nn.Module:
-        """The model with ordinary layers in float32, in place."""
+        """The model with ordinary layers in float32, in place, on the CPU: it takes several times the memory there."""
         for name, layer in list(module.named_modules()):
             if (plain := dequantized(layer)) is not None:
                 module.set_submodule(name, plain)
@@ -113,7 +113,7 @@ class BitsAndBytes(ABC):
         config: Any = module.config
         if hasattr(config, "quantization_config"):
             del config.quantization_config
-        return module.float()
+        return module.cpu().float()
 
     def memory(self, module: nn.Module) -> Memory:
         """What the weights take: measured on the tensors that are there."""

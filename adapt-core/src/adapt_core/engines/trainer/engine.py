@@ -94,6 +94,7 @@ class TrainerEngine:
                 f"Stopped by {request.signal} after step {steps} of {trainer.state.max_steps}; {state}.",
                 f"Continue with: adapt run {self.folder.path} --resume" if saved else "Start it again.",
             )
+        trainer.drop_optimizer()
         if not options.do_eval:
             trainer.unwrap()
         share = (steps - trainer.first_step) / steps  # of the run's steps, those that this process took
@@ -183,6 +184,13 @@ class _Trainer(Trainer):
     def unwrap(self) -> None:
         """Takes mixed precision off the model, which accelerate has wrapped around its ``forward``."""
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+
+    def drop_optimizer(self) -> None:
+        """Lets go of the optimizer, which may hold twice the model, before a second copy of that is loaded to compare."""
+        for holder in (self, self.callback_handler):
+            holder.optimizer = holder.lr_scheduler = None
+        self.accelerator._optimizers.clear()
+        self.accelerator._schedulers.clear()
 
     def compute_loss(self, model: Any, *args: Any, **kwargs: Any) -> Any:
         try:

@@ -186,7 +186,7 @@ class _Trainer(Trainer):
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
 
     def drop_optimizer(self) -> None:
-        """Lets go of the optimizer, which may hold twice the model, before a second copy of that is loaded to compare."""
+        """Lets go of the optimizer, which may hold twice the model, before a second copy of that is loaded."""
         for holder in (self, self.callback_handler):
             holder.optimizer = holder.lr_scheduler = None
         self.accelerator._optimizers.clear()

@@ -18,6 +18,7 @@ from adapt_core import AdaptError, ConfigError, Interrupted
 from adapt_core.architecture import hints_for
 from adapt_core.methods.adalora.method import Adalora
 from adapt_core.methods.adalora.options import AdaloraOptions
+from adapt_core.testing import MODELS
 from adapt_core.validate import validate_options
 
 pytestmark = pytest.mark.usefixtures("no_reload")
@@ -138,6 +139,21 @@ def test_what_was_saved_evaluates_as_it_was_trained(toy_config: Any) -> None:
     again = adapt_core.evaluate_run(config["output_dir"])["metrics"]
     assert again["accuracy"] == result["metrics"]["accuracy"]
     assert again["loss"] == pytest.approx(result["metrics"]["loss"], rel=1e-5)
+
+
+def test_a_loop_of_ones_own_takes_ranks_away_as_the_documentation_says() -> None:
+    tiny = MODELS["encoder"]
+    options = {key: value for key, value in OPTIONS.items() if key != "name"}
+    module = adapt_core.apply_method(tiny.seeded(), "adalora", **options)
+    optimizer = torch.optim.AdamW([each for each in module.parameters() if each.requires_grad], lr=0.01)
+    module.base_model.rankallocator.set_total_step(STEPS)
+    for step in range(1, STEPS + 1):
+        module.train()(**tiny.batch()).loss.backward()
+        optimizer.step()
+        module.base_model.update_and_allocate(step)
+        optimizer.zero_grad()
+        left = sum(int((each != 0).sum()) for name, each in module.named_parameters() if ".lora_E." in name)
+        assert left == budget(step, first=4 * LAYERS, last=2 * LAYERS, tinit=3, tfinal=5, total=STEPS)
 
 
 def test_nothing_is_said_of_ranks_that_are_known(toy_config: Any, tmp_path: Path) -> None:

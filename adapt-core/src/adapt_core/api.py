@@ -211,6 +211,10 @@ def apply_method(
     LoRA's starts ``pissa``, ``olora`` and, on a base that is not quantized, ``loftq`` change the base's weights: what
     the module's ``save_pretrained`` writes fits on these. A run saves what can be used without them: :func:`run`.
 
+    AdaLoRA takes ranks away as PEFT does it in a loop of one's own, and none otherwise: call
+    ``module.base_model.rankallocator.set_total_step(steps)`` before the first step, and
+    ``module.base_model.update_and_allocate(step)`` after each, counted from 1, before gradients are zeroed.
+
     Args:
         module: a ``torch.nn.Module``; may be changed in place.
         method: name of an installed method, such as ``"lora"``.

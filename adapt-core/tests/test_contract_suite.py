@@ -13,7 +13,7 @@ from adapt_core.bundles import Model, Trained
 from adapt_core.engines.trainer.engine import TrainerEngine
 from adapt_core.kinds import Kind, MethodSpec
 from adapt_core.registry import Registry
-from adapt_core.testing import LAYERS, MethodContract
+from adapt_core.testing import LAYERS, MODELS, MethodContract
 from adapt_core.testing.engines import TRAINER, trainer_inputs
 
 
@@ -85,12 +85,33 @@ def test_layers_that_are_wrongly_declared_fail_it(
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"), [({"identity": False}, "identity is declared False"), ({"merges": False}, "DID NOT RAISE")]
+    ("changes", "says"),
+    [
+        ({"identity": False}, "identity is declared False"),
+        ({"merges": False}, "DID NOT RAISE"),
+        ({"head": "all"}, "head is declared 'all', and .* is not trained"),
+        ({"head": "only"}, "head is declared 'only', and .*lora_A.* is trained"),
+    ],
 )
 def test_other_declarations_that_are_wrong_fail_it(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
     suite = declaring("lora", **changes)
     with pytest.raises((AssertionError, pytest.fail.Exception), match=says):
         suite.test_it_adapts_the_types_of_layers_that_it_declares_and_no_others("Linear", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "says"),
+    [
+        ("last_layer", {"head": "beside"}, "nothing beside the head is trained"),
+        ("full", {"head": "beside"}, "the whole model is trained"),
+        ("lora", {"saves": "model"}, "no whole model was saved: .*adapter_config.json"),
+    ],
+)
+def test_what_a_method_does_with_the_head_and_saves_is_held_to(
+    method: str, changes: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError, match=says):
+        declaring(method, **changes).test_it_keeps_its_promises_or_refuses_with_a_reason(MODELS["encoder"], tmp_path)
 
 
 @pytest.mark.parametrize(("method", "declared"), [("lora", False), ("prefix_tuning", True)])
@@ -114,6 +135,12 @@ def test_a_method_that_trains_only_the_head_is_held_to_that(tmp_path: Path) -> N
 
 
 def test_engines_that_a_method_does_not_claim_are_not_tried(tmp_path: Path) -> None:
-    suite = declaring("lora", engines=("other:Engine",))
+    suite = declaring("lora", engines=(f"{__name__}:StartsOver",))
     with pytest.raises(pytest.skip.Exception, match=f"lora does not claim {TRAINER}"):
+        suite.test_it_trains_and_resumes_through_the_engines_that_it_claims(tmp_path)
+
+
+def test_an_engine_that_is_not_there_fails_it(tmp_path: Path) -> None:
+    suite = declaring("lora", engines=("other:Engine",))
+    with pytest.raises(AdaptError, match="cannot load other:Engine"):
         suite.test_it_trains_and_resumes_through_the_engines_that_it_claims(tmp_path)

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Method
+from adapt_core.returned import module_from
 
 
 def stay_in_evaluation(layer: nn.Module, _: Any) -> None:
@@ -31,14 +32,14 @@ def applied(method: Method, module: nn.Module, hints: Hints, *, train_batch_norm
         AdaptError: the method refuses, the model has no batch normalisation outside its head, or the method holds it.
     """
     if not train_batch_norm:
-        return method.apply(module, hints)  # type: ignore[no-any-return]
+        return module_from(method, "apply", method.apply(module, hints))
     names = [name for name, layer in module.named_modules() if isinstance(layer, _BatchNorm) and not hints.holds(name)]
     if not names:
         raise AdaptError(
             f"method.train_batch_norm: {type(module).__name__} has no batch normalisation outside its head",
             "Remove the key.",
         )
-    adapted: nn.Module = method.apply(module, replace(hints, fresh=(*hints.fresh, *names)))
+    adapted = module_from(method, "apply", method.apply(module, replace(hints, fresh=(*hints.fresh, *names))))
     layers = [layer for layer in adapted.modules() if isinstance(layer, _BatchNorm) and not _held(layer)]
     trained = [layer for layer in layers if all(each.requires_grad for each in layer.parameters())]
     if len(trained) < len(names):

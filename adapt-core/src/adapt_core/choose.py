@@ -74,6 +74,8 @@ def option_models(entry: Entry, registry: Registry) -> dict[str, type[Options]]:
         models["dataset"] = registry.dataset_options(entry.spec)
         if not issubclass(models["dataset"], DatasetOptions):
             raise AdaptError(f"{broken}: {entry.spec.dataset} is no subclass of adapt_core.config:DatasetOptions")
+    if fault := registry.fault(entry):
+        raise AdaptError(f"{broken}: {fault}")
     return models
 
 

@@ -56,7 +56,10 @@ def offers(point: importlib.metadata.EntryPoint) -> Iterator[tuple[Kind, PluginS
             raise AdaptError(f"it implements the hook {name!r}, which does not exist{nearest(name, HOOKS)}")
     for name, kind in HOOKS.items():
         if name in hooks:
-            yield from ((kind, spec) for spec in _specs(name, kind, getattr(manager.hook, name)()))
+            results = getattr(manager.hook, name)()  # without what is None
+            if not results:
+                raise AdaptError(f"its {name} returns None: have it yield its specs, or return a list of them")
+            yield from ((kind, spec) for spec in _specs(name, kind, results))
         elif callable(getattr(plugin, name, None)):
             raise AdaptError(f"its {name} is not marked with @hookimpl (from adapt_core.hookspecs)")
     if not hooks:

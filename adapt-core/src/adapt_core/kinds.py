@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
 class Kind(StrEnum):
@@ -42,6 +44,37 @@ def _is_reference(text: str) -> bool:
     return len(parts) == 2 and all(name.isidentifier() for part in parts for name in part.split("."))
 
 
+@cache
+def _types_of(spec: type[PluginSpec]) -> dict[str, Any]:
+    return get_type_hints(spec)
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value is of one of the types that specs have."""
+    parts = get_args(hint)
+    if get_origin(hint) is Literal:
+        return value in parts
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_fits(each, parts[0]) for each in value)
+    if get_origin(hint) is UnionType:
+        return any(_fits(value, part) for part in parts)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, int | float if hint is float else hint)
+
+
+def _called(hint: Any) -> str:
+    """A type for people."""
+    parts = get_args(hint)
+    if get_origin(hint) is Literal:
+        return " or ".join(map(repr, parts))
+    if get_origin(hint) is tuple:
+        return f"a tuple of {parts[0].__name__}"
+    if get_origin(hint) is UnionType:
+        return " or ".join(map(_called, parts))
+    return "None" if hint is NoneType else str(hint.__name__)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PluginSpec:
     """What every plugin says of itself.
@@ -64,6 +97,12 @@ class PluginSpec:
     switch: str | None = None
 
     def __post_init__(self) -> None:
+        for attribute, hint in _types_of(type(self)).items():  # type: ignore[arg-type]
+            value = getattr(self, attribute)
+            if not _fits(value, hint):
+                raise ValueError(f"{attribute} of {self.name!r} must be {_called(hint)}, not {value!r}")
+            if attribute in ("learning_rate", "bits") and not value > 0:
+                raise ValueError(f"{attribute} of {self.name!r} must be above 0, not {value!r}")
         if normalise(self.name) != self.name or not self.name:
             raise ValueError(f"plugin name {self.name!r} must be lower case with words joined by '_'")
         for attribute, value in vars(self).items():

@@ -14,6 +14,7 @@ from adapt_core.files import read_json
 from adapt_core.interfaces import OWN_BASE, Quantizer, Task
 from adapt_core.plan import Choice, RunPlan, build_plan
 from adapt_core.registry import resolve
+from adapt_core.returned import module_from
 from adapt_core.run_folder import RunFolder
 from adapt_core.tolerance import compared
 
@@ -41,7 +42,8 @@ def load_artifact(folder: RunFolder, *, dequantized: bool = False) -> tuple[RunP
     else:
         method = resolve(plan.method.spec.target)(plan.method.options)
         base = _base(plan, folder, task, info, dequantized)
-        model = base.with_module(method.load(base.module, folder.model, base.hints))
+        loaded = method.load(base.module, folder.model, base.hints)
+        model = base.with_module(module_from(method, "load", loaded))
     model.module.eval()
     return plan, task, model, info
 

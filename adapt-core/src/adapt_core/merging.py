@@ -15,6 +15,7 @@ from adapt_core.files import read_json
 from adapt_core.loading import load_dequantized
 from adapt_core.quiet import quiet_libraries
 from adapt_core.registry import resolve
+from adapt_core.returned import module_from
 from adapt_core.tolerance import compared, tolerance_for
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def _merge(run: LoadedRun, output: Path, data: str | None) -> dict[str, Any]:
         model, before, found["difference_from_quantized"] = load_dequantized(run.folder, rows, before)
     limit = tolerance_for(model.module)
     method = resolve(run.plan.method.spec.target)(run.plan.method.options)
-    _write(model.with_module(method.merge(model.module)), output, run)
+    merged = module_from(method, "merge", method.merge(model.module))
+    _write(model.with_module(merged), output, run)
     after = run.task.outputs(run.task.load_model(run.info, path=output), rows)
     difference, largest = compared(before, after)
     if not difference <= limit * largest:

@@ -38,7 +38,13 @@ def option(
         path: text in it names a local file or folder: a leading ``~`` is the home folder, and in the ``model`` and
             ``dataset`` sections it must be there when a run starts, and is found from any folder afterwards.
         constraints: pydantic's own (``gt``, ``ge``, ``le``, ``min_length``, …).
+
+    Raises:
+        TypeError: pydantic has no such constraint.
     """
+    # By itself pydantic takes any other name for a part of the JSON Schema.
+    if unknown := constraints.keys() - (Field.__kwdefaults__ or {}).keys():
+        raise TypeError(f"option() got {', '.join(sorted(unknown))}, which pydantic's Field does not have")
     extra = {name: value for name, value in (("flat", flat), (LIBRARY_NAME, library_name), ("path", path)) if value}
     return Field(default, description=help, json_schema_extra=extra or None, **constraints)  # type: ignore[arg-type]
 

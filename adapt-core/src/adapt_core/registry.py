@@ -144,7 +144,11 @@ class Registry:
 
         What is missing is in ``error``.
         """
-        return tuple(entry if entry.error else replace(entry, error=_fault(entry.spec)) for entry in self.entries(kind))
+        return tuple(replace(entry, error=self.fault(entry)) for entry in self.entries(kind))
+
+    def fault(self, entry: Entry) -> str | None:
+        """Why a plugin would fail on use, as far as can be told without importing its implementation; None if not."""
+        return entry.error or _fault(entry.spec)
 
     def catalogue(self) -> tuple[Listing, ...]:
         """Every first-party plugin, whether or not its distribution is installed."""

@@ -22,6 +22,7 @@ from adapt_core.interfaces import OWN_BASE, Method, Task
 from adapt_core.loading import load_dequantized
 from adapt_core.plan import RunPlan
 from adapt_core.registry import resolve
+from adapt_core.returned import module_from
 from adapt_core.run_folder import RunFolder
 from adapt_core.timing import Stopwatch
 from adapt_core.tolerance import tolerance_for
@@ -44,6 +45,11 @@ def save(
     rows = task.probe_rows(data)
     expected = {folder.model.name: task.outputs(model, rows)}
     method.save(model.module, folder.model)
+    if not folder.model.is_dir() or not any(folder.model.iterdir()):
+        raise AdaptError(
+            f"{plan.method.spec.target}.save wrote nothing to {folder.model}",
+            f"This is a mistake in the plugin. The trained weights are in {folder.checkpoints.path}.",
+        )
     if model.processor is not None:
         for place in (folder.model, folder.model / OWN_BASE):
             if place.is_dir():
@@ -62,7 +68,8 @@ def save(
             model, expected[folder.export.name], found["difference_from_quantized"] = load_dequantized(
                 folder, rows, quantized
             )
-        export = saver.save(model.with_module(method.merge(model.module)), folder.export)
+        merged = module_from(method, "merge", method.merge(model.module))
+        export = saver.save(model.with_module(merged), folder.export)
     with watch("verify", "Loading what was saved in a new process"):
         differences = _differences(folder, rows, expected, export)
     scale = max(float(np.abs(expected[folder.model.name]).max()), 1.0)
@@ -70,8 +77,8 @@ def save(
         if difference is None or difference > limit * scale:
             shown = "are not finite" if difference is None else f"differ by up to {difference:.3g}"
             raise AdaptError(
-                f"What was saved in {folder.path / name} is not what was trained: its outputs {shown}, "
-                f"where the largest output is {scale:.3g}",
+                f"What was saved in {folder.path / name} is not what was trained with method "
+                f"{plan.method.spec.name}: its outputs {shown}, where {limit * scale:.3g} would be rounding",
                 f"The trained weights are in {folder.checkpoints.path}. Please report this with the configuration.",
             )
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -62,4 +63,6 @@ def new_plugin(kind: str, name: str, output: str | None) -> None:
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).write_text(text, encoding="utf-8")
     click.echo(f"wrote {folder}", err=True)
-    click.echo(f"pip install {folder} && adapt explain {kind} {name}")
+    # pip looks a bare name up in the package index, where it may be somebody else's.
+    place = shlex.quote(str(folder) if folder.is_absolute() else f"./{folder.as_posix()}")
+    click.echo(f"pip install {place} && adapt explain {kind} {name}")

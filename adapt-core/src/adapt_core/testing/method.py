@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from adapt_core.bundles import Model
-from adapt_core.registry import Registry
+from adapt_core.registry import Registry, resolve
 from adapt_core.testing.engines import BATCH, HALF, STEPS, TRAINER, train, trainer_inputs
 from adapt_core.testing.layers import LAYERS
 from adapt_core.testing.models import MODELS, Tiny
@@ -51,6 +51,8 @@ class MethodContract(MethodPromises):
     def test_it_trains_and_resumes_through_the_engines_that_it_claims(self, tmp_path: Path) -> None:
         """Resumed half-way, a training ends as one that was never interrupted, and what it saves loads again."""
         claimed = self._spec().engines
+        for engine in claimed or ():
+            resolve(engine)  # a mistyped one would be skipped below
         tried = [engine for engine in self.engines if claimed is None or engine in claimed]
         if not tried:
             pytest.skip(f"{self.method} does not claim {', '.join(self.engines)}; `adapt check` refuses them together")

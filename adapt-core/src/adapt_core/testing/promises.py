@@ -72,7 +72,22 @@ class MethodPromises:
         assert _trainable(adapted), "nothing is trained"
         for head in tiny.fresh:
             assert any(f".{head}." in f".{name}" for name in _trainable(adapted)), f"the fresh {head} is not trained"
+        self._head_as_declared(tiny, adapted)
         adapted.zero_grad()
+
+    def _head_as_declared(self, tiny: Tiny, adapted: nn.Module) -> None:
+        declared = self._spec().head
+        hints = self._hints(tiny, tiny.seeded())
+        heads = tuple(f".{name}." for name in (*hints.head, *hints.fresh))
+        outside = [name for name in _trainable(adapted) if not any(head in f".{name}" for head in heads)]
+        frozen = [name for name, each in adapted.named_parameters() if not each.requires_grad]
+        if declared == "all":
+            assert not frozen, f"head is declared 'all', and {frozen[0]} is not trained"
+        elif declared == "only":
+            assert not outside, f"head is declared 'only', and {outside[0]} is trained"
+        else:
+            assert outside, "head is declared 'beside', and nothing beside the head is trained"
+            assert frozen, "head is declared 'beside', and the whole model is trained"
 
     def _learns(self, tiny: Tiny, adapted: nn.Module, method: Any) -> None:
         adapted.train()
@@ -106,6 +121,11 @@ class MethodPromises:
     def _reloads(self, tiny: Tiny, adapted: nn.Module, method: Method, folder: Path, expected: Tensor) -> None:
         method.save(adapted, folder / "saved")
         if self._spec().saves == "model":
+            held = sorted(file.name for file in (folder / "saved").iterdir())
+            assert "config.json" in held, f"saves is declared 'model', and no whole model was saved: {', '.join(held)}"
+            whole: Any = type(tiny.seeded())
+            again = whole.from_pretrained(folder / "saved").eval()
+            assert torch.allclose(outputs_of(tiny, again), expected, atol=1e-5), "other outputs after loading"
             return
         from safetensors.torch import load_file
 

@@ -19,11 +19,14 @@ class Biases:
 
     def apply(self, module: nn.Module, hints: Hints) -> nn.Module:
         head = hints.fresh if hints.train_head is False else (*hints.fresh, *hints.head)
+        found = False
         for name, parameter in module.named_parameters():
+            beside = name.startswith(tuple(f"{part}." for part in head))
             bias = name.endswith(".bias") and (self.options.norms or "norm" not in name.lower())
-            parameter.requires_grad_(bias or name.startswith(tuple(f"{part}." for part in head)))
-        if not any(parameter.requires_grad for parameter in module.parameters()):
-            raise AdaptError("biases: the model has no biases", "Choose another method.")
+            parameter.requires_grad_(bias or beside)
+            found |= bias and not beside
+        if not found:
+            raise AdaptError("biases: the model has no biases outside its head", "Choose another method.")
         hold_statistics(module, trained=True)  # of batch normalisation: they are not in the file below
         return module
 

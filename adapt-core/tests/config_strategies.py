@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import strategies as st
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=8)
+HUB_NAME = TEXT.filter(lambda text: not Path(text).is_dir())
 TRAINING = st.fixed_dictionaries(
     {},
     optional={
@@ -20,9 +23,9 @@ TRAINING = st.fixed_dictionaries(
 CONFIG = st.fixed_dictionaries(
     {
         "task": st.sampled_from(["read", "READ", {"name": "reading"}]),
-        "model": st.fixed_dictionaries({"name": TEXT}),
+        "model": st.fixed_dictionaries({"name": HUB_NAME}),
         "dataset": st.fixed_dictionaries(
-            {"name": TEXT},
+            {"name": HUB_NAME},
             optional={
                 "text_column": st.none() | TEXT,
                 "names": st.dictionaries(st.integers(), TEXT) | st.dictionaries(TEXT, TEXT),

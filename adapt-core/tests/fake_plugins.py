@@ -12,7 +12,7 @@ from adapt_core.kinds import Kind, LauncherSpec, MethodSpec, PluginSpec, Quantiz
 from adapt_core.options import Options, option
 from adapt_core.registry import Entry, Registry
 
-ENGINE, OTHER_ENGINE = "engines:First", "engines:Second"
+ENGINE, OTHER_ENGINE = "fake_plugins:First", "fake_plugins:Second"
 
 
 class ReadData(DatasetOptions):
@@ -85,7 +85,7 @@ class FakeRegistry(Registry):
 
 
 def spec(kind: type[PluginSpec], name: str, **fields: Any) -> Any:
-    return kind(name=name, summary=f"Is {name}.", target="nowhere:Nothing", **fields)
+    return kind(name=name, summary=f"Is {name}.", target="fractions:Fraction", **fields)
 
 
 def method(name: str, **fields: Any) -> MethodSpec:

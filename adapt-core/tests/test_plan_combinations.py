@@ -144,8 +144,8 @@ def test_problems_of_whole_configurations(text: str, expected: list[Any], tmp_pa
             (
                 6,
                 "DDP",
-                "the launcher many does not work with the engine of the task look (engines:Second); "
-                "it works with engines:First",
+                "the launcher many does not work with the engine of the task look (fake_plugins:Second); "
+                "it works with fake_plugins:First",
             ),
         ),
         (
@@ -153,8 +153,8 @@ def test_problems_of_whole_configurations(text: str, expected: list[Any], tmp_pa
             (
                 4,
                 "method",
-                "the method one_engine does not work with the engine of the task read (engines:First); "
-                "it works with engines:Second",
+                "the method one_engine does not work with the engine of the task read (fake_plugins:First); "
+                "it works with fake_plugins:Second",
             ),
         ),
         (
@@ -217,6 +217,17 @@ def test_missing_files_are_named_with_the_place_that_was_looked_at(
         (3, "model.path", f"there is no such file or folder: {tmp_path / 'models' / 'm'}", None),
         (4, "CUSTOM_DATASET_PATH", f"there is no such file or folder: {tmp_path.parent / 'data'}", None),
     ]
+
+
+def test_a_folder_is_no_name_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library would take it for the model, and what the run leaves would be found from this folder alone."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "m").mkdir(parents=True)
+    text = "task: read\nmodel: models/m\ndataset: d\nmethod: whole\n"
+    message = "models/m is a folder here, and not a name of the hub: give it as model.path"
+    assert said(text, tmp_path) == [(2, "model", message, None)]
+    assert said(text.replace("model: models/m", "model: {path: models/m}"), tmp_path) == []
+    assert said(text.replace("models/m", "models/other"), tmp_path) == []
 
 
 def test_a_name_that_two_distributions_offer_is_an_error_where_it_is_used(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections import namedtuple
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +255,22 @@ def test_a_run_whose_data_json_was_changed_or_lost_is_not_loaded(toy_config: Any
     for load in (adapt_core.load_run, whole.add):
         with pytest.raises(AdaptError, match=r"data\.json( was changed after the run saved it)?"):
             load(run)
+
+
+@pytest.mark.usefixtures("no_reload")
+@pytest.mark.parametrize(
+    ("old", "new", "refused"), [("alpha: 16", "alpha: 64", True), ("batch_size: 64", "batch_size: 8", False)]
+)
+def test_a_run_whose_method_was_changed_afterwards_is_not_loaded(
+    toy_config: Any, old: str, new: str, refused: bool
+) -> None:
+    adapt_core.run(toy_config(training={**QUICK, "batch_size": 64}))
+    file = Path(toy_config()["output_dir"], "config.yaml")
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    with pytest.raises(AdaptError, match=r"config\.yaml was changed after") if refused else nullcontext():
+        adapt_core.load_run(file.parent)
 
 
 @pytest.mark.usefixtures("no_reload")

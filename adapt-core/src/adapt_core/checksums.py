@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json
@@ -49,6 +51,15 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def choices_sha256(config: Mapping[str, Any]) -> str:
+    """The SHA-256 of what a run's configuration says of how its model answers: task, method and quantization.
+
+    The rest, paths among it, may be put right when a run or its base has been moved.
+    """
+    said = {section: config.get(section) for section in ("task", "method", "quantization")}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _require_readable(folder: Path) -> None:

@@ -62,7 +62,7 @@ def unable(method: Any, bits: int, registry: Registry, quantizer: str = "") -> s
 
 
 def missing_files(nested: Nested, models: Mapping[str, type[Options]]) -> Iterator[Problem]:
-    """Local models and data that are not there.
+    """Local models and data that are not there, or given as names of the hub: those are not found from elsewhere.
 
     Args:
         nested: the configuration.
@@ -74,6 +74,11 @@ def missing_files(nested: Nested, models: Mapping[str, type[Options]]) -> Iterat
                 path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  # Path.absolute() keeps "..".
                 if not os.path.exists(path):  # noqa: PTH110  # Path.exists() raises for a name that is too long.
                     yield nested.problem((section, key), f"there is no such file or folder: {path}")
+        name = nested.data.get(section, {}).get("name")
+        if isinstance(name, str) and os.path.isdir(name):  # noqa: PTH112  # As above.
+            yield nested.problem(
+                (section, "name"), f"{name} is a folder here, and not a name of the hub: give it as {section}.path"
+            )
 
 
 def _denied(nested: Nested, chosen: Mapping[Kind, Entry]) -> Iterator[Problem]:

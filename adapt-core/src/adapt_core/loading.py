@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapt_core.base_model import require_same_base, require_same_weights
 from adapt_core.bundles import Model, Row
-from adapt_core.checksums import require_intact, require_unchanged
+from adapt_core.checksums import choices_sha256, require_intact, require_unchanged
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json
 from adapt_core.interfaces import OWN_BASE, Quantizer, Task
@@ -162,8 +162,14 @@ def _told_apart(first: Any, second: Any) -> tuple[str, str]:
 
 
 def _require_intact(folder: RunFolder) -> None:
-    """Holds the saved model and ``data.json`` against the checksums in the result, which a run only ending lacks."""
+    """Holds what a run saved and was told against the checksums in the result, which a run that is ending lacks."""
     result = read_json(folder.result) if folder.finished else {}
     require_intact(folder.model, result.get("sha256", {}))
     if "data_sha256" in result:
         require_unchanged(folder.data, result["data_sha256"])
+    if "choices_sha256" in result and choices_sha256(folder.read_config()) != result["choices_sha256"]:
+        raise AdaptError(
+            f"{folder.config} was changed after the run: its task, method or quantization is another than that with "
+            "which the model was trained",
+            "Restore it, or run the configuration again.",
+        )

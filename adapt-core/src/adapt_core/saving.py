@@ -15,7 +15,7 @@ import torch
 
 from adapt_core.biases import switches_for
 from adapt_core.bundles import Data, Model
-from adapt_core.checksums import checksums, sha256
+from adapt_core.checksums import checksums, choices_sha256, sha256
 from adapt_core.errors import AdaptError
 from adapt_core.files import read_json, write_json, write_text
 from adapt_core.interfaces import OWN_BASE, Method, Task
@@ -35,9 +35,9 @@ def save(
 
     Returns:
         ``artifact`` and ``export`` (paths within the run folder; the latter may be None), ``reload_difference``, the
-        largest absolute difference of outputs of each, ``sha256`` of the files in ``model/``, and
-        ``data_sha256`` of ``data.json``; with an export of a quantized base also ``difference_from_quantized``, that
-        of dequantizing it.
+        largest absolute difference of outputs of each, ``sha256`` of the files in ``model/``, ``data_sha256`` of
+        ``data.json`` and ``choices_sha256`` of task, method and quantization; with an export of a quantized base also
+        ``difference_from_quantized``, that of dequantizing it.
 
     Raises:
         AdaptError: something saved gives other outputs than the trained model, with the numbers.
@@ -87,6 +87,7 @@ def save(
         "reload_difference": differences,
         "sha256": saved,
         "data_sha256": sha256(folder.data),
+        "choices_sha256": choices_sha256(folder.read_config()),
         **found,
     }
 

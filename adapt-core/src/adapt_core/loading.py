@@ -16,7 +16,7 @@ from adapt_core.plan import Choice, RunPlan, build_plan
 from adapt_core.registry import resolve
 from adapt_core.returned import module_from
 from adapt_core.run_folder import RunFolder
-from adapt_core.tolerance import compared
+from adapt_core.tolerance import compared, rounding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,10 +68,10 @@ def load_dequantized(folder: RunFolder, rows: Sequence[Row], quantized: np.ndarr
     outputs = task.outputs(model, rows)
     limit = resolve(plan.quantizer.spec.target)(plan.quantizer.options).tolerance()
     difference, largest = compared(quantized, outputs)
-    if limit is not None and not difference <= limit * largest:
+    if limit is not None and not difference <= rounding(limit, largest):
         raise AdaptError(
             f"Dequantizing the base changes outputs by up to {difference:.3g}, where the largest is {largest:.3g}; "
-            f"{limit * largest:.3g} would be rounding",
+            f"{rounding(limit, largest):.3g} would be rounding",
             "Use the adapter on its quantized base instead. Please report this with the configuration.",
         )
     return model, outputs, difference

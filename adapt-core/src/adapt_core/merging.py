@@ -16,7 +16,7 @@ from adapt_core.loading import load_dequantized
 from adapt_core.quiet import quiet_libraries
 from adapt_core.registry import resolve
 from adapt_core.returned import module_from
-from adapt_core.tolerance import compared, tolerance_for
+from adapt_core.tolerance import compared, rounding, tolerance_for
 
 if TYPE_CHECKING:
     from adapt_core.api import LoadedRun
@@ -83,10 +83,10 @@ def _merge(run: LoadedRun, output: Path, data: str | None) -> dict[str, Any]:
     _write(model.with_module(merged), output, run)
     after = run.task.outputs(run.task.load_model(run.info, path=output), rows)
     difference, largest = compared(before, after)
-    if not difference <= limit * largest:
+    if not difference <= rounding(limit, largest):
         raise AdaptError(
             f"Merging changes outputs by up to {difference:.3g}, where the largest is {largest:.3g}; "
-            f"{limit * largest:.3g} would be rounding",
+            f"{rounding(limit, largest):.3g} would be rounding",
             "Use the adapter beside its base instead.",
         )
     return found | {"output": str(output), "difference": difference, "largest_output": largest, "tolerance": limit}

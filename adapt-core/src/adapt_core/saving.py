@@ -25,7 +25,7 @@ from adapt_core.registry import resolve
 from adapt_core.returned import module_from
 from adapt_core.run_folder import RunFolder
 from adapt_core.timing import Stopwatch
-from adapt_core.tolerance import tolerance_for
+from adapt_core.tolerance import rounding, tolerance_for
 
 
 def save(
@@ -72,13 +72,13 @@ def save(
         export = saver.save(model.with_module(merged), folder.export)
     with watch("verify", "Loading what was saved in a new process"):
         differences = _differences(folder, rows, expected, export)
-    scale = max(float(np.abs(expected[folder.model.name]).max()), 1.0)
+    allowed = rounding(limit, float(np.abs(expected[folder.model.name]).max()))
     for name, difference in differences.items():
-        if difference is None or difference > limit * scale:
+        if difference is None or difference > allowed:
             shown = "are not finite" if difference is None else f"differ by up to {difference:.3g}"
             raise AdaptError(
                 f"What was saved in {folder.path / name} is not what was trained with method "
-                f"{plan.method.spec.name}: its outputs {shown}, where {limit * scale:.3g} would be rounding",
+                f"{plan.method.spec.name}: its outputs {shown}, where {allowed:.3g} would be rounding",
                 f"The trained weights are in {folder.checkpoints.path}. Please report this with the configuration.",
             )
     return {

@@ -18,5 +18,10 @@ def tolerance_for(module: Any) -> float:
 
 
 def compared(before: Any, after: Any) -> tuple[float, float]:
-    """The largest absolute difference of two arrays of outputs, and the largest output before, at least 1."""
-    return float(abs(after - before).max()), max(float(abs(before).max()), 1.0)
+    """The largest absolute difference of two arrays of outputs, and the largest output before."""
+    return float(abs(after - before).max()), float(abs(before).max())
+
+
+def rounding(share: float, largest: float) -> float:
+    """The difference that rounding may make: a share of the largest output, or of 1 where that is smaller."""
+    return share * max(largest, 1.0)

@@ -189,3 +189,23 @@ def test_frozen_batch_normalisation_keeps_its_statistics() -> None:
     before = {name: each.clone() for name, each in full.named_buffers() if "running_mean" in name}
     full(**tiny.batch())
     assert not any(torch.equal(dict(full.named_buffers())[name], each) for name, each in before.items())
+
+
+@pytest.mark.parametrize("method", ["lora", "ssf", "ia3"])
+@pytest.mark.parametrize(
+    ("targets", "says"),
+    [
+        ([], "is an empty list"),
+        (["classifier"], "classifier belongs to the head, which is trained whole beside an adapter"),
+        ("all_linear", "did you mean 'all-linear'"),
+        (["all_linear"], "did you mean 'all-linear'"),
+    ],
+)
+def test_targets_that_leave_nothing_to_adapt_are_explained(method: str, targets: Any, says: str) -> None:
+    with pytest.raises(AdaptError, match=rf"method\.target_modules.*{says}"):
+        apply_method(MODELS["encoder"].seeded(), method, target_modules=targets)
+
+
+def test_a_head_that_is_not_trained_may_be_adapted() -> None:
+    module = apply_method(MODELS["encoder"].seeded(), "lora", target_modules=["classifier"], train_head=False)
+    assert any("classifier.lora_A" in name for name, each in module.named_parameters() if each.requires_grad)

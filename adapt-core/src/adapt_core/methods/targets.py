@@ -46,6 +46,11 @@ def resolve(
             raise _no_match(module, asked)
         return asked
     wanted = [default] if asked is None else [asked] if isinstance(asked, str) else list(asked)
+    if not wanted:
+        raise AdaptError(
+            "method.target_modules is an empty list",
+            "Name layers or a preset, or leave it out for the method's choice.",
+        )
     names: list[str] = []
     for each in wanted:
         if each in PRESETS:
@@ -63,6 +68,7 @@ def resolve(
             if not found:
                 raise _nothing(module, each)
         names += found
+    _require_more_than_the_head(hints, names)
     return named_exactly(module, dict.fromkeys(names))
 
 
@@ -219,9 +225,19 @@ def _matches(pattern: str, name: str) -> bool:
         raise AdaptError(f"method.target_modules: {pattern!r} is no regular expression: {error}") from error
 
 
+def _require_more_than_the_head(hints: Hints, names: Iterable[str]) -> None:
+    """Raises AdaptError where all that is to be adapted is trained whole anyway."""
+    whole = (*hints.fresh, *(hints.head if hints.train_head is not False else ()))
+    if all(any(f"{name}.".startswith(f"{part}.") for part in whole) for name in names):
+        raise AdaptError(
+            f"method.target_modules: {', '.join(names)} belongs to the head, which is trained whole beside an adapter",
+            "Name layers outside it, or choose last_layer.",
+        )
+
+
 def _nothing(module: nn.Module, asked: str) -> AdaptError:
     layers = {name.rsplit(".", 1)[-1] for name, layer in module.named_modules() if name and not list(layer.children())}
-    near = closest(asked, layers)
+    near = closest(asked, {*layers, *PRESETS})
     return AdaptError(
         f"method.target_modules: {asked!r} matches no layer of {type(module).__name__}"
         + (f"; did you mean {near!r}?" if near else ""),
@@ -235,9 +251,13 @@ def _no_match(module: nn.Module, pattern: str) -> AdaptError:
     known = {*layers, *_names(module)}
     near = [closest(part, layers) or closest(part, known) for part in re.split(r"[\s,]+", pattern) if part]
     meant = ", ".join(each for each in near if each)
+    if meant and all(near):
+        meant = f"; did you mean the list [{meant}]?"
+    else:
+        meant = f"; did you mean {near_preset!r}?" if (near_preset := closest(pattern, PRESETS)) else ""
     return AdaptError(
         f"method.target_modules: the text {pattern!r} is read as a regular expression over whole names, and matches no "
-        f"layer of {type(module).__name__}" + (f"; did you mean the list [{meant}]?" if meant and all(near) else ""),
+        f"layer of {type(module).__name__}{meant}",
         f"Layers there are: {', '.join(sorted(layers))}. Presets: {', '.join(PRESETS)}.",
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cli_runner import adapt
-from fake_distributions import install, task_plugin
+from fake_distributions import install, method_plugin, task_plugin
 
 GOOD = "task: tested\nmodel: {path: model}\ndataset: {path: data.csv}\nmethod: lora\n"
 FLAT = "TASK: tested\nLOCAL_MODEL_PATH: model\nCUSTOM_DATASET_PATH: data.csv\nmethod: LoRA\nLR: 3e-4\n"
@@ -94,9 +94,17 @@ def test_a_configuration_that_may_mean_a_broken_plugin_gives_its_reason(folder: 
         assert "is broken: ModuleNotFoundError: No module named 'not_there_at_all'" in done.out
 
 
-def test_a_configuration_that_names_a_clash_gives_both_distributions(folder: Path) -> None:
-    from fake_distributions import method_plugin
+def test_a_configuration_that_names_a_plugin_without_its_class_gives_the_reason(folder: Path) -> None:
+    modules = {"odd_plugin": method_plugin("odd", target="odd_plugin_that_is_gone:Odd")}
+    install(folder.parent / "site", "odd-dist", "0.7", modules, {"odd": "odd_plugin"})
+    (folder / "run.yaml").write_text(GOOD.replace("lora", "odd"), encoding="utf-8")
+    done = adapt("check", "run.yaml")
+    assert done.code == 2
+    reason = "there is no module odd_plugin_that_is_gone"
+    assert f"the method odd of odd-dist is broken: cannot load odd_plugin_that_is_gone:Odd: {reason}" in done.out
 
+
+def test_a_configuration_that_names_a_clash_gives_both_distributions(folder: Path) -> None:
     for name in ("one", "two"):
         modules = {f"{name}_plugin": method_plugin("same")}
         install(folder.parent / "site", f"{name}-dist", "1.0", modules, {name: f"{name}_plugin"})

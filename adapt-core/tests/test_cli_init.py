@@ -104,3 +104,8 @@ def test_an_unknown_task_or_method_is_refused(folder: Path) -> None:
     assert adapt("init", "testd").code == 2
     assert "did you mean 'lora'?" in adapt("init", "tested", "--method", "lorra").err
     assert list(folder.glob("*.yaml")) == []
+
+
+def test_a_dash_is_standard_output(folder: Path) -> None:
+    assert adapt("init", "tested", "-o", "-").out == adapt("init", "tested").out != ""
+    assert not (folder / "-").exists()

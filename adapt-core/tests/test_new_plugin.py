@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,16 @@ def test_it_writes_a_package(tmp_path: Path) -> None:
     }
     text = "".join(file.read_text() for file in folder.rglob("*") if file.is_file())
     assert "{{" not in text and "class RowScale:" in text
+
+
+@pytest.mark.parametrize("further", [(), ("-o", "a folder")])
+def test_pip_is_told_of_the_folder_and_not_of_a_name_in_the_index(
+    further: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = adapt("new-plugin", "method", "row_scale", *further)
+    place = shlex.split(done.out)[2]
+    assert place.startswith("./") and (tmp_path / place / "pyproject.toml").is_file()
 
 
 @pytest.mark.parametrize(

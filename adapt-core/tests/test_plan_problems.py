@@ -9,6 +9,7 @@ import pytest
 from fake_plans import BASE, REGISTRY, problems_of, said
 
 from adapt_core.errors import EXIT_USAGE, ConfigError, Problem
+from adapt_core.options import option
 from adapt_core.plan import build_plan, check
 from adapt_core.validate import validate_options
 
@@ -183,6 +184,12 @@ def test_a_mapping_has_problems_without_a_file() -> None:
     )
     assert problem == Problem("must be greater than 0, got 0", "method.r")
     assert str(problem) == "method.r: must be greater than 0, got 0"
+
+
+def test_a_constraint_that_does_not_exist_is_refused_where_it_is_written() -> None:
+    """Pydantic would take it for a part of the JSON Schema, and hold nothing to it."""
+    with pytest.raises(TypeError, match="option\\(\\) got gtt, which pydantic's Field does not have"):
+        option(1.0, gtt=0, help="Above nothing.")
 
 
 def test_options_given_in_python_are_held_to_their_model() -> None:

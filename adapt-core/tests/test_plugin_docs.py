@@ -173,6 +173,23 @@ def test_the_example_refuses_a_model_without_biases() -> None:
 
 
 @pytest.mark.usefixtures("bitfit")
+def test_the_example_refuses_a_model_of_which_it_would_train_the_head_alone() -> None:
+    """Llama's layers have no biases; the new head is trained whatever the method."""
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    sizes = {
+        "vocab_size": 9,
+        "hidden_size": 8,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+    }
+    module = LlamaForSequenceClassification(LlamaConfig(**sizes))  # type: ignore[arg-type]
+    with pytest.raises(AdaptError, match="biases: the model has no biases outside its head"):
+        apply_method(module, "biases")
+
+
+@pytest.mark.usefixtures("bitfit")
 def test_the_example_runs_and_what_it_saved_is_what_was_trained(toy_config: Any) -> None:
     """A whole run, with the reload in a new process."""
     result = run(toy_config(method={"name": "Biases"}, training={"max_steps": 3}))

@@ -47,12 +47,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def write_new(text: str, file: str | None) -> None:
-    """Writes text to a file that does not exist yet, or to stdout where none is named.
+    """Writes text to a file that does not exist yet, or to stdout where none is named, or ``-``.
 
     Raises:
         UsageError: the file exists, or cannot be written.
     """
-    if file is None:
+    if file is None or file == "-":
         click.echo(text, nl=False)
         return
     try:

@@ -134,7 +134,8 @@ class MethodPromises:
         base = {name for name, _ in tiny.seeded().named_parameters()}
         extra = [name for name in saved if _plain(name) in base - trained]
         assert not extra, f"the adapter's file holds weights of the base: {extra}"
-        again = method.load(tiny.seeded(), folder / "saved", self._hints(tiny, tiny.seeded())).eval()
+        # Not by the one that applied it: a saved run is loaded in another process.
+        again = self._made(tiny).load(tiny.seeded(), folder / "saved", self._hints(tiny, tiny.seeded())).eval()
         assert torch.allclose(outputs_of(tiny, again), expected, atol=1e-5), "other outputs after loading"
 
     def _to_merge(
@@ -144,7 +145,7 @@ class MethodPromises:
         return adapted, tiny, expected
 
     def _merges_as_declared(self, adapted: nn.Module, tiny: Tiny, expected: Tensor) -> None:
-        method = self._made(tiny)  # as `adapt merge` does: neither the one that applied it nor the one that loaded it
+        method = self._made(tiny)  # as in `adapt merge`
         if not self._spec().merges:
             with pytest.raises(AdaptError):
                 method.merge(adapted)

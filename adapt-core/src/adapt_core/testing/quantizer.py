@@ -82,7 +82,7 @@ class QuantizerContract(MethodPromises):
         with tempfile.TemporaryDirectory() as folder:
             method.save(adapted, Path(folder))
             base = tiny.dequantized()
-            loaded = method.load(base, Path(folder), self._hints(tiny, base)).eval()
+            loaded = self._made(tiny).load(base, Path(folder), self._hints(tiny, base)).eval()
         reference = outputs_of(tiny, loaded)
         limit = tiny.quantizer.tolerance()
         if limit is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.errors import AdaptError
-from adapt_core.files import read_json
+from adapt_core.files import jsonable, read_json
 
 NOT_LOADED = ("README.md",)
 """Files that people may edit: nothing reads them back."""
@@ -59,7 +59,7 @@ def choices_sha256(config: Mapping[str, Any]) -> str:
     The rest, paths among it, may be put right when a run or its base has been moved.
     """
     said = {section: config.get(section) for section in ("task", "method", "quantization")}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(jsonable(said), sort_keys=True).encode()).hexdigest()
 
 
 def _require_readable(folder: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import adapt_core
+from adapt_core.checksums import choices_sha256
 from adapt_core.errors import AdaptError
 from adapt_core.methods.full.method import Full
 from adapt_core.savers.state_dict import StateDict
@@ -271,6 +272,13 @@ def test_a_run_whose_method_was_changed_afterwards_is_not_loaded(
     file.write_text(text.replace(old, new))
     with pytest.raises(AdaptError, match=r"config\.yaml was changed after") if refused else nullcontext():
         adapt_core.load_run(file.parent)
+
+
+def test_the_order_of_keys_is_no_other_configuration() -> None:
+    """Keys may be numbers, too: the names of labels."""
+    first = choices_sha256({"task": {"name": "a", "labels": {0: "b", "c": "d"}}, "seed": 1})
+    assert first == choices_sha256({"seed": 2, "task": {"labels": {"c": "d", 0: "b"}, "name": "a"}})
+    assert first != choices_sha256({"task": {"name": "a", "labels": {0: "b", "c": "e"}}})
 
 
 @pytest.mark.usefixtures("no_reload")

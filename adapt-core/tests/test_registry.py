@@ -149,6 +149,16 @@ def test_a_broken_plugin_is_reported_with_its_reason_and_hurts_nothing_else(fake
     assert not [entry for entry in registry.entries() if entry.distribution == "bad-dist"]
 
 
+def test_a_spec_may_have_further_fields_of_any_type(fake: Install) -> None:
+    source = method_plugin("mine", notes={"a": 1}).replace(
+        "@hookimpl",
+        "from dataclasses import dataclass\n@dataclass(frozen=True, kw_only=True)\nclass Mine(MethodSpec):\n"
+        "    notes: 'dict[str, NotThere]'\n\n@hookimpl",
+    )
+    fake("mine-dist", {"mine_plugin": source.replace("yield MethodSpec", "yield Mine")})
+    assert Registry.load().get(Kind.METHOD, "mine").distribution == "mine-dist"
+
+
 def test_an_entry_point_whose_module_is_missing_is_broken(fake: Install) -> None:
     fake("bad-dist", {}, point="nowhere_to_be_found.plugin")
     assert broken(Registry.load(), "bad-dist").reason == "ModuleNotFoundError: No module named 'nowhere_to_be_found'"

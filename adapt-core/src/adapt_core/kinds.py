@@ -97,7 +97,8 @@ class PluginSpec:
     switch: str | None = None
 
     def __post_init__(self) -> None:
-        for attribute, hint in _types_of(type(self)).items():  # type: ignore[arg-type]
+        own: Any = next(each for each in type(self).__mro__ if each.__module__ == __name__)
+        for attribute, hint in _types_of(own).items():  # further fields are the affair of whoever adds them
             value = getattr(self, attribute)
             if not _fits(value, hint):
                 raise ValueError(f"{attribute} of {self.name!r} must be {_called(hint)}, not {value!r}")

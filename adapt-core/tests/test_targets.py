@@ -196,7 +196,7 @@ def test_frozen_batch_normalisation_keeps_its_statistics() -> None:
     ("targets", "says"),
     [
         ([], "is an empty list"),
-        (["classifier"], "classifier belongs to the head, which is trained whole beside an adapter"),
+        (["classifier"], "classifier is trained whole anyway: a new head"),
         ("all_linear", "did you mean 'all-linear'"),
         (["all_linear"], "did you mean 'all-linear'"),
     ],

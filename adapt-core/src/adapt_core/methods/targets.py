@@ -68,7 +68,7 @@ def resolve(
             if not found:
                 raise _nothing(module, each)
         names += found
-    _require_more_than_the_head(hints, names)
+    _require_more_than_whole(hints, names)
     return named_exactly(module, dict.fromkeys(names))
 
 
@@ -225,13 +225,16 @@ def _matches(pattern: str, name: str) -> bool:
         raise AdaptError(f"method.target_modules: {pattern!r} is no regular expression: {error}") from error
 
 
-def _require_more_than_the_head(hints: Hints, names: Iterable[str]) -> None:
+def _require_more_than_whole(hints: Hints, names: Sequence[str]) -> None:
     """Raises AdaptError where all that is to be adapted is trained whole anyway."""
     whole = (*hints.fresh, *(hints.head if hints.train_head is not False else ()))
     if all(any(f"{name}.".startswith(f"{part}.") for part in whole) for name in names):
+        first, *others = names
+        more = f", and so are {len(others)} more" if others else ""
         raise AdaptError(
-            f"method.target_modules: {', '.join(names)} belongs to the head, which is trained whole beside an adapter",
-            "Name layers outside it, or choose last_layer.",
+            f"method.target_modules: {first} is trained whole anyway{more}: a new head, one that is not frozen, and "
+            "batch normalisation where method.train_batch_norm asks for it need no adapter",
+            "Name other layers.",
         )
 
 

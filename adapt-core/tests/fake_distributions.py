@@ -43,7 +43,8 @@ def install(
 
 def method_plugin(name: str, target: str = "fractions:Fraction", **fields: object) -> str:
     """The source of a plugin that offers one method."""
-    arguments = {"name": name, "summary": "A test.", "target": target, "head": "beside", "saves": "adapter"}
+    arguments: dict[str, object] = {"name": name, "summary": "A test.", "target": target}
+    arguments |= {"head": "beside", "saves": "adapter", "learning_rate": 0.01}
     given = ", ".join(f"{key}={value!r}" for key, value in (arguments | fields).items())
     return f"""\
 from adapt_core.hookspecs import hookimpl
@@ -51,7 +52,7 @@ from adapt_core.kinds import MethodSpec
 
 @hookimpl
 def adapt_methods():
-    yield MethodSpec({given}, learning_rate=0.01)
+    yield MethodSpec({given})
 """
 
 

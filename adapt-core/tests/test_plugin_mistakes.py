@@ -63,8 +63,8 @@ def test_a_merge_that_returns_nothing(config: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Bitfit, "merge", nothing)
     with pytest.raises(AdaptError, match=rf"{CLASS}\.merge returned NoneType"):
         adapt_core.run(config)
+    adapt_core.run({**config, "save": "none"}, overwrite=True)
     with pytest.raises(AdaptError, match=rf"{CLASS}\.merge returned NoneType"):
-        adapt_core.run({**config, "save": "none"}, overwrite=True)
         adapt_core.merge_run(config["output_dir"])
 
 

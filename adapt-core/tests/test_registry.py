@@ -91,30 +91,17 @@ BROKEN = {
     ),
     "bad_spec": (method_plugin("Not Lower"), "ValueError: plugin name 'Not Lower' must be lower case"),
     "bad_target": (method_plugin("bad", target="no_colon"), "ValueError: target of 'bad' must be 'module:Class'"),
-    "one_width": (
-        method_plugin("bad", quantization=4),
-        "ValueError: quantization of 'bad' must be a tuple of int, not 4",
-    ),
-    "one_type": (
-        method_plugin("bad", module_types="Linear"),
-        "ValueError: module_types of 'bad' must be a tuple of str, not 'Linear'",
-    ),
-    "one_engine": (
-        method_plugin("bad", engines="a:B"),
-        "ValueError: engines of 'bad' must be a tuple of str or None, not 'a:B'",
-    ),
-    "bad_choice": (
-        method_plugin("bad", head="besides"),
-        "ValueError: head of 'bad' must be 'beside' or 'only' or 'all', not 'besides'",
-    ),
-    "bad_rate": (
-        method_plugin("bad").replace("learning_rate=0.01", "learning_rate=-1"),
-        "ValueError: learning_rate of 'bad' must be above 0, not -1",
-    ),
-    "text_for_a_rate": (
-        method_plugin("bad").replace("learning_rate=0.01", "learning_rate='1e-3'"),
-        "ValueError: learning_rate of 'bad' must be float, not '1e-3'",
-    ),
+    **{
+        f"{field}={value!r}": (method_plugin("bad", **{field: value}), f"ValueError: {field} of 'bad' must be {wanted}")
+        for field, value, wanted in (
+            ("quantization", 4, "a tuple of int, not 4"),
+            ("module_types", "Linear", "a tuple of str, not 'Linear'"),
+            ("engines", "a:B", "a tuple of str or None, not 'a:B'"),
+            ("head", "besides", "'beside' or 'only' or 'all', not 'besides'"),
+            ("learning_rate", -1, "above 0, not -1"),
+            ("learning_rate", "1e-3", "float, not '1e-3'"),
+        )
+    },
     "nothing_offered": (
         "from adapt_core.hookspecs import hookimpl\n@hookimpl\ndef adapt_methods(): pass",
         "its adapt_methods returns None: have it yield its specs, or return a list of them",

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Method
-from adapt_core.returned import module_from
+from adapt_core.returned import module_from, require_fresh_trained
 
 
 def stay_in_evaluation(layer: nn.Module, _: Any) -> None:
@@ -32,7 +32,9 @@ def applied(method: Method, module: nn.Module, hints: Hints, *, train_batch_norm
         AdaptError: the method refuses, the model has no batch normalisation outside its head, or the method holds it.
     """
     if not train_batch_norm:
-        return _with_fresh_trained(method, module_from(method, "apply", method.apply(module, hints)), hints)
+        adapted = module_from(method, "apply", method.apply(module, hints))
+        require_fresh_trained(method, adapted, hints)
+        return adapted
     names = [name for name, layer in module.named_modules() if isinstance(layer, _BatchNorm) and not hints.holds(name)]
     if not names:
         raise AdaptError(
@@ -48,20 +50,7 @@ def applied(method: Method, module: nn.Module, hints: Hints, *, train_batch_norm
             "has no place for it",
             "Remove the key, or choose another method.",
         )
-    return _with_fresh_trained(method, adapted, hints)
-
-
-def _with_fresh_trained(method: Method, adapted: nn.Module, hints: Hints) -> nn.Module:
-    """The adapted model. Raises AdaptError where a part of it that is newly initialised would stay as it is."""
-    own = [(f".{name}", each.requires_grad) for name, each in adapted.named_parameters()]
-    for fresh in hints.fresh:
-        trains = [trained for name, trained in own if f".{fresh}." in name]
-        if trains and not any(trains):
-            kind = type(method)
-            raise AdaptError(
-                f"{kind.__module__}.{kind.__qualname__}.apply leaves {fresh} untrained, which is newly initialised",
-                "This is a mistake in the plugin: have the parameters of hints.fresh require gradients.",
-            )
+    require_fresh_trained(method, adapted, hints)
     return adapted
 
 

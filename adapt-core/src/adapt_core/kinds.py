@@ -46,6 +46,7 @@ def _is_reference(text: str) -> bool:
 
 @cache
 def _types_of(spec: type[PluginSpec]) -> dict[str, Any]:
+    """The types of a spec's fields, by name."""
     return get_type_hints(spec)
 
 

@@ -197,7 +197,8 @@ class _Trainer(Trainer):
             found = super().compute_loss(model, *args, **kwargs)
         except (torch.OutOfMemoryError, AdaptError):
             raise
-        except Exception as error:  # whatever a layer may raise
+        # Broad: a layer of any library may raise anything. It goes on, as it came or with the layer's name.
+        except Exception as error:
             failure = failed_in_method(error, model, self.method_name)
             if failure is None:
                 raise

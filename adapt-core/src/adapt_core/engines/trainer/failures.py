@@ -38,6 +38,9 @@ def failed_in_method(error: Exception, module: nn.Module, method: str) -> AdaptE
         error: with the traceback of the forward pass.
         module: the model, adapted.
         method: its name in the configuration.
+
+    Returns:
+        The error to raise in its place, with the layer's name; None where the method has no part in it.
     """
     said = f"{type(error).__name__}: {error}"
     model = next((each for each in module.modules() if isinstance(each, PeftModel)), None)

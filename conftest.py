@@ -50,10 +50,10 @@ def adapt(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
 @pytest.fixture(scope="module")
 def no_reload() -> Iterator[None]:
     """Leaves out the process that loads what was saved; adapt-core's test_saving.py is about it."""
-    import adapt_core.saving
+    import adapt_core.pipeline.saving
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adapt_core.saving, "_differences", lambda *_: {"model": 0.0})
+        patch.setattr(adapt_core.pipeline.saving, "_differences", lambda *_: {"model": 0.0})
         yield
 
 

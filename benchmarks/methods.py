@@ -27,7 +27,7 @@ from common import SEED, minilm, test_as_validation, train_and_test
 
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind
-from adapt_core.registry import Registry
+from adapt_core.plugins.registry import Registry
 
 DATASET = "rotten_tomatoes"
 METHODS = ("full", "last_layer", "bitfit", "ssf", "ia3", "lora", "dora", "adalora", "bottleneck")

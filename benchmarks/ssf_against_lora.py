@@ -21,8 +21,8 @@ from common import SEED, minilm
 from torch import Tensor
 
 from adapt_core import apply_method
-from adapt_core.quiet import quiet_libraries
-from adapt_core.resources import count_parameters
+from adapt_core.pipeline.resources import count_parameters
+from adapt_core.terminal.quiet import quiet_libraries
 
 ROWS, TOKENS, LABELS = 16, 64, 2
 WARM_UP = 3

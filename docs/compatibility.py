@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from adapt_core.kinds import Kind
-from adapt_core.registry import Registry
+from adapt_core.plugins.registry import Registry
 
 INTRODUCTION = """\
 # What works with what

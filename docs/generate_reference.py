@@ -18,7 +18,7 @@ from compatibility import code, compatibility, grid
 
 from adapt_core.cli.app import COMMANDS, app
 from adapt_core.cli.option_info import describe, yaml_value
-from adapt_core.config import DatasetOptions, MethodSection, ModelOptions, RootOptions, TrainingOptions
+from adapt_core.config.sections import DatasetOptions, MethodSection, ModelOptions, RootOptions, TrainingOptions
 from adapt_core.options import Options
 
 FOLDER = Path(__file__).parent

@@ -10,7 +10,7 @@ import pytest
 
 from adapt_core.cli import main
 from adapt_core.errors import EXIT_USAGE, ConfigError, Problem
-from adapt_core.plan import build_plan
+from adapt_core.plan.build import build_plan
 
 FOLDER = Path(__file__).parent / "broken_configs"
 MESSAGES: dict[str, list[str]] = tomllib.loads((FOLDER / "table.toml").read_text(encoding="utf-8"))["messages"]

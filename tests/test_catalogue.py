@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import write_catalogue
 
-from adapt_core.catalogue import read_catalogue
 from adapt_core.kinds import Kind
-from adapt_core.registry import Registry
+from adapt_core.plugins.catalogue import read_catalogue
+from adapt_core.plugins.registry import Registry
 
 
 def test_the_catalogue_is_up_to_date() -> None:

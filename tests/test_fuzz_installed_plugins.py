@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapt_core.choose import option_models
-from adapt_core.config import ROOT, SECTIONS
+from adapt_core.config.sections import ROOT, SECTIONS
 from adapt_core.kinds import Kind
 from adapt_core.options import flat_name
-from adapt_core.plan import check
-from adapt_core.registry import Registry
+from adapt_core.plan.build import check
+from adapt_core.plan.choose import option_models
+from adapt_core.plugins.registry import Registry
 
 REGISTRY = Registry.load()
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

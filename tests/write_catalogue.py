@@ -1,4 +1,4 @@
-"""Makes ``adapt_core/catalogue.json``: what Adapt's own distributions offer, installed or not.
+"""Makes ``adapt_core/plugins/catalogue.json``: what Adapt's own distributions offer, installed or not.
 
     python tests/write_catalogue.py            compares the file with the installed plugins
     python tests/write_catalogue.py --write    writes it
@@ -14,13 +14,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from adapt_core.config import DatasetOptions
+from adapt_core.config.sections import DatasetOptions
 from adapt_core.kinds import TaskSpec
 from adapt_core.options import Options, flat_name
-from adapt_core.registry import Entry, Registry
+from adapt_core.plugins.registry import Entry, Registry
 
 ROOT = Path(__file__).parents[1]
-CATALOGUE = ROOT / "adapt-core" / "src" / "adapt_core" / "catalogue.json"
+CATALOGUE = ROOT / "adapt-core" / "src" / "adapt_core" / "plugins" / "catalogue.json"
 
 
 def distributions() -> list[str]:
@@ -43,7 +43,7 @@ def catalogue(registry: Registry) -> str:
 
 
 def _of_peft(entry: Entry) -> bool:
-    return entry.spec.target.startswith("adapt_core.methods.peft.")
+    return entry.spec.target.startswith("adapt_core.methods.peft_tuners.")
 
 
 def _row(entry: Entry, registry: Registry) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def adapt_tasks():
     )
 """,
         f"{name}_options": f"""\
-from adapt_core.config import DatasetOptions
+from adapt_core.config.sections import DatasetOptions
 from adapt_core.options import Options, option
 
 class TaskOptions(Options):

@@ -8,7 +8,8 @@ from typing import Any
 import fake_plugins
 
 from adapt_core.errors import Problem
-from adapt_core.plan import RunPlan, build_plan, check
+from adapt_core.plan.build import build_plan, check
+from adapt_core.plan.run_plan import RunPlan
 
 REGISTRY = fake_plugins.registry()
 BASE = "task: read\nmodel: hub/model\ndataset: hub-data\nmethod: low_rank\n"

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from adapt_core.catalogue import Listing
-from adapt_core.config import DatasetOptions
+from adapt_core.config.sections import DatasetOptions
 from adapt_core.kinds import Kind, LauncherSpec, MethodSpec, PluginSpec, QuantizerSpec, SaverSpec, TaskSpec
 from adapt_core.options import Options, option
-from adapt_core.registry import Entry, Registry
+from adapt_core.plugins.catalogue import Listing
+from adapt_core.plugins.registry import Entry, Registry
 
 ENGINE, OTHER_ENGINE = "fake_plugins:First", "fake_plugins:Second"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from adapt_core.checkpoints import Checkpoints
-from adapt_core.files import write_json
-from adapt_core.run_folder import RunFolder
+from adapt_core.runs.checkpoints import Checkpoints
+from adapt_core.runs.folder import RunFolder
+from adapt_core.utils.files import write_json
 
 CONFIG: dict[str, Any] = {
     "task": {"name": "text_classification"},

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 import torch
 
 import adapt_core
+
+QUICK = {"max_steps": 6, "lr": 0.05}
+INPUTS = [json.dumps(row) for row in ([5, 60, 70, 8], [3, 4, 5], [90, 91, 92, 93, 94], [10, 55])]
 
 
 def lines(run: str | Path) -> list[dict[str, Any]]:
@@ -36,3 +45,34 @@ def rates(run: str | Path) -> list[float]:
 
 def go(config: dict[str, Any]) -> tuple[dict[str, Any], str]:
     return adapt_core.run(config), config["output_dir"]
+
+
+def finished(toy_config: Any, folder: Path, **changes: Any) -> Path:
+    adapt_core.run(toy_config(training=QUICK, output_dir=str(folder), **changes))
+    return folder
+
+
+def outputs(run: adapt_core.LoadedRun) -> np.ndarray:
+    run.use()
+    found: np.ndarray = run.task.outputs(run.model, run.parse_inputs(INPUTS))
+    return found
+
+
+@contextmanager
+def stopped_at(step: int) -> Iterator[None]:
+    """A real SIGTERM to this process, when the optimizer is about to take that step."""
+    import torch
+
+    original = torch.optim.AdamW.step
+    taken = 0
+
+    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal taken
+        taken += len(self.param_groups[0]["params"]) > 1  # not the trial step that checks the machine
+        if taken == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", counted)
+        yield

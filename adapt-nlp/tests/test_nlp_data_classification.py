@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from adapt_core.errors import AdaptError, UsageError
-from adapt_nlp.data.classification import ClassificationRows, load_classification_data, load_split
-from adapt_nlp.data.options import TextClassificationData
+from adapt_nlp.text_classification.data import ClassificationRows, load_classification_data, load_split
+from adapt_nlp.text_classification.options import TextClassificationData
 
 SEED = 56
 

@@ -6,8 +6,8 @@ import pytest
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_nlp.data.columns import LABEL_NAMES, TextColumns, choose, find_text, read_strings
-from adapt_nlp.data.options import TextClassificationData
 from adapt_nlp.data.table import Table
+from adapt_nlp.text_classification.options import TextClassificationData
 
 
 def table(*names: str, source: str = "data.jsonl", **columns: list[object]) -> Table:

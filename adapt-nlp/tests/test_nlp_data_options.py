@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from adapt_core.options import flat_name
-from adapt_nlp.data.options import TextClassificationData
+from adapt_nlp.text_classification.options import TextClassificationData
 
 
 def section(**values: object) -> TextClassificationData:

@@ -14,7 +14,7 @@ import pytest
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_nlp.data.options import TextDataOptions
-from adapt_nlp.data.read import open_source
+from adapt_nlp.data.source import open_source
 
 from hub_server import hub  # isort: skip
 
@@ -162,7 +162,7 @@ import json, sys
 from pathlib import Path
 from adapt_core.errors import AdaptError
 from adapt_nlp.data.options import TextDataOptions
-from adapt_nlp.data.read import open_source
+from adapt_nlp.data.source import open_source
 
 def attempt(**values):
     try:

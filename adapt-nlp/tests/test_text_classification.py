@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import adapt_core
-import adapt_core.saving
+import adapt_core.pipeline.saving
 from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError
 from adapt_core.testing import TaskContract

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from adapt_core.architecture import head_and_output, hints_for
 from adapt_core.bundles import Model
+from adapt_core.config.validate import validate_options
 from adapt_core.kinds import Kind
-from adapt_core.registry import Registry
-from adapt_core.validate import validate_options
+from adapt_core.models.architecture import head_and_output, hints_for
+from adapt_core.plugins.registry import Registry
 
 
 def quantizer(name: str, **options: Any) -> Any:

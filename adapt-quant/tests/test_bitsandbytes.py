@@ -13,11 +13,11 @@ import torch
 from quantized_models import quantized, quantizer
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from adapt_core.architecture import hints_for
 from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError, ConfigError
-from adapt_core.resources import require_space_for
-from adapt_core.run_folder import RunFolder
+from adapt_core.models.architecture import hints_for
+from adapt_core.pipeline.resources import require_space_for
+from adapt_core.runs.folder import RunFolder
 from adapt_core.testing import MODELS
 
 # Dettmers et al. 2023 (arXiv 2305.14314), appendix E.
@@ -271,7 +271,7 @@ def test_no_start_takes_over_weights_that_are_quantized(start: str, tmp_path: Pa
 def test_there_must_be_room_for_the_export_of_a_quantized_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is in float32, eight times what 4-bit weights take."""
     asked: list[dict[str, int]] = []
-    monkeypatch.setattr("adapt_core.resources.require_space", lambda _, needs: asked.append(dict(needs)))
+    monkeypatch.setattr("adapt_core.pipeline.resources.require_space", lambda _, needs: asked.append(dict(needs)))
     base = MODELS["causal_lm"].seeded()
     numbers = sum(each.numel() for each in base.parameters())
     module, _ = quantized(base, tmp_path / "base", "bnb_4bit")

@@ -14,10 +14,10 @@ import torch
 from adapt_core import AdaptError, ConfigError, apply_method
 from adapt_core.bundles import Hints
 from adapt_core.methods.lora.loftq import LoftQ
-from adapt_core.methods.lora.lost import alternate
+from adapt_core.methods.lora.nf4_residual import alternate
 from adapt_core.methods.lora.options import LoraOptions
-from adapt_core.resources import require_space_for
-from adapt_core.run_folder import RunFolder
+from adapt_core.pipeline.resources import require_space_for
+from adapt_core.runs.folder import RunFolder
 from adapt_core.testing import MODELS
 
 R = 4
@@ -190,7 +190,7 @@ def test_there_must_be_room_for_the_base(tmp_path: Path, monkeypatch: pytest.Mon
     method, module = adapted("causal_lm", tmp_path)
     assert method.changes_base
     asked: list[dict[str, int]] = []
-    monkeypatch.setattr("adapt_core.resources.require_space", lambda _, needs: asked.append(dict(needs)))
+    monkeypatch.setattr("adapt_core.pipeline.resources.require_space", lambda _, needs: asked.append(dict(needs)))
     plan = SimpleNamespace(
         method=SimpleNamespace(spec=SimpleNamespace(saves="adapter")),
         training=SimpleNamespace(checkpoints=1, interval="steps", do_train=True),

@@ -10,7 +10,7 @@ from quantized_models import quantized
 import adapt_core
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind, MethodSpec
-from adapt_core.registry import Registry
+from adapt_core.plugins.registry import Registry
 from adapt_core.testing import MODELS, QuantizerContract
 from adapt_core.testing.settings import suites
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import TrainingArguments
 
-from adapt_core.config import TrainingOptions
+from adapt_core.config.sections import TrainingOptions
 from adapt_core.engines.trainer.optimizer import check_optimizer, optimizer_settings
 from adapt_core.errors import AdaptError
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adapt_core.api import LoadedRun, apply_method, evaluate_run, load_run, merge_run, run
+    from adapt_core.api import apply_method, evaluate_run, merge_run, run
     from adapt_core.errors import AdaptError, ConfigError, Interrupted
+    from adapt_core.runs.loaded import LoadedRun, load_run
 
 __version__ = "0.1.0"
 __all__ = [

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapt_core.bundles import Model, Row
 from adapt_core.errors import AdaptError, Interrupted, UsageError
-from adapt_core.interfaces import Task
-from adapt_core.plan import RunPlan, build_plan
-from adapt_core.run_folder import RunFolder
+from adapt_core.plan.build import build_plan
+from adapt_core.plan.run_plan import RunPlan
+from adapt_core.runs.folder import RunFolder
+from adapt_core.runs.loaded import LoadedRun, load_run
+
+__all__ = ["LoadedRun", "apply_method", "evaluate_run", "load_run", "merge_run", "plan_of", "run"]
 
 
 def run(
@@ -38,15 +39,15 @@ def run(
         ConfigError: the configuration has mistakes; all of them are listed.
         AdaptError: the run failed, with the reason; :class:`~adapt_core.errors.Interrupted` when it was stopped.
     """
-    from adapt_core.registry import resolve
-    from adapt_core.signals import sigterm_interrupts
+    from adapt_core.plugins.references import resolve
+    from adapt_core.terminal.signals import sigterm_interrupts
 
     plan = plan_of(config, [*overrides, "training.resume=true"] if resume else overrides)
     with RunFolder.create(
         plan.output_dir, plan.canonical(), resume=plan.training.resume, overwrite=overwrite
     ) as folder:
-        from adapt_core.pipeline import run_pipeline
-        from adapt_core.progress import progress_for
+        from adapt_core.pipeline.run import run_pipeline
+        from adapt_core.terminal.progress import progress_for
 
         for checkpoint in folder.removed:
             progress_for().notice(f"Removed {checkpoint}: it was not complete.")
@@ -83,79 +84,6 @@ def plan_of(config: str | Path | Mapping[str, Any], overrides: Sequence[str] = (
     return build_plan(config, overrides)
 
 
-@dataclass(frozen=True)
-class LoadedRun:
-    """What a finished run left, ready to use.
-
-    Attributes:
-        folder: where it lies.
-        plan: what it did.
-        task: its task.
-        model: the fine-tuned model in evaluation mode (``model.module``) with its processor.
-        info: the content of ``data.json``.
-        adapter: the name of its adapter in a module that holds several; None for the first.
-    """
-
-    folder: RunFolder
-    plan: RunPlan
-    task: Task
-    model: Model
-    info: Mapping[str, Any]
-    adapter: str | None = None
-
-    def add(self, path: str | Path) -> LoadedRun:
-        """Puts another run's adapter on the same base model, which is in memory once.
-
-        Both runs can be used afterwards, in turn: ``predict`` takes the adapter of the run that it is called on.
-
-        Args:
-            path: the folder of a finished run with the same task, base model and quantization, a head of as many
-                labels, and a method of the same kind (LoRA and DoRA are of one).
-
-        Raises:
-            AdaptError: there is no finished run in the folder, or the two cannot be on one base, with the reason.
-        """
-        from adapt_core.loading import load_beside
-        from adapt_core.quiet import quiet_libraries
-
-        folder = RunFolder.open(path)
-        with quiet_libraries():
-            return LoadedRun(folder, *load_beside(self.folder, self.plan, self.model, folder))
-
-    def use(self) -> None:
-        """Has ``model.module`` compute with this run's adapter, where :meth:`add` has put others beside it."""
-        from adapt_core.registry import resolve
-
-        method = resolve(self.plan.method.spec.target)(self.plan.method.options)
-        if hasattr(method, "use"):
-            method.use(self.model.module, self.adapter)
-
-    def parse_inputs(self, inputs: Sequence[str], file: Path | None = None) -> Sequence[Row]:
-        """Rows out of strings, or out of a file with the columns of the training data."""
-        return self.task.parse_inputs(inputs, file, self.info)
-
-    def predict(self, rows: Sequence[Row] | Sequence[str]) -> Sequence[dict[str, Any]]:
-        """One prediction a row; a row may be a plain string where the task takes one."""
-        self.use()
-        parsed = [self.parse_inputs([row])[0] if isinstance(row, str) else row for row in rows]
-        return self.task.predict(self.model, parsed, self.info)
-
-
-def load_run(path: str | Path) -> LoadedRun:
-    """Loads the model that a finished run saved.
-
-    Raises:
-        AdaptError: there is no finished run in the folder, or a plugin of it is not installed.
-    """
-    from adapt_core.loading import load_artifact
-    from adapt_core.quiet import quiet_libraries
-
-    folder = RunFolder.open(path)
-    with quiet_libraries():
-        plan, task, model, info = load_artifact(folder)
-    return LoadedRun(folder, plan, task, model, info)
-
-
 def evaluate_run(path: str | Path, data: str | None = None, split: str | None = None) -> dict[str, Any]:
     """Evaluates what a finished run saved.
 
@@ -170,7 +98,7 @@ def evaluate_run(path: str | Path, data: str | None = None, split: str | None = 
     Raises:
         AdaptError: there is no finished run in the folder, or the data cannot be used with it.
     """
-    from adapt_core.evaluation import evaluate_loaded
+    from adapt_core.runs.evaluation import evaluate_loaded
 
     return evaluate_loaded(load_run(path), data, split)
 
@@ -190,7 +118,7 @@ def merge_run(path: str | Path, output: str | Path | None = None, data: str | No
     Raises:
         AdaptError: there is no finished run, nothing to merge, or the outputs differ by more than rounding.
     """
-    from adapt_core.merging import merge_loaded
+    from adapt_core.runs.merging import merge_loaded
 
     folder = Path(os.path.abspath(path))  # noqa: PTH100  # "." has no name to add to; a link is not followed
     run = load_run(folder)
@@ -236,14 +164,14 @@ def apply_method(
     """
     from torch import nn
 
-    from adapt_core.architecture import hints_for
-    from adapt_core.batch_norm import applied
-    from adapt_core.combinations import unable, uncheckpointed
+    from adapt_core.config.validate import validate_options
     from adapt_core.kinds import Kind
-    from adapt_core.methods.targets import quantized_widths
-    from adapt_core.quiet import quiet_libraries
-    from adapt_core.registry import Registry
-    from adapt_core.validate import validate_options
+    from adapt_core.models.architecture import hints_for
+    from adapt_core.models.layers import quantized_widths
+    from adapt_core.pipeline.applying import applied
+    from adapt_core.plan.combinations import unable, uncheckpointed
+    from adapt_core.plugins.registry import Registry
+    from adapt_core.terminal.quiet import quiet_libraries
 
     if not isinstance(module, nn.Module):
         raise UsageError(f"apply_method takes a model, a torch.nn.Module, and this is of type {type(module).__name__}")

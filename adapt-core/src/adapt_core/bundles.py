@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from adapt_core.units import bytes_text
+from adapt_core.utils.units import bytes_text
 
 Module = Any
 """A ``torch.nn.Module``."""

@@ -11,9 +11,9 @@ from adapt_core.bundles import Data, Evaluated, Hints, Memory, Model, Module, Ro
 if TYPE_CHECKING:
     import numpy as np
 
-    from adapt_core.plan import RunPlan
-    from adapt_core.progress import Progress
-    from adapt_core.run_folder import RunFolder
+    from adapt_core.plan.run_plan import RunPlan
+    from adapt_core.runs.folder import RunFolder
+    from adapt_core.terminal.progress import Progress
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from adapt_core.architecture import hints_for
 from adapt_core.bundles import Data, Model, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.models.architecture import hints_for
 
 
 def collate(rows):

@@ -16,7 +16,7 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         summary="Puts a text, or a pair of texts, into one of several classes.",
         target="adapt_nlp.text_classification.task:TextClassification",
         options="adapt_nlp.text_classification.options:TextClassificationOptions",
-        dataset="adapt_nlp.data.options:TextClassificationData",
+        dataset="adapt_nlp.text_classification.options:TextClassificationData",
         engine="adapt_core.engines.trainer.engine:TrainerEngine",
         aliases=("sequence_classification",),
     )

@@ -34,7 +34,7 @@ def complete_names(kind: Kind | None = None) -> Completion:
     def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
-        from adapt_core.registry import Registry
+        from adapt_core.plugins.registry import Registry
 
         return [
             CompletionItem(entry.spec.name, help=entry.spec.summary)

@@ -20,8 +20,8 @@ def check(file: str, overrides: tuple[str, ...], as_json: bool) -> int:
 
     All problems are reported at once. Exits with 2 where there are any. Nothing is loaded or trained.
     """
-    from adapt_core import plan
-    from adapt_core.registry import Registry
+    from adapt_core.plan import build as plan
+    from adapt_core.plugins.registry import Registry
 
     problems = plan.check(Path(file), overrides, Registry.load())
     if as_json:

@@ -15,7 +15,7 @@ from adapt_core.cli.output import write_new
 @click.option("-o", "--output", type=FILE, help="Write to this new file instead of standard output.")
 def convert(file: str, output: str | None) -> None:
     """Rewrite the configuration FILE in the nested form, with a comment on every key."""
-    from adapt_core import convert as converter
-    from adapt_core.registry import Registry
+    from adapt_core.plan import convert as converter
+    from adapt_core.plugins.registry import Registry
 
     write_new(converter.convert(Path(file), Registry.load()), output)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from packaging.requirements import Requirement
 
-from adapt_core.registry import Registry
+from adapt_core.plugins.registry import Registry
 
 LIBRARIES = (
     "torch",

@@ -36,8 +36,8 @@ def explain(kind: Kind, name: str, as_json: bool) -> None:
     An option goes into its section of the configuration, or under its flat name at the top level.
     """
     from adapt_core.cli.option_info import describe
-    from adapt_core.config import BESIDE, MethodSection
-    from adapt_core.registry import Registry
+    from adapt_core.config.sections import BESIDE, MethodSection
+    from adapt_core.plugins.registry import Registry
 
     registry = Registry.load()
     entry = registry.get(kind, name)

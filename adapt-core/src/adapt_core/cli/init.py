@@ -25,6 +25,6 @@ def init(task: str, method: str, output: str | None) -> None:
     Fill in the paths of the model and the data, then check it with adapt check.
     """
     from adapt_core.cli.starter import starter
-    from adapt_core.registry import Registry
+    from adapt_core.plugins.registry import Registry
 
     write_new(starter(Registry.load(), task, method), output)

@@ -49,7 +49,7 @@ def new_plugin(kind: str, name: str, output: str | None) -> None:
     It trains the biases of a model. Install it with pip, and adapt plugins lists it beside Adapt's own.
     """
     from adapt_core.kinds import Kind
-    from adapt_core.registry import Registry
+    from adapt_core.plugins.registry import Registry
 
     if not (name.isascii() and name.isidentifier() and name == name.lower() and not name.startswith("_")):
         raise UsageError(f"{name!r} is no name for a plugin.", "Use lower-case letters, digits and _, as in row_scale.")

@@ -22,7 +22,7 @@ def libraries_print_to_stderr() -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     """Prints one JSON document on stdout."""
-    from adapt_core.files import to_json
+    from adapt_core.utils.files import to_json
 
     click.echo(to_json(value))
 
@@ -67,7 +67,7 @@ def write_new(text: str, file: str | None) -> None:
 
 def metric_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Metrics as rows of a table."""
-    from adapt_core.units import number_text
+    from adapt_core.utils.units import number_text
 
     return [
         (name, number_text(value) if isinstance(value, int | float) else str(value)) for name, value in metrics.items()

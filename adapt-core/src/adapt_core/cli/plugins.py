@@ -44,7 +44,7 @@ def _status(spec: PluginSpec) -> str:
 
 def plugin_rows(kind: Kind | None = None) -> list[dict[str, str | None]]:
     """Every plugin as ``adapt plugins --json`` prints it."""
-    from adapt_core.registry import Registry
+    from adapt_core.plugins.registry import Registry
 
     registry = Registry.load()
     rows: list[dict[str, str | None]] = [

@@ -66,14 +66,14 @@ def to_csv(predictions: Predictions) -> str:
 
 def to_json_lines(predictions: Predictions) -> str:
     """One JSON object a line."""
-    from adapt_core.files import to_json
+    from adapt_core.utils.files import to_json
 
     return "".join(f"{to_json(prediction, indent=None)}\n" for prediction in predictions)
 
 
 def to_json_list(predictions: Predictions) -> str:
     """One JSON list."""
-    from adapt_core.files import to_json
+    from adapt_core.utils.files import to_json
 
     return to_json(predictions) + "\n"
 
@@ -96,7 +96,7 @@ def columns_of(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def cell(value: Any) -> str:
     """A value in a table."""
-    from adapt_core.units import number_text
+    from adapt_core.utils.units import number_text
 
     if isinstance(value, float):
         return number_text(value)

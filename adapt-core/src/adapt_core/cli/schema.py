@@ -18,7 +18,7 @@ def schema(output: str | None) -> None:
     An editor with a YAML language server uses it when a file starts with the comment
     "# yaml-language-server: $schema=PATH".
     """
-    from adapt_core.registry import Registry
-    from adapt_core.schema import json_schema
+    from adapt_core.plan.schema import json_schema
+    from adapt_core.plugins.registry import Registry
 
     write_new(json.dumps(json_schema(Registry.load()), indent=2, ensure_ascii=False) + "\n", output)

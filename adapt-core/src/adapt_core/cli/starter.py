@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from adapt_core.cli.option_info import OptionInfo, describe, yaml_value
-from adapt_core.config import (
+from adapt_core.config.sections import (
     BESIDE,
     DEFAULT_LAUNCHER,
     DEFAULT_SAVER,
@@ -17,7 +17,7 @@ from adapt_core.config import (
 )
 from adapt_core.kinds import Kind, MethodSpec, TaskSpec
 from adapt_core.options import Options
-from adapt_core.registry import Registry
+from adapt_core.plugins.registry import Registry
 
 HEADER = """\
 # For {task}: {summary}

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from adapt_core.interfaces import World
 from adapt_core.options import NoOptions
-from adapt_core.plan import RunPlan
+from adapt_core.plan.run_plan import RunPlan
 
 T = TypeVar("T")
 

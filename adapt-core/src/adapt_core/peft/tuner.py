@@ -10,7 +10,7 @@ from peft import PeftConfig
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import Tensor, nn
 
-from adapt_core.peft.base_layers import bypassed
+from adapt_core.models.layers import bypassed
 from adapt_core.peft.registration import OwnPeftType
 
 

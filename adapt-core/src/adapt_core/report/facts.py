@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapt_core.report.curves import readable
-from adapt_core.units import number_text
+from adapt_core.utils.units import number_text
 
 MOST_ITEMS = 200
 """Items of a list or a table of counts that are shown."""

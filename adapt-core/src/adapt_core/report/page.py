@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.bundles import Section
-from adapt_core.files import write_text
+from adapt_core.config.yaml_writer import to_yaml
 from adapt_core.report.curves import charts, evaluations, finite, readable, training_log
 from adapt_core.report.facts import facts_of, value_text
 from adapt_core.report.matrix import matrix_of
 from adapt_core.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw
-from adapt_core.units import bytes_text, number_text, seconds_text
-from adapt_core.yaml_writer import to_yaml
+from adapt_core.utils.files import write_text
+from adapt_core.utils.units import bytes_text, number_text, seconds_text
 
 MOST_LOG_LINES = 400
 """Lines of the training log that the page shows; of more, every second, third, … one."""

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from adapt_core.report.curves import Chart, Point, Series
-from adapt_core.units import number_text
+from adapt_core.utils.units import number_text
 
 WIDTH, HEIGHT = 640, 270
 LEFT, RIGHT, TOP, BOTTOM = 58, 24, 12, 40

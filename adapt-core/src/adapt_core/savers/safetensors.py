@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapt_core.biases import adopt_biases
 from adapt_core.bundles import Model
 from adapt_core.interfaces import Task
+from adapt_core.models.biases import adopt_biases
+from adapt_core.models.ties import adopt_untied
 from adapt_core.options import NoOptions
-from adapt_core.ties import adopt_untied
 
 
 class Safetensors:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from adapt_core.biases import settle_biases
 from adapt_core.bundles import Model
 from adapt_core.interfaces import Task
+from adapt_core.models.biases import settle_biases
 from adapt_core.options import NoOptions
 
 

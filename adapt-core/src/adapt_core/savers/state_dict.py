@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from adapt_core.biases import adopt_biases
 from adapt_core.bundles import Model
 from adapt_core.interfaces import Task
+from adapt_core.models.biases import adopt_biases
+from adapt_core.models.ties import adopt_untied
 from adapt_core.options import NoOptions
-from adapt_core.ties import adopt_untied
 
 
 class StateDict:

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from adapt_core.bundles import Model, Trained
-from adapt_core.config import DatasetOptions, ModelOptions, TrainingOptions
+from adapt_core.config.sections import DatasetOptions, ModelOptions, TrainingOptions
 from adapt_core.interfaces import Method, World
 from adapt_core.kinds import LauncherSpec, MethodSpec, TaskSpec
 from adapt_core.options import NoOptions
-from adapt_core.plan import Choice, RunPlan
-from adapt_core.progress import progress_for
-from adapt_core.registry import resolve
-from adapt_core.run_folder import RunFolder
+from adapt_core.plan.run_plan import Choice, RunPlan
+from adapt_core.plugins.references import resolve
+from adapt_core.runs.folder import RunFolder
+from adapt_core.terminal.progress import progress_for
 from adapt_core.testing.models import Tiny
 
 STEPS, HALF, BATCH = 10, 5, 4

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import pytest
 
+from adapt_core.config.validate import validate_options
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Launcher, World
 from adapt_core.kinds import Kind
-from adapt_core.registry import Registry
-from adapt_core.validate import validate_options
+from adapt_core.plugins.registry import Registry
 
 
 def introduce(plan: Any, world: World) -> dict[str, Any]:

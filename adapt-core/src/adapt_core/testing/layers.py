@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from adapt_core.layer_types import SCALED, grouped
+from adapt_core.methods.shared.layer_types import SCALED, grouped
 from adapt_core.testing.models import Tiny
 
 ROWS, WIDTH, VOCABULARY, LABELS = 8, 16, 20, 4
@@ -94,4 +94,4 @@ LAYERS: dict[str, Tiny] = {
         _one("BatchNorm2d", lambda: nn.BatchNorm2d(WIDTH), (WIDTH, 4, 4), 1),
     )
 }
-"""The models by the type of their layer, as :mod:`adapt_core.layer_types` names it."""
+"""The models by the type of their layer, as :mod:`adapt_core.methods.shared.layer_types` names it."""

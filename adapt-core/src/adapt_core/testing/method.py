@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from adapt_core.bundles import Model
-from adapt_core.registry import Registry, resolve
+from adapt_core.plugins.references import resolve
+from adapt_core.plugins.registry import Registry
 from adapt_core.testing.engines import BATCH, HALF, STEPS, TRAINER, train, trainer_inputs
 from adapt_core.testing.layers import LAYERS
 from adapt_core.testing.models import MODELS, Tiny

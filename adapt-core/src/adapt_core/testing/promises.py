@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from adapt_core.architecture import hints_for
 from adapt_core.bundles import Hints
+from adapt_core.config.validate import validate_options
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Method
 from adapt_core.kinds import Kind, MethodSpec
-from adapt_core.registry import Registry
+from adapt_core.models.architecture import hints_for
+from adapt_core.plugins.registry import Registry
 from adapt_core.testing.models import MODELS, Tiny
-from adapt_core.validate import validate_options
 
 STEPS = 20
 

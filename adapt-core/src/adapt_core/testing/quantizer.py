@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from adapt_core.architecture import head_and_output, hints_for
 from adapt_core.bundles import Model
+from adapt_core.config.validate import validate_options
 from adapt_core.interfaces import Method, Quantizer
 from adapt_core.kinds import Kind
-from adapt_core.registry import Registry
+from adapt_core.models.architecture import head_and_output, hints_for
+from adapt_core.plugins.registry import Registry
 from adapt_core.testing.models import MODELS, Tiny
 from adapt_core.testing.promises import MethodPromises, outputs_of
-from adapt_core.validate import validate_options
 
 QUANTIZED = ("causal_lm", "tied_lm", "encoder")
 """Models that hold what there is to quantize: linear and transposed layers, with and without a bias, and both heads."""

@@ -10,15 +10,15 @@ from typing import Any, ClassVar, cast
 import pytest
 import torch
 
-from adapt_core.architecture import hints_for
 from adapt_core.bundles import Model
+from adapt_core.config.validate import validate_options
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer, Saver, Task
 from adapt_core.kinds import Kind
-from adapt_core.registry import Registry
+from adapt_core.models.architecture import hints_for
+from adapt_core.plugins.registry import Registry
 from adapt_core.testing.models import MODELS, Tiny
 from adapt_core.testing.promises import outputs_of
-from adapt_core.validate import validate_options
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import adapt_core
-from adapt_core.plan import build_plan
-from adapt_core.registry import resolve
+from adapt_core.plan.build import build_plan
+from adapt_core.plugins.references import resolve
 
 
 class TaskContract:

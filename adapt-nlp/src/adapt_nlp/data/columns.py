@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapt_core.errors import AdaptError, UsageError
-from adapt_core.spelling import closest
+from adapt_core.utils.spelling import closest
 from adapt_nlp.data.files import file_format
 from adapt_nlp.data.table import Table, short
 
 if TYPE_CHECKING:
-    from adapt_nlp.data.options import TextClassificationData
+    from adapt_nlp.text_classification.options import TextClassificationData
 
 TEXT_NAMES = (
     "text", "sentence", "content", "review", "document", "comment", "message", "utterance", "tweet", "body", "query",

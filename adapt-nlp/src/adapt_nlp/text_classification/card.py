@@ -8,11 +8,11 @@ from typing import Any
 
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from adapt_core.files import read_json
 from adapt_core.interfaces import OWN_BASE
-from adapt_core.plan import RunPlan
-from adapt_core.registry import resolve
-from adapt_nlp.models import kept_whole, model_source
+from adapt_core.models.pretrained import kept_whole, model_source
+from adapt_core.plan.run_plan import RunPlan
+from adapt_core.plugins.references import resolve
+from adapt_core.utils.files import read_json
 
 ADAPTER = """\
 {imports}from peft import PeftModel

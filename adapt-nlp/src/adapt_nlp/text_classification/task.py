@@ -15,15 +15,15 @@ from adapt_core.bundles import Data, Evaluated, Model, Row, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer
-from adapt_core.plan import RunPlan
-from adapt_nlp.data.classification import LabelledTexts, load_classification_data, load_split
+from adapt_core.models.pretrained import label_names, load_model
+from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.data.inputs import read_inputs
-from adapt_nlp.data.options import TextClassificationData
-from adapt_nlp.models import label_names, load_model, load_tokenizer, longest
 from adapt_nlp.text_classification.card import card
+from adapt_nlp.text_classification.data import LabelledTexts, load_classification_data, load_split
 from adapt_nlp.text_classification.encoding import EncodedRows, encode
 from adapt_nlp.text_classification.metrics import classification_metrics, confusion, logits_of
-from adapt_nlp.text_classification.options import TextClassificationOptions
+from adapt_nlp.text_classification.options import TextClassificationData, TextClassificationOptions
+from adapt_nlp.tokenizer import load_tokenizer, longest
 
 PROBE_ROWS = 16
 SHOWN_ROWS = 3

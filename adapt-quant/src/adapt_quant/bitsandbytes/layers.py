@@ -11,7 +11,7 @@ from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 from torch import Tensor, nn
 
 from adapt_core.bundles import Memory
-from adapt_core.peft.reading import weights_read
+from adapt_core.models.module_source import weights_read
 
 
 def dequantized(layer: nn.Module) -> nn.Module | None:

@@ -14,8 +14,9 @@ from transformers import BitsAndBytesConfig
 
 from adapt_core.bundles import Memory, Model
 from adapt_core.errors import AdaptError
-from adapt_core.methods.targets import is_linear, shortest_endings
-from adapt_core.spelling import nearest_ending
+from adapt_core.methods.shared.targets import shortest_endings
+from adapt_core.models.layers import is_linear
+from adapt_core.utils.spelling import nearest_ending
 from adapt_quant.bitsandbytes.layers import dequantized, measure, misread, read_past, ready, unquantized
 from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions
 

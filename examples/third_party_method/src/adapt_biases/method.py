@@ -6,7 +6,7 @@ from torch import nn
 from adapt_biases.options import BiasesOptions
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.methods.statistics import hold_statistics, release_statistics
+from adapt_core.models.batch_norm import hold_statistics, release_statistics
 
 FILE = "biases.safetensors"
 

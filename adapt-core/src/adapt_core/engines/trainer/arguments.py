@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import TrainingArguments, get_scheduler
 
-from adapt_core.config import TrainingOptions
+from adapt_core.config.sections import TrainingOptions
 from adapt_core.errors import AdaptError
 
 TRACKER_PACKAGES = {"comet_ml": "comet_ml", "azure_ml": "azureml", "flyte": "flytekit", "kubeflow": "kubeflow"}

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
-from adapt_core.architecture import name_in_model
 from adapt_core.engines.trainer.failures import nothing_used
 from adapt_core.errors import AdaptError
-from adapt_core.signals import StopRequest
+from adapt_core.models.architecture import name_in_model
+from adapt_core.terminal.signals import StopRequest
 
 if TYPE_CHECKING:
     from transformers import Trainer
 
     from adapt_core.bundles import Hints
     from adapt_core.interfaces import Method
-    from adapt_core.progress import Progress
-    from adapt_core.run_folder import RunFolder
+    from adapt_core.runs.folder import RunFolder
+    from adapt_core.terminal.progress import Progress
 
 TIMES = ("_runtime", "_per_second", "_flos", "_time")
 """Endings of logged values that differ from run to run: they are in ``result.json``, not among the metrics."""

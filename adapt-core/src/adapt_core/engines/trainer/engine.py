@@ -21,10 +21,10 @@ from adapt_core.engines.trainer.optimizer import check_optimizer, optimizer_sett
 from adapt_core.engines.trainer.sampler import EpochSampler
 from adapt_core.errors import AdaptError, Interrupted
 from adapt_core.interfaces import Method, World
-from adapt_core.plan import RunPlan
-from adapt_core.progress import Progress
-from adapt_core.run_folder import RunFolder
-from adapt_core.signals import StopRequest, shield_worker, stop_on_signal
+from adapt_core.plan.run_plan import RunPlan
+from adapt_core.runs.folder import RunFolder
+from adapt_core.terminal.progress import Progress
+from adapt_core.terminal.signals import StopRequest, shield_worker, stop_on_signal
 
 
 class TrainerEngine:

@@ -8,8 +8,8 @@ from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
-from adapt_core.architecture import name_in_model
 from adapt_core.errors import AdaptError
+from adapt_core.models.architecture import name_in_model
 
 
 def nothing_used(method: str, what: str) -> AdaptError:

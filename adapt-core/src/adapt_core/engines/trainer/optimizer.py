@@ -11,9 +11,9 @@ import torch
 from transformers import Trainer, TrainingArguments
 from transformers.training_args import OptimizerNames
 
-from adapt_core.config import TrainingOptions
+from adapt_core.config.sections import TrainingOptions
 from adapt_core.errors import AdaptError
-from adapt_core.spelling import nearest
+from adapt_core.utils.spelling import nearest
 
 KEY = "training.optimizer_options"
 

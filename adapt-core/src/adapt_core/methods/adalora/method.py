@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from adapt_core.bundles import Hints, Section
 from adapt_core.errors import AdaptError
 from adapt_core.methods.adalora.options import AdaloraOptions
-from adapt_core.methods.peft_adapter import FIRST, PeftAdapter, stored_transposed
-from adapt_core.methods.targets import resolve
-from adapt_core.methods.trained_state import read_trained, write_trained
+from adapt_core.methods.shared.peft_adapter import FIRST, PeftAdapter, stored_transposed
+from adapt_core.methods.shared.targets import resolve
+from adapt_core.methods.shared.trained_state import read_trained, write_trained
 from adapt_core.options import library_names
 
 PEFT_NAMES = library_names(AdaloraOptions)

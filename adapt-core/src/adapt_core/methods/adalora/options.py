@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from adapt_core.layer_types import HOW_TO_NAME
+from adapt_core.methods.shared.layer_types import HOW_TO_NAME
 from adapt_core.options import Options, option
 
 

@@ -9,9 +9,9 @@ from torch import nn
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.methods.bitfit.options import BitfitOptions
-from adapt_core.methods.fitting import adapted_of, why_left_out
-from adapt_core.methods.own_tuner import OwnTunerMethod
-from adapt_core.methods.targets import named_exactly, resolve, selected
+from adapt_core.methods.shared.layer_checks import adapted_of, why_left_out
+from adapt_core.methods.shared.own_tuner import OwnTunerMethod
+from adapt_core.methods.shared.targets import named_exactly, resolve, selected
 
 
 class Bitfit(OwnTunerMethod):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapt_core.layer_types import HOW_TO_NAME
+from adapt_core.methods.shared.layer_types import HOW_TO_NAME
 from adapt_core.options import Options, option
 
 

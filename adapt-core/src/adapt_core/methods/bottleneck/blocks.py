@@ -9,8 +9,7 @@ from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.methods.targets import is_attention, is_linear
-from adapt_core.peft.base_layers import bypassed
+from adapt_core.models.layers import bypassed, is_attention, is_linear
 from adapt_core.peft.bottleneck.layer import widths
 
 HINT = "Name the layers that are to get an adapter in method.target_modules."

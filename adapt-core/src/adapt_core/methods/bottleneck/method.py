@@ -9,8 +9,8 @@ from torch import nn
 from adapt_core.bundles import Hints
 from adapt_core.methods.bottleneck.blocks import Sublayer, transformer_blocks
 from adapt_core.methods.bottleneck.options import BottleneckOptions
-from adapt_core.methods.own_tuner import OwnTunerMethod
-from adapt_core.methods.targets import named_exactly, resolve
+from adapt_core.methods.shared.own_tuner import OwnTunerMethod
+from adapt_core.methods.shared.targets import named_exactly, resolve
 
 
 class Bottleneck(OwnTunerMethod):

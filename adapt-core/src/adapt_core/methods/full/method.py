@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from adapt_core.bundles import Hints
-from adapt_core.methods.whole_model import WholeModel
+from adapt_core.methods.shared.whole_model import WholeModel
 from adapt_core.options import NoOptions
 
 

@@ -7,8 +7,8 @@ from torch import nn
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.methods.last_layer.options import LastLayerOptions
-from adapt_core.methods.statistics import hold_statistics
-from adapt_core.methods.whole_model import WholeModel
+from adapt_core.methods.shared.whole_model import WholeModel
+from adapt_core.models.batch_norm import hold_statistics
 
 
 class LastLayer(WholeModel):

@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from adapt_core.architecture import name_in_model
 from adapt_core.bundles import Hints, Section
 from adapt_core.errors import AdaptError
 from adapt_core.methods.lora.activations import States, mask_of
 from adapt_core.methods.lora.method import Lora
-from adapt_core.methods.peft_adapter import FIRST
+from adapt_core.methods.shared.peft_adapter import FIRST
+from adapt_core.models.architecture import name_in_model
 
 LIMIT = 1000
 """Batches after which the directions should long have settled."""

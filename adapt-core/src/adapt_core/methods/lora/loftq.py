@@ -11,17 +11,17 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from adapt_core.architecture import name_in_model
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.files import read_json, write_json
 from adapt_core.interfaces import OWN_BASE
-from adapt_core.methods.beside import base_layers
-from adapt_core.methods.lora.lost import alternate, dequantized, fill, is_transposed, original_weights
 from adapt_core.methods.lora.method import Lora
+from adapt_core.methods.lora.nf4_residual import alternate, dequantized, fill, is_transposed, original_weights
 from adapt_core.methods.lora.options import LoraOptions
-from adapt_core.methods.peft_adapter import FIRST
-from adapt_core.methods.targets import is_linear, quantized_widths
+from adapt_core.methods.shared.peft_adapter import FIRST
+from adapt_core.methods.shared.second_adapter import base_layers
+from adapt_core.models.architecture import name_in_model
+from adapt_core.models.layers import is_linear, quantized_widths
+from adapt_core.utils.files import read_json, write_json
 
 STATE = "loftq_state.json"
 

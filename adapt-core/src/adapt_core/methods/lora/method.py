@@ -12,13 +12,14 @@ from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.files import read_json, write_json
-from adapt_core.layer_types import LINEAR
 from adapt_core.methods.lora.options import START_OPTIONS, LoraOptions, LowRankOptions, starts_with_weights
-from adapt_core.methods.peft_adapter import PeftAdapter, stored_transposed
-from adapt_core.methods.targets import is_quantized, resolve
+from adapt_core.methods.shared.layer_types import LINEAR
+from adapt_core.methods.shared.peft_adapter import PeftAdapter, stored_transposed
+from adapt_core.methods.shared.targets import resolve
+from adapt_core.models.layers import is_quantized
+from adapt_core.models.ties import separate
 from adapt_core.options import library_names
-from adapt_core.ties import separate
+from adapt_core.utils.files import read_json, write_json
 
 PEFT_NAMES = library_names(LoraOptions)
 """Options whose name in ``peft.LoraConfig`` is another."""

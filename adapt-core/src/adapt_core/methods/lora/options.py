@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from adapt_core.layer_types import HOW_TO_NAME
+from adapt_core.methods.shared.layer_types import HOW_TO_NAME
 from adapt_core.options import Options, option
-from adapt_core.spelling import nearest
+from adapt_core.utils.spelling import nearest
 
 STARTS = ("gaussian", "orthogonal", "pissa", "olora", "eva")
 """Named ways to start, beside true, false and ``pissa_niter_N``."""

@@ -8,10 +8,10 @@ from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.methods.fitting import adapted_of, why_left_out
-from adapt_core.methods.own_tuner import OwnTunerMethod
+from adapt_core.methods.shared.layer_checks import adapted_of, why_left_out
+from adapt_core.methods.shared.own_tuner import OwnTunerMethod
+from adapt_core.methods.shared.targets import named_exactly, resolve
 from adapt_core.methods.ssf.options import DEFAULT, SsfOptions
-from adapt_core.methods.targets import named_exactly, resolve
 
 
 class Ssf(OwnTunerMethod):

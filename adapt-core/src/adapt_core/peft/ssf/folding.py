@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from adapt_core.peft.base_layers import (
+from adapt_core.models.layers import (
     SHORTENED,
     computed,
     differs,

@@ -1,0 +1,148 @@
+"""Holds one section of a configuration to its option model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from adapt_core.config.document import Document, KeyPath
+from adapt_core.config.flat import Nested, Origin
+from adapt_core.config.messages import english, expectation, shown
+from adapt_core.errors import ConfigError, Problem
+from adapt_core.options import Options
+from adapt_core.utils.spelling import closest
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of a section.
+
+    Attributes:
+        options: None when there are problems.
+        problems: values that do not fit.
+        unknown: the nested keys that the model does not have.
+    """
+
+    options: Options | None
+    problems: tuple[Problem, ...] = ()
+    unknown: tuple[KeyPath, ...] = ()
+
+
+def validate(model: type[Options], nested: Nested, section: str, keys: Collection[str] | None = None) -> Checked:
+    """Validates the section, "" for the top level.
+
+    Args:
+        model: what the section may hold.
+        nested: the configuration.
+        section: its name.
+        keys: look at these only.
+    """
+    given = nested.data.get(section, {}) if section else nested.data
+    data = {key: value for key, value in given.items() if keys is None or key in keys}
+    return _hold(model, nested, (section,) if section else (), data)
+
+
+def _hold(model: type[Options], nested: Nested, prefix: KeyPath, data: dict[Any, Any]) -> Checked:
+    unknown = tuple((*prefix, key) for key in data if not isinstance(key, str))
+    data = {key: value for key, value in data.items() if isinstance(key, str)}
+    try:
+        options = model.model_validate(data)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    # Broad: validators are a plugin's own code; whatever they raise is a fault of the plugin, and reported as such.
+    except Exception as error:  # noqa: BLE001
+        message = f"{model.__module__}.{model.__qualname__} failed on it: {type(error).__name__}: {error}"
+        return Checked(None, (nested.problem(prefix, message),), unknown)
+    else:
+        return Checked(None if unknown else options, (), unknown)
+    extra = [error for error in errors if error["type"] == "extra_forbidden"]
+    wrong = [error for error in errors if error["type"] != "extra_forbidden"]
+    problems = [
+        _problem(nested, prefix, _section_data(data, path), path, group)
+        for path, group in _by_value(wrong, data).items()
+    ]
+    return Checked(None, tuple(problems), (*unknown, *((*prefix, *_real(error, data)) for error in extra)))
+
+
+def validate_options(model: type[Options], values: Mapping[str, Any], what: str) -> Options:
+    """Options given in Python, as the model has them.
+
+    Args:
+        model: the option model.
+        values: by name.
+        what: whose they are, for messages: ``"method lora"``.
+
+    Raises:
+        ConfigError: a name is unknown, or a value does not fit.
+    """
+    document = Document.from_mapping(values)
+    origins: dict[KeyPath, Origin] = {(key,): Origin(replace(document, file=what), (key,)) for key in values}
+    nested = Nested(what, document.data, origins)
+    checked = _hold(model, nested, (), document.data)
+    unknown = [
+        nested.problem(path, "unknown option", closest(str(path[-1]), model.model_fields)) for path in checked.unknown
+    ]
+    if checked.options is None:
+        raise ConfigError([*checked.problems, *unknown])
+    return checked.options
+
+
+def _by_value(errors: list[ErrorDetails], data: dict[str, Any]) -> dict[KeyPath, list[ErrorDetails]]:
+    """The errors by the value that they are about; of a value and one within it, the one within it.
+
+    For a field that takes one of several types pydantic reports one error for each, in a place named after the type.
+    """
+    groups: dict[KeyPath, list[ErrorDetails]] = {}
+    for error in errors:
+        groups.setdefault(_real(error, data), []).append(error)
+    return {
+        path: group
+        for path, group in groups.items()
+        if not path or not any(len(other) > len(path) and other[: len(path)] == path for other in groups)
+    }
+
+
+def _real(error: ErrorDetails, data: Any) -> KeyPath:
+    """The part of an error's place that is in the data: the rest names members of unions and keys that are missing."""
+    path: KeyPath = ()
+    for part in error["loc"]:
+        inside = (isinstance(data, dict) and part in data) or (
+            isinstance(data, list) and isinstance(part, int) and part < len(data)
+        )
+        if inside:
+            path, data = (*path, part), data[part]
+        elif error["type"] == "missing":
+            path = (*path, part)
+    return path
+
+
+def _section_data(data: Any, path: KeyPath) -> Any:
+    for part in path:
+        data = data[part] if isinstance(data, list) or (isinstance(data, dict) and part in data) else None
+    return data
+
+
+def _problem(nested: Nested, prefix: KeyPath, value: Any, path: KeyPath, errors: list[ErrorDetails]) -> Problem:
+    message = _message(errors, value)
+    if path or not prefix:
+        return nested.problem((*prefix, *path), message)
+    # The error is about several keys: it stands at the first of them that was given.
+    for key in nested.data.get(prefix[0], {}):
+        if re.search(rf"\b{re.escape(str(key))}\b", message):
+            return nested.problem((*prefix, key), message)
+    return nested.problem(prefix, message)
+
+
+def _message(errors: list[ErrorDetails], value: Any) -> str:
+    expected = [expectation(error["type"], error.get("ctx", {})) for error in errors]
+    if len(errors) > 1 and all(expected):
+        return f"expected {' or '.join(dict.fromkeys(str(words) for words in expected))}, got {shown(value)}"
+    # Of the types that a field takes, the one that fits but for its range says most.
+    error = next((error for error, words in zip(errors, expected, strict=True) if words is None), errors[0])
+    text = english(error["type"], error["input"], error.get("ctx", {}), error["msg"])
+    return f"as a key: {text}" if error["loc"][-1:] == ("[key]",) else text

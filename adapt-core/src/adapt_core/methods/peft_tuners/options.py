@@ -1,0 +1,99 @@
+"""The options of PEFT's tuners: the fields of their configuration classes, read without importing PEFT.
+
+``adapt_core.methods.peft_tuners.options:vera`` is the option model of the tuner that PEFT calls ``vera``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from pydantic import create_model
+
+from adapt_core.errors import AdaptError
+from adapt_core.methods.peft_tuners.rules import RULES
+from adapt_core.methods.peft_tuners.source import Field, config_fields, tuners
+from adapt_core.methods.shared.layer_types import HOW_TO_NAME
+from adapt_core.options import Options, option
+
+FLAT = ("r", "alpha", "target_modules", "fan_in_fan_out")
+"""Options that the top level of a configuration accepts too, by their own name."""
+
+DEFAULTS: dict[str, Any] = {"num_virtual_tokens": 20}
+"""Where PEFT has none and needs one."""
+
+COMPUTED = frozenset({"total_step"})
+"""Options that follow from the run."""
+
+UNUSED = {"osf": frozenset({"target_svd_config"})}
+"""Options that a tuner of PEFT 0.21 declares and never reads."""
+
+TARGETS = {
+    "ia3": "those that PEFT knows by architecture, or else all linear layers",
+    "ln_tuning": "the normalisation layers",
+    "trainable_tokens": "the embedding of the input",
+}
+"""The layers by default, where these are not all linear ones."""
+
+COUNTS = frozenset(
+    {
+        "block_size",
+        "encoder_hidden_size",
+        "encoder_num_layers",
+        "group_size",
+        "hybrid_r",
+        "mini_r",
+        "n_frequency",
+        "num_attention_heads",
+        "num_layers",
+        "num_subspaces",
+        "num_transformer_submodules",
+        "num_vectors",
+        "num_virtual_tokens",
+        "r",
+        "subspace_rank",
+        "token_dim",
+        "topk",
+        "u",
+        "vector_length",
+    }
+)
+"""Sizes of what is trained: 1 at least, or nothing is; 0 only where that is PEFT's own default and says "not this"."""
+
+
+def offers(name: str) -> bool:
+    """Whether there is such an option model: what is asked before one is made."""
+    return name in tuners()
+
+
+def __getattr__(name: str) -> type[Options]:
+    if name not in tuners():
+        raise AttributeError(f"the installed PEFT has no tuner {name!r}")
+    return option_model(name)
+
+
+@cache
+def option_model(tuner: str) -> type[Options]:
+    """The option model of a tuner.
+
+    Raises:
+        AdaptError: the tuner's configuration cannot be read.
+    """
+    try:
+        hidden = COMPUTED | UNUSED.get(tuner, frozenset())
+        fields = {field.name: _field(tuner, field) for field in config_fields(tuner) if field.name not in hidden}
+        base = RULES.get(tuner, Options)
+        return create_model(f"{tuner}_options", __base__=base, __doc__=f"PEFT's own of {tuner}.", **fields)
+    except (SyntaxError, TypeError, NameError) as error:
+        raise AdaptError(f"the configuration of PEFT's tuner {tuner!r} cannot be read: {error}") from error
+
+
+def _field(tuner: str, field: Field) -> Any:
+    default = DEFAULTS.get(field.name, field.default)
+    flat = field.name if field.name in FLAT else None
+    text = field.help or f"PEFT's {field.name}."
+    if field.name == "target_modules":  # which Adapt reads
+        text = f"Layers to adapt: {HOW_TO_NAME}; by default {TARGETS.get(tuner, 'all linear layers')}."
+    counted = field.name in COUNTS and field.type in (int, int | None)
+    bounds: dict[str, Any] = {"ge": 0 if default == 0 else 1} if counted else {}
+    return field.type, option(default, help=text, flat=flat, **bounds)

@@ -1,0 +1,97 @@
+"""Which layers a method adapts: by their type, and by what they compute and who calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+from torch import nn
+
+from adapt_core.methods.shared.layer_types import SCALED, grouped
+
+Unfit = Callable[[nn.Module], str | None]
+"""Says why a layer cannot be adapted though its type is declared; None where it can."""
+
+UNDECLARED = "its type is another"
+
+
+def adapted_of(
+    module: nn.Module, names: Iterable[str], types: Collection[str], unfit: Unfit | None = None
+) -> list[str]:
+    """Those of some layers that a method adapts.
+
+    The arguments are those of :func:`adapt_core.methods.shared.targets.require_layer_types`.
+    """
+    return [name for name in names if refusal(module, name, types, unfit) is None]
+
+
+def why_left_out(module: nn.Module, names: Iterable[str], types: Collection[str], unfit: Unfit | None = None) -> str:
+    """For the end of an error, about the first layer that is not adapted; empty without one."""
+    for name in names:
+        why = refusal(module, name, types, unfit)
+        if why is not None:
+            kind = called(module.get_submodule(name))
+            return f"; {name} is a {kind}" + ("" if why is UNDECLARED else f", and {why}")
+    return ""
+
+
+def refusal(module: nn.Module, name: str, types: Collection[str], unfit: Unfit | None) -> str | None:
+    """Why a method does not adapt a layer; None where it does."""
+    from adapt_core.models.layers import bypassed
+
+    layer, parent = module.get_submodule(name), module.get_submodule(name.rpartition(".")[0])
+    why = bypassed(layer, parent)
+    if why is not None or not types:
+        return why
+    if _type_names(layer).isdisjoint(types):
+        return UNDECLARED
+    return unfit(layer) if unfit else no_plain_layer(layer) or _settings_read(name, layer, parent)
+
+
+def no_plain_layer(layer: nn.Module) -> str | None:
+    """Why an update of a layer's weight would be lost, or be another one merged than beside it; None where neither.
+
+    For every method but those that work on outputs alone: beside the layer, PEFT's tuners compute what a plain layer of
+    its class gives with the update as its weight, and merging adds the update to the weight. Both are the same where
+    the layer is plain.
+    """
+    from adapt_core.models.layers import computed, otherwise
+
+    return computed(layer, "weight") or otherwise(layer)
+
+
+def _settings_read(name: str, layer: nn.Module, parent: nn.Module) -> str | None:
+    """Why PEFT's wrapper of a convolution would not do: the model reads from it what only the layer itself has."""
+    from adapt_core.models.module_source import settings_read
+
+    if isinstance(layer, nn.modules.conv._ConvNd) and name.rpartition(".")[2] in settings_read(parent):
+        return f"{type(parent).__name__} reads settings of it that PEFT's layers do not have (ssf works there)"
+    return None
+
+
+def _type_names(layer: nn.Module) -> set[str]:
+    """The class names of a layer; of a quantized one, those of the layer that it was."""
+    kind: type = getattr(layer, "source_cls", type(layer))  # transformers' note of what it quantized
+    names = {each.__name__ for each in kind.__mro__}
+    if _is_scaled(layer):
+        return {SCALED}
+    return set(grouped(*names)) if _is_grouped(layer) else names
+
+
+def called(layer: nn.Module) -> str:
+    """The class of a layer, for an error."""
+    name = type(layer).__name__
+    return f"{name} (scaled)" if _is_scaled(layer) else grouped(name)[0] if _is_grouped(layer) else name
+
+
+def _is_grouped(layer: nn.Module) -> bool:
+    """Whether a layer is a convolution whose outputs see a part of the inputs only."""
+    from torch.nn.modules.conv import _ConvNd
+
+    return isinstance(layer, _ConvNd) and layer.groups > 1
+
+
+def _is_scaled(layer: nn.Module) -> bool:
+    """Whether a layer is an embedding that multiplies its vectors by a number."""
+    from adapt_core.models.layers import embed_scale
+
+    return isinstance(layer, nn.Embedding) and embed_scale(layer) != 1.0

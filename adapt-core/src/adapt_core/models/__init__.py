@@ -1,0 +1,1 @@
+"""Facts about torch models, whatever trains them."""

@@ -1,0 +1,112 @@
+"""What a method should know of a model, read off the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from torch import nn
+
+from adapt_core.bundles import Hints
+
+PEFT_TASKS = {
+    "ForSequenceClassification": "SEQ_CLS",
+    "ForTokenClassification": "TOKEN_CLS",
+    "ForQuestionAnswering": "QUESTION_ANS",
+    "ForCausalLM": "CAUSAL_LM",
+    "LMHeadModel": "CAUSAL_LM",
+    "ForConditionalGeneration": "SEQ_2_SEQ_LM",
+}
+"""PEFT's task types by the ending of a transformers class that reads tokens."""
+
+WHOLE = ".modules_to_save."
+"""A part of the names of parameters in modules that are trained whole."""
+
+
+def name_in_model(name: str) -> str:
+    """A layer's or a parameter's name in the model itself, without what DDP and PEFT put before it."""
+    return name.removeprefix("module.").removeprefix("base_model.model.")
+
+
+def hints_for(module: nn.Module, fresh_keys: Iterable[str] = (), train_head: bool | None = None) -> Hints:
+    """Hints for a model.
+
+    Args:
+        module: the model, before any method.
+        fresh_keys: names of parameters whose values were not in the checkpoint.
+        train_head: what the configuration says of the head.
+    """
+    keys = list(fresh_keys)
+    fresh = dict.fromkeys(key.rpartition(".")[0] for key in keys if "." in key)
+    head = dict.fromkeys(_head(module))
+    # A fresh layer inside a head makes the whole of that head fresh: it has never been trained as one.
+    inside = {name: next((top for top in head if f"{name}.".startswith(f"{top}.")), name) for name in fresh}
+    return Hints(
+        head=tuple(head),
+        fresh=tuple(dict.fromkeys(inside.values())),
+        loose=tuple(key for key in keys if "." not in key),
+        blocks=tuple(_blocks(module, head)),
+        train_head=train_head,
+        peft_task=_peft_task(module),
+    )
+
+
+def _peft_task(module: nn.Module) -> str | None:
+    """PEFT's task type; its class for a task passes on ``input_ids``, which only a model of tokens takes."""
+    if getattr(module, "main_input_name", "input_ids") != "input_ids":
+        return None
+    name = type(module).__name__
+    task = next((task for ending, task in PEFT_TASKS.items() if name.endswith(ending)), None)
+    if task == "SEQ_2_SEQ_LM" and not _has_decoder(module):
+        return "CAUSAL_LM"  # it reads images as well, and generates on
+    return task
+
+
+def head_and_output(module: nn.Module) -> list[str]:
+    """The names of a model's head and of its output layer: what is not quantized."""
+    output = _output(module)
+    return [*_head(module), *(name for name, child in module.named_modules() if child is output)]
+
+
+def _output(module: nn.Module) -> nn.Module | None:
+    find = getattr(module, "get_output_embeddings", None)
+    return find() if find is not None else None
+
+
+def _head(module: nn.Module) -> Iterable[str]:
+    """The parts of a transformers model beside its base, without a language model's output layer."""
+    base = getattr(module, "base_model_prefix", "")
+    if not base or not hasattr(module, base):
+        return
+    output = _output(module)
+    for name, child in module.named_children():
+        if name != base and child is not output and any(True for _ in child.parameters()):
+            yield name
+
+
+def _blocks(module: nn.Module, head: Collection[str]) -> Iterable[str]:
+    """The repeated blocks, in order: the entries of the longest list of modules of one class outside the head.
+
+    Where a model has several lists of that class, as one of stages has, those of all. Where it has an encoder and a
+    decoder, those of the decoder, which is what the head reads.
+    """
+    within = module.get_decoder() if _has_decoder(module) else module  # type: ignore[operator]
+    inside = {id(each) for each in within.modules()}
+    lists = [
+        (name, child, type(child[0]))
+        for name, child in module.named_modules()
+        if isinstance(child, nn.ModuleList | nn.Sequential)
+        and len({type(entry) for entry in child}) == 1
+        and id(child) in inside
+        and not f"{name}.".startswith(tuple(f"{top}." for top in head))
+    ]
+    if not lists:
+        return []
+    _, _, kind = max(lists, key=lambda each: len(each[1]))
+    return [f"{name}.{index}" for name, child, each in lists if each is kind for index in range(len(child))]
+
+
+def _has_decoder(module: nn.Module) -> bool:
+    """Whether it is a transformers model of an encoder and a decoder."""
+    return bool(getattr(getattr(module, "config", None), "is_encoder_decoder", False)) and hasattr(
+        module, "get_decoder"
+    )

@@ -1,0 +1,258 @@
+"""Layers that an adapter has no effect on, or cannot be merged into: told by how they are built and what they compute.
+
+Numbers are drawn anew for a comparison, so that it is the same wherever the weights are, and whatever they are.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from adapt_core.models.module_source import weights_read
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+NORMS = (nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d)
+PLAIN: tuple[type[nn.Module], ...] = (nn.Linear, Conv1D, *CONVOLUTIONS, *NORMS, nn.Embedding)
+"""The classes whose function is known."""
+
+NUMBERS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+"""Of weights that are what they say; those of other types are codes, of layers that stand for plain ones."""
+
+REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What a forward of its own may raise of an input that it does not take."""
+
+ROWS = 4
+"""Of an embedding that are looked up to compare it."""
+
+ROUNDING = 1e-4
+"""How far two ways to compute the same may be apart, as a share of the largest number."""
+
+SHORTENED = "it shortens its vectors to a length of max_norm, after what merging adds to them too"
+"""What to say of an embedding that does so."""
+
+
+def bypassed(layer: nn.Module, parent: nn.Module) -> str | None:
+    """Why an adapter on a layer would do nothing: the module around it does not call it. None where that is not so."""
+    around = type(parent).__name__
+    if isinstance(parent, nn.MultiheadAttention):
+        return f"torch's {around} reads its weights itself, so that an adapter there would do nothing"
+    if isinstance(parent, nn.TransformerEncoderLayer) and parent.self_attn.batch_first and list(layer.parameters()):
+        return f"torch's {around} reads its weights itself in evaluation, so that an adapter there would do nothing"
+    name = next((name for name, each in parent.named_children() if each is layer), None)
+    if name in weights_read(parent):
+        return f"{around} computes with its weight past it, so that an adapter there could do nothing"
+    return None
+
+
+def computed(layer: nn.Module, *names: str) -> str | None:
+    """Why nothing can be added to parameters of a layer: it computes them from others. None where it does not.
+
+    ``torch.nn.utils.parametrize`` does that, as do ``weight_norm`` and ``spectral_norm`` of old, and pruning.
+
+    Args:
+        layer: any.
+        names: of the parameters, such as ``"weight"``.
+    """
+    for name in names:
+        own = name in layer._parameters or name in layer._buffers
+        if not own and isinstance(getattr(layer, name, None), Tensor):
+            return f"its {name} is computed from other parameters at every call (as weight_norm does)"
+    return None
+
+
+def otherwise(layer: nn.Module) -> str | None:
+    """Why an update of a layer's weight cannot be computed beside it: it is no plain layer. None where it is one.
+
+    A plain layer is linear in its weight: what an update adds is what a plain layer with the update as its weight
+    gives. A class with a ``forward`` of its own may be plain all the same, which a comparison shows; an embedding that
+    multiplies by its ``embed_scale`` is, since PEFT does so too.
+    """
+    kind = plain_class(layer)
+    if getattr(layer, "max_norm", None) is not None:
+        return SHORTENED
+    if kind is None or not own_function(layer, kind):
+        return None
+    return remembered(_compared, layer)
+
+
+def _compared(layer: nn.Module) -> str | None:
+    kind: Any = plain_class(layer)
+    twin = twin_of(layer)
+    plain = copy.copy(twin)
+    plain.__class__ = kind
+    outputs, expected = outputs_of(twin), outputs_of(plain)
+    if outputs is None or expected is None or not same(outputs, expected * embed_scale(twin)):
+        return differs(kind)
+    return None
+
+
+def _made_of(layer: nn.Module) -> Iterator[str]:
+    """All that a layer's outputs depend on, but for the numbers in its tensors of more than one."""
+    for name, value in vars(layer).items():
+        if isinstance(value, int | float | str | tuple | None) or not name.startswith("_"):
+            yield f"{name}={tuple(value.shape) if isinstance(value, Tensor) else value!r}"
+    yield repr(layer._modules)
+    for name, weight in layer._parameters.items():
+        yield f"{name}: {None if weight is None else tuple(weight.shape)}"
+    for name, buffer in layer._buffers.items():
+        number = buffer is not None and not buffer.is_meta and buffer.numel() == 1
+        yield f"{name}: {buffer.item() if buffer is not None and number else number}"
+
+
+_VERDICTS: dict[Any, str | None] = {}
+
+
+def remembered(compare: Callable[..., str | None], layer: nn.Module, **settings: Any) -> str | None:
+    """What a comparison says of a layer, asked once of all that are of one class and size and set alike.
+
+    Large layers take a second each, and models have hundreds.
+    """
+    key = (compare, type(layer), *sorted(settings.items()), *_made_of(layer))
+    if key not in _VERDICTS:
+        _VERDICTS[key] = compare(layer, **settings)
+    return _VERDICTS[key]
+
+
+def differs(kind: type[nn.Module]) -> str:
+    """What to say of a layer that is no plain one of its class."""
+    return f"it computes otherwise than a plain {kind.__name__}"
+
+
+def plain_class(layer: nn.Module) -> type[nn.Module] | None:
+    """The class of known function that a layer's class is or extends."""
+    return next((each for each in type(layer).__mro__ if each in PLAIN), None)
+
+
+def own_function(layer: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether a layer may compute something else than the class that it extends; quantized ones compute the same.
+
+    bitsandbytes' are told by their class too: before they are on their device, their weights are numbers.
+    """
+    weight = getattr(layer, "weight", None)
+    codes = isinstance(weight, Tensor) and weight.dtype not in NUMBERS
+    if codes or type(layer).__module__.startswith("bitsandbytes."):
+        return False
+    names = [name for name in ("forward", "_conv_forward") if hasattr(kind, name)]
+    return any(getattr(type(layer), name) is not getattr(kind, name) for name in names)
+
+
+def twin_of(layer: Any) -> Any:
+    """A copy in evaluation, in memory of its own, with random parameters and without hooks.
+
+    Of an embedding only the first rows, which may be of hundreds of thousands.
+    """
+    generator = torch.Generator().manual_seed(0)
+    twin = copy.copy(layer)
+    shapes = {name: each.shape for name, each in layer._parameters.items() if each is not None}
+    if isinstance(layer, nn.Embedding):
+        twin.num_embeddings, twin.padding_idx = min(ROWS, layer.num_embeddings), None
+        shapes["weight"] = (twin.num_embeddings, layer.embedding_dim)
+    twin._parameters = dict.fromkeys(layer._parameters) | {
+        name: nn.Parameter(torch.randn(shape, generator=generator), requires_grad=False)
+        for name, shape in shapes.items()
+    }
+    twin._buffers = {name: None if each is None else _here(each) for name, each in layer._buffers.items()}
+    twin._modules = {name: copy.deepcopy(each).cpu().float() for name, each in layer._modules.items()}
+    return twin.eval()
+
+
+def outputs_of(twin: Any) -> Tensor | None:
+    """What a layer computes of a small random input; None where it takes another, or gives no tensor.
+
+    Args:
+        twin: from :func:`twin_of`.
+    """
+    with torch.no_grad():
+        try:
+            outputs = type(twin).forward(twin, _small_inputs(twin))
+        except REFUSALS:
+            return None
+    return outputs if isinstance(outputs, Tensor) else None
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """Whether two outputs are the same up to rounding."""
+    return one.shape == other.shape and bool((one - other).abs().max() <= ROUNDING * other.abs().max())
+
+
+def embed_scale(layer: nn.Module) -> float:
+    """The number that an embedding multiplies by, as PEFT finds it; one where there is none, NaN for one unknown."""
+    scale: Any = getattr(layer, "embed_scale", 1.0)
+    if isinstance(scale, Tensor) and scale.is_meta:
+        return math.nan
+    if isinstance(scale, Tensor):
+        return float(scale) if scale.numel() == 1 else 1.0
+    return float(scale)
+
+
+def _here(buffer: Tensor) -> Tensor:
+    """A buffer in main memory; ones for one that is nowhere."""
+    number = torch.float32 if buffer.is_floating_point() else buffer.dtype
+    return torch.ones(buffer.shape, dtype=number) if buffer.is_meta else buffer.detach().cpu().to(number, copy=True)
+
+
+def _small_inputs(layer: Any) -> Tensor:
+    """A random input for a layer of a known class, as small as it takes it."""
+    generator = torch.Generator().manual_seed(1)
+    if isinstance(layer, nn.Embedding):
+        return torch.arange(min(ROWS, layer.num_embeddings))[None]
+    if isinstance(layer, CONVOLUTIONS):
+        spans = zip(layer.dilation, layer.kernel_size, strict=True)
+        shape = (1, layer.in_channels, *(dilation * (size - 1) + 3 for dilation, size in spans))
+    elif isinstance(layer, nn.LayerNorm):
+        shape = (2, layer.normalized_shape[-1], 2, 2) if channels_first(layer) else (2, *layer.normalized_shape)
+    elif isinstance(layer, nn.BatchNorm2d):
+        shape = (2, layer.num_features, 2, 2)
+    elif isinstance(layer, nn.BatchNorm1d):
+        shape = (2, layer.num_features)
+    else:
+        shape = (2, layer.nx if isinstance(layer, Conv1D) else layer.in_features)
+    return torch.randn(shape, generator=generator)
+
+
+def channels_first(layer: nn.LayerNorm) -> bool:
+    """Whether a normalisation is of the channels of images, as ConvNeXt's, timm's and transformers' own may be."""
+    return type(layer).__name__.endswith("2d") or getattr(layer, "data_format", "") == "channels_first"
+
+
+WIDTHS = {"Linear4bit": 4, "Linear8bitLt": 8}
+"""The bits of bitsandbytes' layers, by the names of their classes: the core does without the library."""
+
+
+def is_linear(layer: nn.Module) -> bool:
+    """Whether a layer is linear: a quantized one and transformers' transposed ``Conv1D`` are too.
+
+    The output layer of torch's attention is not: its class says that others read it, and it is never called.
+    """
+    from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+    from transformers.pytorch_utils import Conv1D
+
+    return isinstance(layer, nn.Linear | Conv1D) and not isinstance(layer, NonDynamicallyQuantizableLinear)
+
+
+def is_quantized(module: nn.Module) -> bool:
+    """Whether a module holds weights that are codes and no numbers."""
+    return any(not each.is_floating_point() for each in module.parameters())
+
+
+def quantized_widths(module: nn.Module) -> list[int]:
+    """The widths in bits of a model's quantized layers, of those too that quantize their weights for each product."""
+    kinds = {each.__name__ for layer in module.modules() for each in type(layer).__mro__}
+    return sorted(bits for name, bits in WIDTHS.items() if name in kinds)
+
+
+def is_attention(module: nn.Module) -> bool:
+    """Whether a module is an attention, or a part of one with others in it, by the name of its class."""
+    return "attention" in type(module).__name__.lower()
+
+
+def output_embeddings(module: nn.Module) -> nn.Module | None:
+    """A language model's output layer, which is left as it is."""
+    find = getattr(module, "get_output_embeddings", None)
+    return find() if find is not None else None

@@ -1,0 +1,1 @@
+"""The arrows of a run, and what it needs around them."""

@@ -1,0 +1,123 @@
+"""The arrows of a run: ``data -> model -> method -> train -> evaluate -> save``, in every process alike."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from adapt_core.bundles import Evaluated, Trained
+from adapt_core.interfaces import World
+from adapt_core.pipeline.applying import applied, require_trained
+from adapt_core.pipeline.environment import describe_environment, peak_memory_bytes
+from adapt_core.pipeline.resources import count_parameters, require_same_data, require_space_for, seed_everything
+from adapt_core.pipeline.saving import require_exportable, save
+from adapt_core.pipeline.timing import Stopwatch
+from adapt_core.plan.run_plan import RunPlan
+from adapt_core.plugins.references import resolve
+from adapt_core.runs.base_model import KEY, require_same_base
+from adapt_core.runs.folder import RunFolder
+from adapt_core.terminal.progress import progress_for
+from adapt_core.terminal.quiet import quiet_libraries
+from adapt_core.utils.files import read_json, write_json
+
+
+@quiet_libraries()
+def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
+    """Runs a plan in a folder that has been claimed for it; returns the content of ``result.json``.
+
+    Raises:
+        AdaptError: the run failed, with the reason; :class:`~adapt_core.errors.Interrupted` when it was stopped.
+    """
+    folder = RunFolder(plan.output_dir)
+    progress = progress_for(quiet=not world.is_main)
+    watch = Stopwatch(progress)
+    engine = resolve(plan.task.spec.engine)(plan, folder, world, progress)
+    engine.check()
+    seed_everything(plan.seed)
+    task = resolve(plan.task.spec.target)(plan)
+    method = resolve(plan.method.spec.target)(plan.method.options)
+    quantizer = resolve(plan.quantizer.spec.target)(plan.quantizer.options) if plan.quantizer else None
+
+    with watch("load", "Loading the data"):
+        data = task.load_data()
+        require_same_data(folder, data)
+    with watch("load", "Loading the model"):
+        model = task.load_model(data.info, quantizer=quantizer)
+        base = require_same_base(folder, model, plan.model.source)
+    with watch("prepare", "Applying the method"):
+        model = quantizer.prepare(model) if quantizer else model
+        memory = quantizer.memory(model.module) if quantizer else None
+        if plan.training.do_train:
+            batch_norm = plan.train_batch_norm
+            model = model.with_module(applied(method, model.module, model.hints, train_batch_norm=batch_norm))
+            require_trained(model.module)
+            require_exportable(plan, method, model.module)
+            require_space_for(plan, folder, model.module, with_base=getattr(method, "changes_base", False))
+        else:  # the model as it is
+            model.module.requires_grad_(False)
+        inputs = task.engine_inputs(data, model)
+        parameters = count_parameters(model.module)
+    if world.is_main:
+        write_json(folder.environment, describe_environment() | {KEY: base})
+        write_json(folder.data, data.info)
+        progress.show(task.preview(data), parameters)
+        if quantizer and memory:
+            for text in (f"Memory: {memory.text}", *quantizer.notices()):
+                progress.notice(text)
+
+    trained, evaluated, saved = None, None, None
+    if plan.training.do_train:
+        checkpoint = folder.checkpoints.newest() if plan.training.resume else None
+        trained = engine.train(model, method, inputs, checkpoint)
+        watch.add(prepare=trained.calibrating, train=trained.seconds)
+        watch.add(evaluate=trained.evaluating, save=trained.saving)
+        parameters = count_parameters(model.module)  # calibration may have changed them
+    if plan.training.do_eval:
+        with watch("evaluate", "Evaluating"):
+            evaluated = engine.evaluate(model, inputs)
+    own = method.sections(model.module) if trained and hasattr(method, "sections") else ()  # saving may merge it
+    if trained is not None and world.is_main:
+        with watch("save", "Saving"):
+            saved = save(plan, folder, task, method, model, data, watch)
+    world.barrier()
+    result = _result(trained, evaluated)
+    result |= {
+        "parameters": parameters,
+        "memory": asdict(memory) if memory else None,
+        "timing_s": watch.seconds,
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    result |= saved or {"artifact": None, "export": None}
+    if world.is_main:
+        _finish(folder, result, [*(task.sections(evaluated, data) if evaluated else ()), *own])
+    return result
+
+
+def _result(trained: Trained | None, evaluated: Evaluated | None) -> dict[str, Any]:
+    """What the stages found, as ``result.json`` says it."""
+    metrics = {**(trained.metrics if trained else {}), **(evaluated.metrics if evaluated else {})}
+    throughput = None
+    if trained is not None and trained.seconds > 0:
+        throughput = {"rows_per_second": trained.samples / trained.seconds}
+    return {
+        "status": "completed",
+        "metrics": metrics,
+        "steps": trained.steps if trained else 0,
+        "throughput": throughput,
+    }
+
+
+def _finish(folder: RunFolder, result: dict[str, Any], sections: Any) -> None:
+    """Writes the report, and last of all the result, which makes the run a finished one."""
+    from adapt_core.report import write_report
+
+    write_report(
+        folder.report,
+        config=folder.read_config(),
+        environment=read_json(folder.environment),
+        data=read_json(folder.data),
+        metrics=folder.read_metrics(),
+        result=result,
+        sections=sections,
+    )
+    write_json(folder.result, result)

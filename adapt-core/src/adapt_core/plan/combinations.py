@@ -1,0 +1,176 @@
+"""Refuses plugins that cannot work together, with the reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from adapt_core.config.flat import Nested, as_boolean
+from adapt_core.config.sections import ModelOptions
+from adapt_core.errors import Problem
+from adapt_core.kinds import Kind, normalise
+from adapt_core.options import Options, is_path
+from adapt_core.plugins.registry import Entry, Registry
+
+
+def library_of(model: ModelOptions | None, task: Any) -> str:
+    """The library that the model comes from: the one named, or the task's own."""
+    return normalise(model.library) if model and model.library else str(task.libraries[0])
+
+
+def impossible(
+    nested: Nested, chosen: Mapping[Kind, Entry], model: ModelOptions | None, registry: Registry
+) -> Iterator[Problem]:
+    """Every combination of the chosen plugins that cannot work. A kind that is not in ``chosen`` is left out."""
+    specs: dict[Kind, Any] = {kind: entry.spec for kind, entry in chosen.items()}
+    yield from _denied(nested, chosen)
+    if method := specs.get(Kind.METHOD):
+        yield from _expert(nested, method)
+        yield from _head(nested, method)
+        yield from _batch_norm(nested, method)
+        yield from _checkpointing(nested, method)
+    quantizer = specs.get(Kind.QUANTIZER)
+    if method and quantizer and (refused := unable(method, quantizer.bits, registry, quantizer.name)):
+        yield nested.problem(("quantization", "name"), refused)
+    if method and specs.get(Kind.SAVER) and not method.merges:
+        yield nested.problem(
+            ("save", "name"),
+            f"an export needs the adapter merged into the model's weights, which the method {method.name} cannot do; "
+            "model/ will hold the adapter; remove this",
+        )
+    if task := specs.get(Kind.TASK):
+        yield from _engines(nested, specs, task)
+        yield from _libraries(nested, specs, task, library_of(model, task))
+
+
+def unable(method: Any, bits: int, registry: Registry, quantizer: str = "") -> str | None:
+    """Why a method does not train on a base of a width, with those that do; None where it claims that.
+
+    Args:
+        method: its spec.
+        bits: bits per weight.
+        registry: the plugins.
+        quantizer: the name of the one that gives this width, where one was chosen.
+    """
+    if bits in method.quantization:
+        return None
+    able = [entry.spec.name for entry in registry.entries(Kind.METHOD) if bits in _bits(entry.spec)]
+    by = f" ({quantizer})" if quantizer else ""
+    hint = f"; methods that can: {', '.join(able)}" if able else ""
+    return f"the method {method.name} cannot train on a base in {bits} bits{by}{hint}"
+
+
+def missing_files(nested: Nested, models: Mapping[str, type[Options]]) -> Iterator[Problem]:
+    """Local models and data that are not there, or given as names of the hub: those are not found from elsewhere.
+
+    Args:
+        nested: the configuration.
+        models: the option models of the sections ``model`` and ``dataset``, which say what is a path.
+    """
+    for section, model in models.items():
+        for key, path in nested.data.get(section, {}).items():
+            if isinstance(path, str) and path and isinstance(key, str) and is_path(model.model_fields.get(key)):
+                path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  # Path.absolute() keeps "..".
+                if not os.path.exists(path):  # noqa: PTH110  # Path.exists() raises for a name that is too long.
+                    yield nested.problem((section, key), f"there is no such file or folder: {path}")
+        name = nested.data.get(section, {}).get("name")
+        if isinstance(name, str) and os.path.isdir(name):  # noqa: PTH112  # As above.
+            yield nested.problem(
+                (section, "name"), f"{name} is a folder here, and not a name of the hub: give it as {section}.path"
+            )
+
+
+def _denied(nested: Nested, chosen: Mapping[Kind, Entry]) -> Iterator[Problem]:
+    """A switch that is false, and the plugin that it stands for chosen in another way."""
+    for switch, origin in nested.denials:
+        entry = chosen.get(switch.kind)
+        if entry and entry.spec.name == switch.plugin:
+            by = nested.origin(switch.path)
+            yield origin.problem(f"false says not {switch.plugin}, which {by or 'the default'} chooses; keep one")
+
+
+def _expert(nested: Nested, method: Any) -> Iterator[Problem]:
+    """Methods that no configuration can run."""
+    if method.support == "expert":
+        yield nested.problem(
+            ("method", "name"),
+            f"{method.name} is for experts: it needs inputs, layers or other adapters that no configuration gives; put "
+            f'it on a model in Python, with adapt_core.apply_method(model, "{method.name}", ...), and train it in a '
+            "loop of your own, or choose another method",
+        )
+
+
+def _head(nested: Nested, method: Any) -> Iterator[Problem]:
+    """Methods that decide themselves what becomes of the head, and are told otherwise."""
+    path = ("method", "train_head")
+    wanted = as_boolean(nested.data.get("method", {}).get("train_head"))
+    if wanted is False and method.head == "all":
+        yield nested.problem(
+            path, f"the method {method.name} trains every parameter, the head's too; it cannot be frozen"
+        )
+    elif wanted is False and method.head == "only":
+        yield nested.problem(
+            path, f"the method {method.name} trains the head; with the head frozen nothing would train"
+        )
+    elif wanted and method.head == "all":
+        by = nested.origin(("method", "name"))
+        chosen = f", which {by} chooses," if by else ""
+        yield nested.problem(
+            path,
+            f"this trains the head beside an adapter or alone, but the method {method.name}{chosen} trains every "
+            "parameter, the head's too; remove one",
+        )
+
+
+def _batch_norm(nested: Nested, method: Any) -> Iterator[Problem]:
+    """Methods beside which batch normalisation cannot be trained."""
+    path = ("method", "train_batch_norm")
+    if method.head != "beside" and as_boolean(nested.data.get("method", {}).get(path[1])):
+        does = "trains batch normalisation with all else" if method.head == "all" else "trains no layers beside it"
+        yield nested.problem(path, f"this is for adapters, and the method {method.name} {does}; remove it")
+
+
+def _checkpointing(nested: Nested, method: Any) -> Iterator[Problem]:
+    """Methods whose learned values get lost where activations are recomputed."""
+    path = ("training", "gradient_checkpointing")
+    if not method.checkpointing and as_boolean(nested.data.get("training", {}).get(path[1])):
+        yield nested.problem(path, f"{uncheckpointed(method)}; remove it")
+
+
+def uncheckpointed(method: Any) -> str:
+    """Why a method is not used with gradient checkpointing."""
+    return (
+        f"the method {method.name} does not train with gradient checkpointing: what it learns does not reach layers "
+        "whose activations are recomputed"
+    )
+
+
+def _engines(nested: Nested, specs: Mapping[Kind, Any], task: Any) -> Iterator[Problem]:
+    for kind in (Kind.METHOD, Kind.LAUNCHER):
+        spec = specs.get(kind)
+        if spec and spec.engines is not None and task.engine not in spec.engines:
+            yield nested.problem(
+                (kind.section, "name"),
+                f"the {kind.value} {spec.name} does not work with the engine of the task {task.name} "
+                f"({task.engine}); it works with {', '.join(spec.engines) or 'none'}",
+            )
+
+
+def _libraries(nested: Nested, specs: Mapping[Kind, Any], task: Any, library: str) -> Iterator[Problem]:
+    if library not in task.libraries:
+        message = f"the task {task.name} takes models from {' or '.join(task.libraries)}, not from {library}"
+        yield nested.problem(("model", "library"), message)
+        return
+    for kind in (Kind.QUANTIZER, Kind.SAVER):
+        spec = specs.get(kind)
+        if spec and spec.libraries is not None and library not in spec.libraries:
+            yield nested.problem(
+                (kind.section, "name"),
+                f"the {kind.value} {spec.name} works with models from {' or '.join(spec.libraries)}, "
+                f"and this one is from {library}",
+            )
+
+
+def _bits(spec: Any) -> tuple[int, ...]:
+    return tuple(spec.quantization)

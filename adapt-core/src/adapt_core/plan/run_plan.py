@@ -1,0 +1,75 @@
+"""What a run does, decided and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapt_core.config.document import plain
+from adapt_core.config.sections import NOTHING, DatasetOptions, ModelOptions, TrainingOptions
+from adapt_core.options import Options
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A plugin that a configuration chose, with its validated options."""
+
+    spec: Any
+    options: Options = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Everything a run does, decided and checked before anything heavy is imported.
+
+    Attributes:
+        task, method, saver, launcher: the chosen plugins; ``saver`` is None when no export is wanted.
+        quantizer: None when the base is not quantized.
+        model, dataset, training: the validated sections.
+        train_head: whether the head is trained beside the adapter; None where the method decides.
+        train_batch_norm: whether batch normalisation is.
+        seed: of every random choice.
+        output_dir: the run's folder.
+    """
+
+    task: Choice
+    method: Choice
+    quantizer: Choice | None
+    saver: Choice | None
+    launcher: Choice
+    model: ModelOptions
+    dataset: DatasetOptions
+    training: TrainingOptions
+    train_head: bool | None
+    train_batch_norm: bool
+    seed: int
+    output_dir: str
+
+    def canonical(self) -> dict[str, Any]:
+        """The nested configuration that makes this same plan, every default written out."""
+        return {
+            "task": _named(self.task),
+            "model": _dump(self.model),
+            "dataset": _dump(self.dataset),
+            "method": {
+                "name": self.method.spec.name,
+                "train_head": self.train_head,
+                "train_batch_norm": self.train_batch_norm,
+                **_dump(self.method.options),
+            },
+            "quantization": _named(self.quantizer),
+            # Whether a run was resumed says how it was started, not what it does.
+            "training": {**_dump(self.training), "resume": False},
+            "save": _named(self.saver),
+            "launch": _named(self.launcher),
+            "seed": self.seed,
+            "output_dir": self.output_dir,
+        }
+
+
+def _dump(options: Options) -> dict[str, Any]:
+    return {key: plain(value) for key, value in options.model_dump().items()}
+
+
+def _named(choice: Choice | None) -> dict[str, Any]:
+    return {"name": choice.spec.name, **_dump(choice.options)} if choice else {"name": NOTHING}

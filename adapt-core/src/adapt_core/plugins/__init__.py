@@ -1,0 +1,1 @@
+"""What is installed: discovered, registered, and resolved from ``"module:Class"`` on use."""

@@ -1,0 +1,49 @@
+"""Evaluates what a finished run saved. Nothing is written into its folder."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from adapt_core.config.sections import TrainingOptions
+from adapt_core.interfaces import World
+from adapt_core.terminal.progress import Progress
+from adapt_core.terminal.quiet import quiet_libraries
+from adapt_core.plugins.references import resolve
+from adapt_core.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from adapt_core.runs.loaded import LoadedRun
+
+
+@quiet_libraries()
+def evaluate_loaded(run: LoadedRun, source: str | None, split: str | None) -> dict[str, Any]:
+    """Metrics of a loaded run's model.
+
+    Args:
+        run: from :func:`adapt_core.runs.loaded.load_run`.
+        source: other data in place of the run's own.
+        split: which split of it; by default the one that the run evaluated on.
+
+    Returns:
+        ``metrics`` by name, ``rows``, their number, and ``data``, where they are from.
+
+    Raises:
+        AdaptError: the data cannot be evaluated on, with the reason.
+    """
+    run.use()
+    data = run.task.load_split(source, split, run.info)
+    asked = run.plan.training
+    # Only what evaluation needs: precision, optimizer and trackers belong to the machine that trained.
+    options = TrainingOptions(
+        do_train=False,
+        batch_size=asked.batch_size,
+        eval_batch_size=asked.eval_batch_size,
+        num_workers=asked.num_workers,
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        plan = replace(run.plan, training=options)
+        engine = resolve(plan.task.spec.engine)(plan, RunFolder(scratch), World(), Progress())
+        evaluated = engine.evaluate(run.model, run.task.engine_inputs(data, run.model))
+    return {"metrics": dict(evaluated.metrics), "rows": len(data.evaluation), "data": data.info["evaluation"]}

@@ -1,0 +1,62 @@
+"""Sections as tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from adapt_core.utils.units import number_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from adapt_core.bundles import Section
+
+LONGEST_CELL = 200
+"""Characters of a text that are shown; the report shows all of it."""
+
+LARGEST_MATRIX = 12
+"""Classes up to which a matrix is readable on a terminal."""
+
+
+def print_sections(sections: Sequence[Section], console: Console) -> None:
+    """Prints every section as a table under its title."""
+    for section in sections:
+        if section.kind == "matrix" and len(section.columns) > LARGEST_MATRIX:
+            count = len(section.columns)
+            console.print(Text(f"{section.title}: {count} × {count}, see the report"), style="dim")
+        else:
+            console.print(section_table(section))
+
+
+def section_table(section: Section) -> Table:
+    """The section as a rich table. No markup in its texts is interpreted."""
+    table = Table(title=Text(section.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    named = section.kind == "matrix"
+    if named:
+        table.add_column("true ↓  predicted →", style="bold")
+    for index, column in enumerate(section.columns):
+        numeric = bool(section.rows) and all(_is_number(row[index]) for row in section.rows)
+        table.add_column(Text(str(column)), justify="right" if numeric else "left", overflow="fold")
+    for number, row in enumerate(section.rows):
+        cells = [Text(cell_text(value)) for value in row]
+        table.add_row(*([Text(str(section.columns[number])), *cells] if named else cells))
+    return table
+
+
+def cell_text(value: Any) -> str:
+    """A cell as people read it: numbers rounded, truth as a tick or a cross, a long text cut."""
+    if isinstance(value, bool):
+        return "✓" if value else "✗"
+    if _is_number(value):
+        return number_text(value)
+    text = "" if value is None else str(value)
+    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

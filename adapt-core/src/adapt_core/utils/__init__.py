@@ -1,0 +1,1 @@
+"""Files, spelling and units: nothing of fine-tuning."""

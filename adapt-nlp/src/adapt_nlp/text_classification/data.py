@@ -1,0 +1,239 @@
+"""The rows of text classification: loaded, checked, split and numbered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from adapt_core.errors import AdaptError, UsageError
+from adapt_nlp.data.columns import LABEL_NAMES, TextColumns, choose, find_text
+from adapt_nlp.data.labels import NameOf, given_names, ids, ordered, read_labels
+from adapt_nlp.data.sample import draw, hold_out
+from adapt_nlp.data.source import DataSource, open_local, open_source
+from adapt_nlp.data.table import Table
+from adapt_nlp.text_classification.options import TextClassificationData
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Texts with the ids of their labels; a map-style data set, whose rows are mappings.
+
+    Attributes:
+        texts: one text a row, none of them empty.
+        pairs: the second text of each row, or None where a row has one text.
+        labels: the id of each row's label, its place in the label names.
+    """
+
+    texts: Sequence[str]
+    pairs: Sequence[str] | None
+    labels: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        """``{"text": …, "text_pair": …, "label": id}``, without ``text_pair`` where there are no pairs."""
+        pair = {} if self.pairs is None else {"text_pair": self.pairs[row]}
+        return {"text": self.texts[row], **pair, "label": self.labels[row]}
+
+    def take(self, rows: Sequence[int]) -> LabelledTexts:
+        """These rows, in this order."""
+        return LabelledTexts(
+            [self.texts[row] for row in rows],
+            None if self.pairs is None else [self.pairs[row] for row in rows],
+            [self.labels[row] for row in rows],
+        )
+
+    def without(self, rows: Sequence[int]) -> LabelledTexts:
+        """All other rows, in their order."""
+        left_out = set(rows)
+        return self.take([row for row in range(len(self)) if row not in left_out])
+
+
+@dataclass(frozen=True)
+class ClassificationRows:
+    """What a run trains and evaluates on.
+
+    Attributes:
+        train: the training rows, in the order of the data.
+        evaluation: the evaluation rows, in the order of the data; None when none were asked for.
+        label_names: the labels' names in the order of their ids.
+        info: for ``data.json``: ``source``, ``splits`` (the data's own names), ``evaluation`` (where its rows are
+            from), ``rows``, ``labels`` (training rows by label name), ``label_names``, ``label_values`` (the names
+            by the labels in the data, None where these are the names), ``columns`` and ``fingerprint``, the SHA-256
+            of the texts and labels used.
+    """
+
+    train: LabelledTexts
+    evaluation: LabelledTexts | None
+    label_names: list[str]
+    info: Mapping[str, Any]
+
+
+def load_classification_data(
+    options: TextClassificationData, seed: int, *, evaluate: bool = True, order: Callable[[], Sequence[str]] = list
+) -> ClassificationRows:
+    """Loads and checks the data of a run.
+
+    Evaluation takes the validation split; without one, a stratified share of the training rows, drawn with the seed,
+    is held out. The test split is counted and otherwise left alone.
+
+    Args:
+        options: the ``dataset`` section.
+        seed: of every draw.
+        evaluate: whether evaluation rows are wanted; without them nothing is held out.
+        order: gives label names in the order of the ids that a model already gives them; kept if the data has the
+            same. Called once the training rows are known to be good.
+
+    Raises:
+        UsageError: the configuration names data, splits or columns that are not there.
+        AdaptError: the data cannot be trained on; says what is wrong, at which rows, and what to do.
+    """
+    source = open_source(options)
+    roles = source.roles(options)
+    table = _read(source, roles.train)
+    columns = find_text(table, options)
+    label = choose(table, options.label_column, "dataset.label_column", LABEL_NAMES, "the label", columns.needed)
+    given = given_names(options.label_names, table, label)
+    texts, pairs = columns.texts(table)
+    names = read_labels(table, label, given)
+    known = ordered(names) if given is None else list(given.values())
+    preferred = order()
+    known = list(preferred) if set(preferred) == set(known) else known
+    train = LabelledTexts(texts, pairs, ids(table, label, names, known))
+    _more_than_one_class(train, known, table.source)
+
+    evaluation: LabelledTexts | None = None
+    origin = None
+    if evaluate and roles.validation is not None:
+        origin = f"split {roles.validation}"
+        evaluation = _labelled(_read(source, roles.validation), columns, label, given, known)
+    elif evaluate:
+        origin = f"held out from split {roles.train}"
+        held = hold_out(train.labels, options.validation_share, seed)
+        if not held:
+            raise AdaptError(
+                f"{table.source}: nothing can be held out: every label in column {label!r} has a single row.",
+                "Check that this is the column of the label (dataset.label_column). Otherwise add rows or a validation "
+                "split, or evaluate nothing with training.do_eval=false (DO_EVAL).",
+            )
+        train, evaluation = train.without(held), train.take(held)
+
+    if options.max_train_samples is not None:
+        train = train.take(draw(train.labels, options.max_train_samples, seed, "training rows"))
+        _more_than_one_class(train, known, f"dataset.max_train_samples={options.max_train_samples} of {table.source}")
+    if options.max_eval_samples is not None and evaluation is not None:
+        evaluation = evaluation.take(draw(evaluation.labels, options.max_eval_samples, seed, "evaluation rows"))
+
+    counts = Counter(train.labels)
+    info = {
+        "source": source.name,
+        "splits": asdict(roles),
+        "evaluation": origin,
+        "rows": {
+            "train": len(train),
+            "validation": 0 if evaluation is None else len(evaluation),
+            "test": 0 if roles.test is None else len(source.read(roles.test)),
+        },
+        "labels": {name: counts[position] for position, name in enumerate(known)},
+        "label_names": known,
+        "label_values": given,
+        "columns": columns.as_dict() | {"label": label},
+        "fingerprint": _fingerprint(train, evaluation, known),
+    }
+    return ClassificationRows(train, evaluation, known, info)
+
+
+def load_split(
+    options: TextClassificationData, source: str | None, split: str | None, info: Mapping[str, Any], seed: int
+) -> tuple[LabelledTexts, str]:
+    """Rows for evaluating a finished run: all of a split, whatever ``max_eval_samples`` says.
+
+    Args:
+        options: the run's ``dataset`` section.
+        source: other local data, a file or a folder; None for the run's own.
+        split: the name of a split, or ``"train"``, ``"validation"`` or ``"test"`` for what is usually called so. Of
+            the run's own data, ``"train"`` and ``"validation"`` are the rows that it trained and evaluated on.
+            None: of the run's own data the rows that it evaluated on, of other data the only split.
+        info: the run's ``data.json``, whose columns and label names hold here.
+        seed: the run's.
+
+    Returns:
+        The rows, and in words where they are from.
+
+    Raises:
+        UsageError: there is no such data or split.
+        AdaptError: the rows cannot be evaluated on, or the run's own rows are no longer the same.
+    """
+    if source is None and split in (None, "train", "validation"):
+        return _rows_of_run(options, split or "validation", info, seed)
+    opened = open_source(options) if source is None else open_local(source)
+    if split is None:
+        if len(opened.splits) > 1:
+            raise UsageError(f"{opened.name} has {len(opened.splits)} splits: {', '.join(opened.splits)}.", "Name one.")
+        split = next(iter(opened.splits))
+    named = opened.roles(options).test if source is None and split == "test" else None
+    table = _read(opened, named or opened.find(split))
+    columns = TextColumns.from_dict(info["columns"])
+    rows = _labelled(table, columns, info["columns"]["label"], info["label_values"], info["label_names"])
+    return rows, table.source
+
+
+def _rows_of_run(
+    options: TextClassificationData, split: str, info: Mapping[str, Any], seed: int
+) -> tuple[LabelledTexts, str]:
+    evaluate = info["evaluation"] is not None
+    loaded = load_classification_data(options, seed, evaluate=evaluate, order=lambda: info["label_names"])
+    if loaded.info["fingerprint"] != info["fingerprint"]:
+        raise AdaptError(
+            f"The data in {loaded.info['source']} is no longer what the run was made with: its fingerprint differs.",
+            "Restore the data, or evaluate on other data, given by its path.",
+        )
+    if split == "train":
+        return loaded.train, "the run's training rows"
+    if loaded.evaluation is None:
+        raise UsageError(
+            "The run evaluated on no rows, as training.do_eval (DO_EVAL) was false.", "Name a split or other data."
+        )
+    return loaded.evaluation, str(info["evaluation"])
+
+
+def _read(source: DataSource, split: str) -> Table:
+    """Reads a split that must have rows."""
+    table = source.read(split)
+    if not len(table):
+        raise AdaptError(f"{table.source} has no rows.", "Check that it was written completely.")
+    return table
+
+
+def _labelled(
+    table: Table, columns: TextColumns, label: str, given: NameOf | None, known: Sequence[str]
+) -> LabelledTexts:
+    """The rows of a table other than the training one.
+
+    Args:
+        given: the names that the training rows' labels were read with.
+        known: the training labels in the order of their ids.
+    """
+    texts, pairs = columns.texts(table)
+    names = read_labels(table, label, given or given_names(None, table, label))
+    return LabelledTexts(texts, pairs, ids(table, label, names, known))
+
+
+def _more_than_one_class(rows: LabelledTexts, names: Sequence[str], source: str) -> None:
+    present = set(rows.labels)
+    if len(present) < 2:
+        raise AdaptError(
+            f"{source}: all {len(rows)} training rows have one label, {names[min(present)]!r}.",
+            "There is nothing to learn from that: train on rows of at least two labels.",
+        )
+
+
+def _fingerprint(train: LabelledTexts, evaluation: LabelledTexts | None, names: Sequence[str]) -> str:
+    """SHA-256 of the rows used, their order and their labels' names; the same wherever they were read from."""
+    parts = [None if rows is None else [rows.texts, rows.pairs, rows.labels] for rows in (train, evaluation)]
+    return hashlib.sha256(json.dumps([*parts, names]).encode()).hexdigest()

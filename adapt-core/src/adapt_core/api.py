@@ -39,7 +39,6 @@ def run(
         ConfigError: the configuration has mistakes; all of them are listed.
         AdaptError: the run failed, with the reason; :class:`~adapt_core.errors.Interrupted` when it was stopped.
     """
-    from adapt_core.plugins.references import resolve
     from adapt_core.terminal.signals import sigterm_interrupts
 
     plan = plan_of(config, [*overrides, "training.resume=true"] if resume else overrides)
@@ -51,7 +50,7 @@ def run(
 
         for checkpoint in folder.removed:
             progress_for().notice(f"Removed {checkpoint}: it was not complete.")
-        launcher = resolve(plan.launcher.spec.target)(plan.launcher.options)
+        launcher = plan.launcher.make()
         with sigterm_interrupts():
             try:
                 result: dict[str, Any] = launcher.launch(run_pipeline, plan)
@@ -170,6 +169,7 @@ def apply_method(
     from adapt_core.models.layers import quantized_widths
     from adapt_core.pipeline.applying import applied
     from adapt_core.plan.combinations import unable, uncheckpointed
+    from adapt_core.plugins.references import made
     from adapt_core.plugins.registry import Registry
     from adapt_core.terminal.quiet import quiet_libraries
 
@@ -190,8 +190,8 @@ def apply_method(
         raise AdaptError(uncheckpointed(entry.spec), "Call gradient_checkpointing_disable() on the model.")
     validated = validate_options(registry.options(entry.spec), options, f"method {entry.spec.name}")
     with quiet_libraries():
-        made: Any = registry.load_target(entry)(validated)
-        calibrates = hasattr(made, "calibrate")
+        chosen: Any = made(entry.spec, validated)
+        calibrates = chosen.has("calibrate")
         if calibrates != (batches is not None):
             raise UsageError(
                 f"{entry.spec.name} with these options needs batches= to look at before it trains"
@@ -199,7 +199,7 @@ def apply_method(
                 else f"{entry.spec.name} with these options does not look at data; remove batches="
             )
         hints = hints_for(module, train_head=train_head)
-        adapted = applied(made, module, hints, train_batch_norm=train_batch_norm)
+        adapted = applied(chosen, module, hints, train_batch_norm=train_batch_norm)
         if calibrates:
-            made.calibrate(adapted, batches)
+            chosen.calibrate(adapted, batches)
         return adapted

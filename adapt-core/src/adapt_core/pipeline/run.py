@@ -34,9 +34,9 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     engine = resolve(plan.task.spec.engine)(plan, folder, world, progress)
     engine.check()
     seed_everything(plan.seed)
-    task = resolve(plan.task.spec.target)(plan)
-    method = resolve(plan.method.spec.target)(plan.method.options)
-    quantizer = resolve(plan.quantizer.spec.target)(plan.quantizer.options) if plan.quantizer else None
+    task = plan.make_task()
+    method = plan.method.make()
+    quantizer = plan.quantizer.make() if plan.quantizer else None
 
     with watch("load", "Loading the data"):
         data = task.load_data()
@@ -52,7 +52,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
             model = model.with_module(applied(method, model.module, model.hints, train_batch_norm=batch_norm))
             require_trained(model.module)
             require_exportable(plan, method, model.module)
-            require_space_for(plan, folder, model.module, with_base=getattr(method, "changes_base", False))
+            require_space_for(plan, folder, model.module, with_base=method.changes_base)
         else:  # the model as it is
             model.module.requires_grad_(False)
         inputs = task.engine_inputs(data, model)
@@ -75,7 +75,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     if plan.training.do_eval:
         with watch("evaluate", "Evaluating"):
             evaluated = engine.evaluate(model, inputs)
-    own = method.sections(model.module) if trained and hasattr(method, "sections") else ()  # saving may merge it
+    own = method.sections(model.module) if trained else ()  # saving may merge it
     if trained is not None and world.is_main:
         with watch("save", "Saving"):
             saved = save(plan, folder, task, method, model, data, watch)

@@ -20,7 +20,6 @@ from adapt_core.models.biases import switches_for
 from adapt_core.models.tolerance import rounding, tolerance_for
 from adapt_core.pipeline.timing import Stopwatch
 from adapt_core.plan.run_plan import RunPlan
-from adapt_core.plugins.references import resolve
 from adapt_core.plugins.returned import module_from
 from adapt_core.runs.checksums import checksums, choices_sha256, sha256
 from adapt_core.runs.folder import RunFolder
@@ -62,7 +61,7 @@ def save(
     found: dict[str, Any] = {}
     if plan.saver is not None:
         folder.export.mkdir(exist_ok=True)
-        saver = resolve(plan.saver.spec.target)(plan.saver.options)
+        saver = plan.saver.make()
         if plan.quantizer is not None:
             quantized = expected[folder.model.name]
             model, expected[folder.export.name], found["difference_from_quantized"] = load_dequantized(
@@ -100,7 +99,7 @@ def require_exportable(plan: RunPlan, method: Any, module: Any) -> None:
         method: which has been applied.
         module: the adapted model.
     """
-    if plan.saver is None or plan.saver.spec.added_biases or not hasattr(method, "added_biases"):
+    if plan.saver is None or plan.saver.spec.added_biases:
         return
     added = [f"{name}.bias" for name in method.added_biases(module)]
     base = module.get_base_model() if hasattr(module, "get_base_model") else module  # PEFT's wrapper has it

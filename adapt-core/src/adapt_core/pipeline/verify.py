@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from adapt_core.pipeline.saving import read_rows
-from adapt_core.plugins.references import resolve
 from adapt_core.runs.folder import RunFolder
 from adapt_core.runs.loading import load_artifact
 from adapt_core.terminal.quiet import quiet_libraries
@@ -29,7 +28,7 @@ def main(run: str, scratch: str) -> None:
     plan, task, model, info = load_artifact(folder)
     found: dict[str, Any] = {folder.model.name: task.outputs(model, rows)}
     if export is not None and plan.saver is not None:
-        saver = resolve(plan.saver.spec.target)(plan.saver.options)
+        saver = plan.saver.make()
         found[folder.export.name] = task.outputs(saver.load(Path(export), task, info), rows)
     write_json(
         Path(scratch) / "differences.json",

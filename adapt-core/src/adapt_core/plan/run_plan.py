@@ -8,6 +8,7 @@ from typing import Any
 from adapt_core.config.document import plain
 from adapt_core.config.sections import NOTHING, DatasetOptions, ModelOptions, TrainingOptions
 from adapt_core.options import Options
+from adapt_core.plugins.references import made
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,10 @@ class Choice:
 
     spec: Any
     options: Options = field(repr=False)
+
+    def make(self) -> Any:
+        """The plugin's implementation, with its options. Raises AdaptError where it cannot be loaded or made."""
+        return made(self.spec, self.options)
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,10 @@ class RunPlan:
     train_batch_norm: bool
     seed: int
     output_dir: str
+
+    def make_task(self) -> Any:
+        """The task, which is made from the whole plan. Raises AdaptError where it cannot be loaded or made."""
+        return made(self.task.spec, self)
 
     def canonical(self) -> dict[str, Any]:
         """The nested configuration that makes this same plan, every default written out."""

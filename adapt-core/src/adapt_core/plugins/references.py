@@ -7,6 +7,8 @@ import sys
 from typing import Any
 
 from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Method
+from adapt_core.kinds import MethodSpec, PluginSpec
 from adapt_core.plugins.discovery import reason
 
 
@@ -51,3 +53,25 @@ def module_exists(module: str) -> bool:
         if path is None and depth < len(parts):
             return False
     return True
+
+
+def made(spec: PluginSpec, argument: Any) -> Any:
+    """A plugin's implementation.
+
+    Args:
+        spec: names it as ``target``.
+        argument: what it is made from: its options, or for a task the plan.
+
+    Raises:
+        AdaptError: it cannot be loaded, or lacks what its kind must have.
+    """
+    target = resolve(spec.target)
+    if isinstance(target, type) and (missing := sorted(getattr(target, "__abstractmethods__", ()))):
+        raise AdaptError(f"{spec.target} lacks {', '.join(missing)}", "This is a mistake in the plugin.")
+    found = target(argument)
+    if isinstance(spec, MethodSpec) and not isinstance(found, Method):
+        raise AdaptError(
+            f"{spec.target} makes {type(found).__name__}, which does not extend adapt_core.interfaces.Method",
+            "This is a mistake in the plugin.",
+        )
+    return found

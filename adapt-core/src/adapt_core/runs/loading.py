@@ -14,7 +14,6 @@ from adapt_core.utils.files import read_json
 from adapt_core.interfaces import OWN_BASE, Quantizer, Task
 from adapt_core.plan.run_plan import Choice, RunPlan
 from adapt_core.plan.build import build_plan
-from adapt_core.plugins.references import resolve
 from adapt_core.plugins.returned import module_from
 from adapt_core.runs.folder import RunFolder
 from adapt_core.models.tolerance import compared, rounding
@@ -37,11 +36,11 @@ def load_artifact(folder: RunFolder, *, dequantized: bool = False) -> tuple[RunP
     plan = build_plan(folder.config, files_must_exist=False)
     _require_intact(folder)
     info = read_json(folder.data)
-    task: Task = resolve(plan.task.spec.target)(plan)
+    task: Task = plan.make_task()
     if plan.method.spec.saves == "model":
         model = task.load_model(info, path=folder.model)
     else:
-        method = resolve(plan.method.spec.target)(plan.method.options)
+        method = plan.method.make()
         base = _base(plan, folder, task, info, dequantized)
         loaded = method.load(base.module, folder.model, base.hints)
         model = base.with_module(module_from(method, "load", loaded))
@@ -67,7 +66,7 @@ def load_dequantized(folder: RunFolder, rows: Sequence[Row], quantized: np.ndarr
     plan, task, model, _ = load_artifact(folder, dequantized=True)
     assert plan.quantizer is not None
     outputs = task.outputs(model, rows)
-    limit = resolve(plan.quantizer.spec.target)(plan.quantizer.options).tolerance()
+    limit = plan.quantizer.make().tolerance()
     difference, largest = compared(quantized, outputs)
     if limit is not None and not difference <= rounding(limit, largest):
         raise AdaptError(
@@ -80,9 +79,7 @@ def load_dequantized(folder: RunFolder, rows: Sequence[Row], quantized: np.ndarr
 
 def _base(plan: RunPlan, folder: RunFolder, task: Task, info: Mapping[str, Any], dequantized: bool) -> Model:
     """The model that the adapter of a run goes on, as the run had it."""
-    quantizer: Quantizer | None = (
-        resolve(plan.quantizer.spec.target)(plan.quantizer.options) if plan.quantizer else None
-    )
+    quantizer: Quantizer | None = plan.quantizer.make() if plan.quantizer else None
     if (folder.model / OWN_BASE).is_dir():  # whose files are those that were saved
         return task.load_model(info, path=folder.model / OWN_BASE)
     base = task.load_model(info, quantizer=quantizer)
@@ -115,14 +112,14 @@ def load_beside(
     require_same_weights(run, folder)
     _require_intact(folder)
     info = read_json(folder.data)
-    method: Any = resolve(other.method.spec.target)(other.method.options)
-    if not hasattr(method, "add"):
+    method: Any = other.method.make()
+    if not method.has("add"):
         raise AdaptError(f"{folder.path}: the method {other.method.spec.name} cannot be put beside another adapter")
     name = method.add(model.module, folder.model)
     processor = model.processor
     if processor is not None:
         processor = type(processor).from_pretrained(folder.model)
-    return other, resolve(other.task.spec.target)(other), replace(model, processor=processor), info, name
+    return other, other.make_task(), replace(model, processor=processor), info, name
 
 
 def _require_same_base(run: RunFolder, plan: RunPlan, folder: RunFolder, other: RunPlan) -> None:

@@ -14,7 +14,6 @@ from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.files import read_json
 from adapt_core.runs.loading import load_dequantized
 from adapt_core.terminal.quiet import quiet_libraries
-from adapt_core.plugins.references import resolve
 from adapt_core.plugins.returned import module_from
 from adapt_core.models.tolerance import compared, rounding, tolerance_for
 
@@ -78,7 +77,7 @@ def _merge(run: LoadedRun, output: Path, data: str | None) -> dict[str, Any]:
     if run.plan.quantizer is not None:
         model, before, found["difference_from_quantized"] = load_dequantized(run.folder, rows, before)
     limit = tolerance_for(model.module)
-    method = resolve(run.plan.method.spec.target)(run.plan.method.options)
+    method = run.plan.method.make()
     merged = module_from(method, "merge", method.merge(model.module))
     _write(model.with_module(merged), output, run)
     after = run.task.outputs(run.task.load_model(run.info, path=output), rows)

@@ -94,15 +94,13 @@ class MethodPromises:
         optimizer = torch.optim.Adam([each for each in adapted.parameters() if each.requires_grad], self.learning_rate)
         torch.manual_seed(0)
         losses = []
-        if hasattr(method, "before_training"):
-            method.before_training(adapted, STEPS)
+        method.before_training(adapted, STEPS)
         for step in range(1, STEPS + 1):
             optimizer.zero_grad()
             loss = adapted(**tiny.batch_for(adapted)).loss
             loss.backward()
             optimizer.step()
-            if hasattr(method, "after_step"):
-                method.after_step(adapted, step)
+            method.after_step(adapted, step)
             losses.append(float(loss.detach()))
         assert losses[-1] < 0.99 * losses[0], f"the loss does not fall: {losses}"
         adapted.eval()
@@ -151,7 +149,7 @@ class MethodPromises:
                 method.merge(adapted)
             return
         own = {name for name, _ in tiny.seeded().named_parameters(remove_duplicate=False)}
-        declared = {_plain(name) for name in method.added_biases(adapted)} if hasattr(method, "added_biases") else set()
+        declared = {_plain(name) for name in method.added_biases(adapted)}
         merged = method.merge(adapted).eval()
         added = {name for name, _ in merged.named_parameters(remove_duplicate=False)} - own
         assert added == {f"{name}.bias" for name in declared}, "merging adds other parameters than it says"
@@ -183,7 +181,7 @@ class MethodPromises:
     def _adapted(self, tiny: Tiny, base: nn.Module | None = None) -> tuple[nn.Module, Method]:
         """A tiny model with the method on it, in evaluation mode, and the method."""
         adapted, method = self._applied(tiny, base)
-        if hasattr(method, "calibrate"):
+        if method.has("calibrate"):
             method.calibrate(adapted, [tiny.batch_for(adapted)])
             assert not adapted.training, "calibration changes the model's mode"
             assert all(each.grad is None for each in adapted.parameters()), "calibration leaves gradients"

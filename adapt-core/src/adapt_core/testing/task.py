@@ -15,7 +15,6 @@ import pytest
 
 import adapt_core
 from adapt_core.plan.build import build_plan
-from adapt_core.plugins.references import resolve
 
 
 class TaskContract:
@@ -71,4 +70,4 @@ class TaskContract:
 
     def _task(self, configuration: Mapping[str, Any], folder: Path) -> Any:
         plan = build_plan({**configuration, "output_dir": str(folder / "never")})
-        return resolve(plan.task.spec.target)(plan)
+        return plan.make_task()

@@ -11,7 +11,6 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from adapt_core.interfaces import OWN_BASE
 from adapt_core.models.pretrained import kept_whole, model_source
 from adapt_core.plan.run_plan import RunPlan
-from adapt_core.plugins.references import resolve
 from adapt_core.utils.files import read_json
 
 ADAPTER = """\
@@ -112,5 +111,5 @@ def _quantized(plan: RunPlan, info: Mapping[str, Any]) -> str:
         return ""
     settings = AutoConfig.from_pretrained(model_source(plan.model), num_labels=len(info["label_names"]))
     keep = kept_whole(AutoModelForSequenceClassification, settings)
-    code: str = resolve(plan.quantizer.spec.target)(plan.quantizer.options).load_code(keep)
+    code: str = plan.quantizer.make().load_code(keep)
     return code

@@ -6,16 +6,16 @@ from torch import nn
 from adapt_biases.options import BiasesOptions
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Method
 from adapt_core.models.batch_norm import hold_statistics, release_statistics
 
 FILE = "biases.safetensors"
 
 
-class Biases:
+class Biases(Method):
     """Trains the biases, and the head beside them where it is new or not to be left alone."""
 
-    def __init__(self, options: BiasesOptions) -> None:
-        self.options = options
+    options: BiasesOptions
 
     def apply(self, module: nn.Module, hints: Hints) -> nn.Module:
         head = hints.fresh if hints.train_head is False else (*hints.fresh, *hints.head)

@@ -72,25 +72,21 @@ class MethodPhases(TrainerCallback):
     """Calls the method before the first step and after each, as far as it wants to be called."""
 
     def __init__(self, method: Method) -> None:
-        self.before_training = getattr(method, "before_training", None)
-        self.after_step = getattr(method, "after_step", None)
+        self.method = method
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if self.before_training is not None:
-            self.before_training(kwargs["model"], state.max_steps)
+        self.method.before_training(kwargs["model"], state.max_steps)
 
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if self.after_step is None:
-            return
         if getattr(kwargs["optimizer"], "step_was_skipped", False):  # gradients of float16 overflowed and say nothing
             for each in kwargs["model"].parameters():
                 if each.grad is not None:
                     each.grad.zero_()
-        self.after_step(kwargs["model"], state.global_step + 1)  # the Trainer counts the step afterwards
+        self.method.after_step(kwargs["model"], state.global_step + 1)  # the Trainer counts the step afterwards
 
 
 class Gradients(TrainerCallback):

@@ -59,7 +59,7 @@ class TrainerEngine:
             )
         trainer = self._prepared(model, inputs)
         calibrating = _Clock()
-        if checkpoint is None and hasattr(method, "calibrate"):
+        if checkpoint is None and method.has("calibrate"):
             batches = CalibrationBatches(trainer, inputs, trainer._get_train_sampler())
             with calibrating, randomness_kept(), self.progress.stage("Calibrating the method"):
                 try:
@@ -238,14 +238,14 @@ class _Trainer(Trainer):
             if self.world.is_main:
                 # A pickle of the Trainer's arguments, which nothing reads.
                 (checkpoints.at(step) / "training_args.bin").unlink(missing_ok=True)
-                if (save_state := getattr(self.method, "save_state", None)) is not None:
-                    save_state(self.model, checkpoints.at(step))
+                if self.method is not None:
+                    self.method.save_state(self.model, checkpoints.at(step))
                 checkpoints.mark_complete(step)
                 checkpoints.keep_newest(self.keep)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        if (load_state := getattr(self.method, "load_state", None)) is not None:
-            load_state(self.model, Path(resume_from_checkpoint))
+        if self.method is not None and self.method.has("load_state"):
+            self.method.load_state(self.model, Path(resume_from_checkpoint))
         else:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 

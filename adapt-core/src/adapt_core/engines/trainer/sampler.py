@@ -8,6 +8,8 @@ import torch
 from torch.utils.data import Sampler
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
+from adapt_core.utils.seeds import derived_seed
+
 
 class EpochSampler(Sampler[int]):
     """A fresh permutation of the rows each epoch, in batches of like length where lengths are given.
@@ -37,7 +39,7 @@ class EpochSampler(Sampler[int]):
         return self.rows
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed + (self.epoch << 32))  # a seed has 32 bits
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
         if self.lengths is None:
             yield from torch.randperm(self.rows, generator=generator).tolist()
         else:

@@ -36,8 +36,7 @@ class Adalora(PeftAdapter):
 
     name: ClassVar[str] = "adalora"
 
-    def __init__(self, options: AdaloraOptions) -> None:
-        self.options = options
+    options: AdaloraOptions
 
     def config(self, module: nn.Module, hints: Hints) -> Any:
         """The ``peft.AdaLoraConfig``; the number of steps is filled in by :meth:`before_training`."""

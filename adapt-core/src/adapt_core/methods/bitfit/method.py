@@ -19,8 +19,7 @@ class Bitfit(OwnTunerMethod):
 
     name: ClassVar[str] = "bitfit"
 
-    def __init__(self, options: BitfitOptions) -> None:
-        self.options = options
+    options: BitfitOptions
 
     def config(self, module: nn.Module, hints: Hints) -> Any:
         """The ``SsfConfig`` for a model. Raises AdaptError when no layer has a bias."""

@@ -22,8 +22,7 @@ class Bottleneck(OwnTunerMethod):
 
     name: ClassVar[str] = "bottleneck"
 
-    def __init__(self, options: BottleneckOptions) -> None:
-        self.options = options
+    options: BottleneckOptions
 
     def config(self, module: nn.Module, hints: Hints) -> Any:
         """The ``BottleneckConfig`` for a model. Raises AdaptError when it has no transformer blocks as expected."""

@@ -12,8 +12,7 @@ from adapt_core.options import NoOptions
 class Full(WholeModel):
     """Trains every floating-point parameter of the model."""
 
-    def __init__(self, options: NoOptions) -> None:
-        self.options = options
+    options: NoOptions
 
     def apply(self, module: nn.Module, hints: Hints) -> nn.Module:
         """All parameters require gradients."""

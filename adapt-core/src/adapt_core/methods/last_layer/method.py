@@ -14,8 +14,7 @@ from adapt_core.models.batch_norm import hold_statistics
 class LastLayer(WholeModel):
     """Trains the head and nothing else, or the head and the last blocks."""
 
-    def __init__(self, options: LastLayerOptions) -> None:
-        self.options = options
+    options: LastLayerOptions
 
     def apply(self, module: nn.Module, hints: Hints) -> nn.Module:
         """The head, whatever is fresh and the last ``blocks`` blocks require gradients; the rest does not.

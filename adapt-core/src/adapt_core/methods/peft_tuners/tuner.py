@@ -26,9 +26,6 @@ class PeftTuner(PeftAdapter):
     preset: ClassVar[str] = "all-linear"
     """The layers by default."""
 
-    def __init__(self, options: Any) -> None:
-        self.options = options
-
     def config(self, module: nn.Module, hints: Hints) -> Any:
         """The tuner's ``PeftConfig``: what differs from its own defaults, and the layers by default all linear ones."""
         from peft import PeftType

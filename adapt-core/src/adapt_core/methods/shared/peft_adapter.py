@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ from torch import OutOfMemoryError, nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Method
 from adapt_core.methods.shared.embeddings import add_embeddings, has_other_vocabulary
 from adapt_core.methods.shared.layer_types import LAYER_TYPES
 from adapt_core.methods.shared.modules_to_save import require_modules, whole_modules
@@ -31,7 +32,7 @@ ROWS = ("trainable_token_indices", "token_indices")
 """PEFT's names of the option that says which rows of an embedding are trained."""
 
 
-class PeftAdapter(ABC):
+class PeftAdapter(Method):
     """A method whose adapter is PEFT's. Subclasses give the ``PeftConfig``."""
 
     name: ClassVar[str] = "this method"
@@ -182,7 +183,7 @@ class PeftAdapter(ABC):
         """Raises AdaptError for a targeted layer that the method cannot adapt."""
         require_layer_types(module, names, self.layer_types, self.called)
 
-    def prepare(self, module: nn.Module, names: Collection[str]) -> None:  # noqa: B027 -- few need it
+    def prepare(self, module: nn.Module, names: Collection[str]) -> None:
         """Changes what must be otherwise before PEFT adapts the layers of these names; nothing here."""
 
     def merge(self, module: nn.Module) -> nn.Module:

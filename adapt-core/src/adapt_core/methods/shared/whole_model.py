@@ -8,10 +8,11 @@ from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Method
 from adapt_core.models.batch_norm import release_statistics
 
 
-class WholeModel:
+class WholeModel(Method):
     """Saving, loading and merging for methods that train a model's own parameters."""
 
     def save(self, module: nn.Module, folder: Path) -> None:

@@ -19,8 +19,7 @@ class Ssf(OwnTunerMethod):
 
     name: ClassVar[str] = "ssf"
 
-    def __init__(self, options: SsfOptions) -> None:
-        self.options = options
+    options: SsfOptions
 
     def config(self, module: nn.Module, hints: Hints) -> Any:
         """The ``SsfConfig`` for a model. Raises AdaptError when it has none of the operations."""

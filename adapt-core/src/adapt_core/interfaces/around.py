@@ -1,0 +1,74 @@
+"""What quantizers, savers and launchers must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from adapt_core.bundles import Memory, Model, Module
+from adapt_core.interfaces.world import World
+
+if TYPE_CHECKING:
+    from adapt_core.interfaces.task import Task
+    from adapt_core.plan.run_plan import RunPlan
+
+T = TypeVar("T")
+
+
+class Quantizer(Protocol):
+    """A quantizer: it acts before the weights exist, and after."""
+
+    def __init__(self, options: Any) -> None: ...
+
+    def load_kwargs(self, keep: Sequence[str]) -> Mapping[str, Any]:
+        """Arguments for the library's loading function.
+
+        Args:
+            keep: names of modules that are not to be quantized: the head and the output layer.
+
+        Raises:
+            AdaptError: this machine cannot do what the options ask for.
+        """
+
+    def load_code(self, keep: Sequence[str]) -> str:
+        """The same arguments as Python source, ``name=expression`` with what must be imported in full."""
+
+    def prepare(self, model: Model) -> Model:
+        """Makes a loaded quantized model ready for training."""
+
+    def dequantize(self, module: Module) -> Module:
+        """The same model of its library in float32 without quantized layers, on the CPU; may work in place."""
+
+    def tolerance(self) -> float | None:
+        """How far outputs may be from those of the dequantized model, as a share of the largest.
+
+        None where it computes otherwise than with dequantized weights.
+        """
+
+    def memory(self, module: Module) -> Memory:
+        """What a quantized model's weights take."""
+
+    def notices(self) -> Sequence[str]:
+        """What a person should know of these options on this machine before training starts."""
+
+
+class Saver(Protocol):
+    """An export format."""
+
+    def __init__(self, options: Any) -> None: ...
+
+    def save(self, model: Model, folder: Path) -> Path:
+        """Writes the merged model; returns the file or folder to use."""
+
+    def load(self, path: Path, task: Task, info: Mapping[str, Any]) -> Model:
+        """Loads what :meth:`save` returned, to check it. ``task`` and ``info`` give the architecture."""
+
+
+class Launcher(Protocol):
+    """Sets up the processes of a run."""
+
+    def __init__(self, options: Any) -> None: ...
+
+    def launch(self, function: Callable[[RunPlan, World], T], plan: RunPlan) -> T:
+        """Calls ``function(plan, world)`` in every process and returns the main one's result."""

@@ -1,0 +1,35 @@
+"""What an engine must offer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from adapt_core.bundles import Evaluated, Model, Trained
+from adapt_core.interfaces.method import Method
+from adapt_core.interfaces.world import World
+
+if TYPE_CHECKING:
+    from adapt_core.plan.run_plan import RunPlan
+    from adapt_core.runs.folder import RunFolder
+    from adapt_core.terminal.progress import Progress
+
+
+class Engine(Protocol):
+    """Takes the training steps. Named by the task's spec."""
+
+    def __init__(self, plan: RunPlan, folder: RunFolder, world: World, progress: Progress) -> None: ...
+
+    def check(self) -> None:
+        """Raises :class:`~adapt_core.errors.AdaptError` for what this machine cannot do, before any work."""
+
+    def train(self, model: Model, method: Method, inputs: Any, checkpoint: Path | None) -> Trained:
+        """Trains in place, from a checkpoint of an earlier attempt where one is given.
+
+        Calls what the method has of :class:`Phases`.
+
+        Raises :class:`~adapt_core.errors.Interrupted` when stopped from outside, after checkpointing.
+        """
+
+    def evaluate(self, model: Model, inputs: Any) -> Evaluated:
+        """Evaluates on the inputs' evaluation rows."""

@@ -111,8 +111,7 @@ class Evaluated:
 
     Attributes:
         metrics: by name, without a prefix (``accuracy``).
-        outputs: the model's raw outputs over the evaluation rows, in the engine's own form, for
-            :meth:`Task.sections`.
+        outputs: what the task's meter keeps for :meth:`Task.sections`, in its own form.
     """
 
     metrics: Mapping[str, float]
@@ -125,13 +124,15 @@ class Section:
 
     Attributes:
         title: the heading.
-        kind: ``"table"`` (rows under columns) or ``"matrix"`` (square, rows and columns named alike; true by row).
-        columns: the headings, or the matrix's names.
+        kind: ``"table"`` (rows under columns), ``"matrix"`` (square, rows and columns named alike; true by row),
+            ``"spans"`` (each row a text, its marked ranges as ``(start, end, label)`` in characters, and a remark) or
+            ``"images"`` (each row the bytes of a PNG, JPEG or SVG file and a caption).
+        columns: the headings, or the matrix's names; of spans the labels that are explained, of images none.
         rows: the cells.
     """
 
     title: str
-    kind: Literal["table", "matrix"]
+    kind: Literal["table", "matrix", "spans", "images"]
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
 

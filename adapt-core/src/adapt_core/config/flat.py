@@ -17,7 +17,7 @@ from adapt_core.config.messages import dotted, shown
 from adapt_core.config.sections import CHOOSERS, CORE_SECTIONS, ROOT, SECTIONS, core_names
 from adapt_core.errors import AdaptError, Problem
 from adapt_core.kinds import Kind, MethodSpec, PluginSpec, normalise
-from adapt_core.options import Options, flat_name
+from adapt_core.options import Options, flat_names
 
 Path = tuple[str, ...]
 """A nested key: ``("training", "lr")``, or ``("seed",)`` for one of the top level."""
@@ -65,15 +65,13 @@ class Table:
         """
         names = dict(self.names)
         for name, info in model.model_fields.items():
-            flat = flat_name(info)
             path: Path = (section, name) if section else (name,)
-            if flat is None:
-                continue
-            other = names.get(flat) or ((flat,) if flat in SECTIONS and path != (flat, "name") else None)
-            if other not in (None, path) or flat in self.switches:
-                claimed = dotted(other) if other else "a switch"
-                raise AdaptError(f"the flat name {flat!r} of {dotted(path)} stands for {claimed} already")
-            names[flat] = path
+            for flat in flat_names(info):
+                other = names.get(flat) or ((flat,) if flat in SECTIONS and path != (flat, "name") else None)
+                if other not in (None, path) or flat in self.switches:
+                    claimed = dotted(other) if other else "a switch"
+                    raise AdaptError(f"the flat name {flat!r} of {dotted(path)} stands for {claimed} already")
+                names[flat] = path
         return replace(self, names=names)
 
 

@@ -7,22 +7,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapt_core.config.flat import Nested, as_boolean
-from adapt_core.config.sections import ModelOptions
 from adapt_core.errors import Problem
-from adapt_core.kinds import Kind, normalise
+from adapt_core.kinds import EngineSpec, Kind, Library, normalise
 from adapt_core.options import Options, is_path
 from adapt_core.plugins.registry import Entry, Registry
 
 
-def library_of(model: ModelOptions | None, task: Any) -> str:
-    """The library that the model comes from: the one named, or the task's own."""
-    return normalise(model.library) if model and model.library else str(task.libraries[0])
-
-
 def impossible(
-    nested: Nested, chosen: Mapping[Kind, Entry], model: ModelOptions | None, registry: Registry
+    nested: Nested, chosen: Mapping[Kind, Entry], library: Library | None, registry: Registry
 ) -> Iterator[Problem]:
-    """Every combination of the chosen plugins that cannot work. A kind that is not in ``chosen`` is left out."""
+    """Every combination of the chosen plugins that cannot work.
+
+    Args:
+        nested: the configuration.
+        chosen: the plugins; a kind that is not in it is left out.
+        library: where the model comes from; None where the task has no such library.
+        registry: the plugins there are.
+    """
     specs: dict[Kind, Any] = {kind: entry.spec for kind, entry in chosen.items()}
     yield from _denied(nested, chosen)
     if method := specs.get(Kind.METHOD):
@@ -40,8 +41,17 @@ def impossible(
             "model/ will hold the adapter; remove this",
         )
     if task := specs.get(Kind.TASK):
-        yield from _engines(nested, specs, task)
-        yield from _libraries(nested, specs, task, library_of(model, task))
+        yield from _libraries(nested, specs, task, library)
+        if library is not None:
+            yield from _engines(nested, specs, library.engine)
+    launcher = specs.get(Kind.LAUNCHER)
+    if method and launcher and launcher.parallel and launcher.parallel not in method.parallel:
+        able = ", ".join(method.parallel) or "one process"
+        yield nested.problem(
+            ("launch", "name"),
+            f"the method {method.name} does not train with {launcher.parallel} models, as the launcher "
+            f"{launcher.name} has them; it trains with: {able}",
+        )
 
 
 def unable(method: Any, bits: int, registry: Registry, quantizer: str = "") -> str | None:
@@ -146,29 +156,37 @@ def uncheckpointed(method: Any) -> str:
     )
 
 
-def _engines(nested: Nested, specs: Mapping[Kind, Any], task: Any) -> Iterator[Problem]:
+def _engines(nested: Nested, specs: Mapping[Kind, Any], engine: EngineSpec) -> Iterator[Problem]:
     for kind in (Kind.METHOD, Kind.LAUNCHER):
         spec = specs.get(kind)
-        if spec and spec.engines is not None and task.engine not in spec.engines:
+        if spec and spec.engines is not None and not set(engine.names) & set(spec.engines):
             yield nested.problem(
                 (kind.section, "name"),
-                f"the {kind.value} {spec.name} does not work with the engine of the task {task.name} "
-                f"({task.engine}); it works with {', '.join(spec.engines) or 'none'}",
+                f"the {kind.value} {spec.name} does not work with the engine {engine.name}, which trains the task "
+                f"{specs[Kind.TASK].name}; it works with {', '.join(spec.engines) or 'none'}",
             )
+    launcher = specs.get(Kind.LAUNCHER)
+    if launcher and launcher.parallel and launcher.parallel not in engine.parallel:
+        yield nested.problem(
+            ("launch", "name"),
+            f"the engine {engine.name}, which trains the task {specs[Kind.TASK].name}, does not train "
+            f"{launcher.parallel} models in several processes, as the launcher {launcher.name} has them",
+        )
 
 
-def _libraries(nested: Nested, specs: Mapping[Kind, Any], task: Any, library: str) -> Iterator[Problem]:
-    if library not in task.libraries:
-        message = f"the task {task.name} takes models from {' or '.join(task.libraries)}, not from {library}"
-        yield nested.problem(("model", "library"), message)
+def _libraries(nested: Nested, specs: Mapping[Kind, Any], task: Any, library: Library | None) -> Iterator[Problem]:
+    if library is None:
+        names = " or ".join(each.name for each in task.libraries)
+        asked = normalise(str(nested.data.get("model", {}).get("library")))
+        yield nested.problem(("model", "library"), f"the task {task.name} takes models from {names}, not from {asked}")
         return
     for kind in (Kind.QUANTIZER, Kind.SAVER):
         spec = specs.get(kind)
-        if spec and spec.libraries is not None and library not in spec.libraries:
+        if spec and spec.libraries is not None and library.name not in spec.libraries:
             yield nested.problem(
                 (kind.section, "name"),
                 f"the {kind.value} {spec.name} works with models from {' or '.join(spec.libraries)}, "
-                f"and this one is from {library}",
+                f"and this one is from {library.name}",
             )
 
 

@@ -129,11 +129,11 @@ class Registry:
 
     def options(self, spec: PluginSpec) -> type[Options]:
         """The option model of a plugin's own section. Raises AdaptError when it cannot be loaded."""
-        return _option_model(spec.options)
+        return option_model(spec.options)
 
-    def dataset_options(self, spec: TaskSpec) -> type[Options]:
-        """The option model of the ``dataset`` section under a task. Raises AdaptError when it cannot be loaded."""
-        return _option_model(spec.dataset)
+    def missing(self, spec: PluginSpec) -> str | None:
+        """What a plugin needs that is not installed, and how to install it; None where nothing is missing."""
+        return missing_modules(spec.requires, spec.install)
 
     def load_target(self, plugin: Entry | PluginSpec) -> Any:
         """The implementation class. Imports what it needs. Raises AdaptError when it cannot be loaded."""
@@ -148,7 +148,7 @@ class Registry:
 
     def fault(self, entry: Entry) -> str | None:
         """Why a plugin would fail on use, as far as can be told without importing its implementation; None if not."""
-        return entry.error or _fault(entry.spec)
+        return entry.error or self.missing(entry.spec) or _fault(entry.spec)
 
     def catalogue(self) -> tuple[Listing, ...]:
         """Every first-party plugin, whether or not its distribution is installed."""
@@ -193,7 +193,17 @@ def _clash(rivals: list[Entry]) -> str:
     return "it is offered by " + " and by ".join(sorted(f"{rival.distribution} {rival.version}" for rival in rivals))
 
 
-def _option_model(reference: str) -> type[Options]:
+def missing_modules(modules: Iterable[str], install: str) -> str | None:
+    """Which of some modules are not there, and how to install them; None where all are."""
+    missing = [module for module in modules if not module_exists(module)]
+    if not missing:
+        return None
+    verb = "is" if len(missing) == 1 else "are"
+    return f"{' and '.join(missing)} {verb} not installed" + (f"; install: {install}" if install else "")
+
+
+def option_model(reference: str) -> type[Options]:
+    """The option model that a reference names. Raises AdaptError when it cannot be loaded or is none."""
     from adapt_core.options import Options  # Imports pydantic, which listing plugins does not need.
 
     model = resolve(reference)
@@ -207,7 +217,7 @@ def _require_option_model(reference: str) -> None:
     module, _, name = reference.partition(":")
     offers: Any = getattr(resolve_module(module, reference), "offers", None)
     if offers is None or not offers(name):
-        _option_model(reference)
+        option_model(reference)
 
 
 def _fault(spec: PluginSpec) -> str | None:
@@ -215,15 +225,18 @@ def _fault(spec: PluginSpec) -> str | None:
     try:
         _require_option_model(spec.options)
         if isinstance(spec, TaskSpec):
-            _option_model(spec.dataset)
+            for reference in (spec.dataset, spec.prediction, *(each.model for each in spec.libraries)):
+                option_model(reference)
+            for library in spec.libraries:
+                option_model(library.engine.training)
     except AdaptError as error:
         return error.message
     from adapt_core.config.sections import core_names  # Imports pydantic, which listing plugins does not need.
 
     if spec.switch in core_names():
         return f"its switch {spec.switch!r} is a parameter of the core already, and chooses nothing"
-    targets = [spec.target, spec.engine] if isinstance(spec, TaskSpec) else [spec.target]
-    for target in targets:
+    engines = [each.engine.target for each in spec.libraries] if isinstance(spec, TaskSpec) else []
+    for target in filter(None, (spec.target, *engines, spec.check)):
         module = target.partition(":")[0]
         if not module_exists(module):
             return f"cannot load {target}: there is no module {module}"

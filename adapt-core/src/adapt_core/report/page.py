@@ -10,8 +10,8 @@ from typing import Any
 from adapt_core.bundles import Section
 from adapt_core.config.yaml_writer import to_yaml
 from adapt_core.report.curves import charts, evaluations, finite, readable, training_log
-from adapt_core.report.facts import facts_of, value_text
-from adapt_core.report.matrix import matrix_of
+from adapt_core.report.facts import facts_of
+from adapt_core.report.parts import Grid, cell, part_of
 from adapt_core.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw
 from adapt_core.utils.files import write_text
 from adapt_core.utils.units import bytes_text, number_text, seconds_text
@@ -30,15 +30,6 @@ class Fact:
     name: str
     value: str
     remark: str = ""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table of texts; ``note`` says what was left out."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    note: str = ""
 
 
 def write_report(
@@ -82,7 +73,7 @@ def write_report(
         frame={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
         evaluations=_grid(evaluations(metrics)),
         log=_grid(training_log(metrics), MOST_LOG_LINES),
-        parts=[_part(section) for section in sections],
+        parts=[part_of(section) for section in sections],
         data=facts_of(data),
         config=to_yaml(config),
         environment=_environment(environment),
@@ -180,34 +171,15 @@ def _placed(key: str, value: Any) -> str:
     """A cell of a log: epochs and results of evaluations in columns of equal decimals."""
     if key == "epoch" and finite(value) is not None:
         return f"{value:.2f}"
-    return _measured(value) if key.startswith("eval_") else _cell(value)
+    return _measured(value) if key.startswith("eval_") else cell(value)
 
 
 def _measured(value: Any) -> str:
     """A result, in four decimals unless it is large, whole or minute."""
     number = finite(value)
     if number is None or isinstance(value, int) or abs(number) >= 100 or 0 < abs(number) < 1e-3:
-        return _cell(value)
+        return cell(value)
     return f"{number:.4f}"
-
-
-def _part(section: Section) -> dict[str, Any]:
-    """A task's section: a matrix, or a table whose cells keep their type for the template."""
-    if section.kind == "matrix":
-        return {"kind": "matrix", "title": section.title, "matrix": matrix_of(section)}
-    rows = [[value if isinstance(value, bool) else _cell(value) for value in row] for row in section.rows]
-    columns = [str(column) for column in section.columns]
-    numeric = [
-        bool(section.rows) and all(isinstance(row[number], (int, float)) for row in section.rows)
-        for number in range(len(columns))
-    ]
-    return {"kind": "table", "title": section.title, "grid": Grid(columns, rows), "numeric": numeric}
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "not a number"
-    return value if isinstance(value, str) else value_text(value)
 
 
 # ---- environment ----------------------------------------------------------------------------------------------

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from adapt_core.runs.base_model import require_same_base, require_same_weights
 from adapt_core.bundles import Model, Row
-from adapt_core.runs.checksums import choices_sha256, require_intact, require_unchanged
 from adapt_core.errors import AdaptError
-from adapt_core.utils.files import read_json
 from adapt_core.interfaces import OWN_BASE, Quantizer, Task
-from adapt_core.plan.run_plan import Choice, RunPlan
-from adapt_core.plan.build import build_plan
-from adapt_core.plugins.returned import module_from
-from adapt_core.runs.folder import RunFolder
 from adapt_core.models.tolerance import compared, rounding
+from adapt_core.plan.build import build_plan
+from adapt_core.plan.run_plan import Choice, RunPlan
+from adapt_core.plugins.returned import module_from
+from adapt_core.runs.base_model import require_same_base, require_same_weights
+from adapt_core.runs.checksums import choices_sha256, require_intact, require_unchanged
+from adapt_core.runs.folder import RunFolder
+from adapt_core.utils.files import read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +48,9 @@ def load_artifact(folder: RunFolder, *, dequantized: bool = False) -> tuple[RunP
     return plan, task, model, info
 
 
-def load_dequantized(folder: RunFolder, rows: Sequence[Row], quantized: np.ndarray) -> tuple[Model, np.ndarray, float]:
+def load_dequantized(
+    folder: RunFolder, rows: Sequence[Row], quantized: Sequence[np.ndarray]
+) -> tuple[Model, Sequence[np.ndarray], float]:
     """The saved adapter of a run on its quantized base's weights in float32: what can be merged.
 
     Args:
@@ -63,9 +65,9 @@ def load_dequantized(folder: RunFolder, rows: Sequence[Row], quantized: np.ndarr
         AdaptError: that is more than rounding, where the quantizer computes with the dequantized weights.
     """
     # From the files: layers of a quantizer may not keep what they were made from.
-    plan, task, model, _ = load_artifact(folder, dequantized=True)
+    plan, task, model, info = load_artifact(folder, dequantized=True)
     assert plan.quantizer is not None
-    outputs = task.outputs(model, rows)
+    outputs = task.outputs(model, rows, info)
     limit = plan.quantizer.make().tolerance()
     difference, largest = compared(quantized, outputs)
     if limit is not None and not difference <= rounding(limit, largest):

@@ -8,14 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapt_core.models.biases import settle_biases
 from adapt_core.bundles import Model, Row
 from adapt_core.errors import AdaptError, UsageError
-from adapt_core.utils.files import read_json
+from adapt_core.models.tolerance import compared, rounding, tolerance_for
+from adapt_core.plugins.returned import module_from
 from adapt_core.runs.loading import load_dequantized
 from adapt_core.terminal.quiet import quiet_libraries
-from adapt_core.plugins.returned import module_from
-from adapt_core.models.tolerance import compared, rounding, tolerance_for
+from adapt_core.utils.files import read_json
 
 if TYPE_CHECKING:
     from adapt_core.runs.loaded import LoadedRun
@@ -71,7 +70,7 @@ def _claim(output: Path, run: LoadedRun) -> None:
 def _merge(run: LoadedRun, output: Path, data: str | None) -> dict[str, Any]:
     run.use()
     rows = _rows(run, data)
-    before = run.task.outputs(run.model, rows)
+    before = run.task.outputs(run.model, rows, run.info)
     found: dict[str, Any] = {}
     model = run.model
     if run.plan.quantizer is not None:
@@ -80,7 +79,7 @@ def _merge(run: LoadedRun, output: Path, data: str | None) -> dict[str, Any]:
     method = run.plan.method.make()
     merged = module_from(method, "merge", method.merge(model.module))
     _write(model.with_module(merged), output, run)
-    after = run.task.outputs(run.task.load_model(run.info, path=output), rows)
+    after = run.task.outputs(run.task.load_model(run.info, path=output), rows, run.info)
     difference, largest = compared(before, after)
     if not difference <= rounding(limit, largest):
         raise AdaptError(
@@ -105,14 +104,11 @@ def _rows(run: LoadedRun, data: str | None) -> Sequence[Row]:
 
 
 def _write(model: Model, output: Path, run: LoadedRun) -> None:
-    """A folder that the library's own ``from_pretrained`` loads."""
+    """A folder that the model's library loads."""
     try:
-        settle_biases(model.module)
+        run.task.save_model(model, output)
     except AdaptError as error:
         raise AdaptError(error.message, _instead(run)) from error
-    model.module.save_pretrained(output)
-    if model.processor is not None:
-        model.processor.save_pretrained(output)
 
 
 def _instead(run: LoadedRun) -> str:

@@ -17,11 +17,11 @@ from typing import Any, Self
 import filelock
 import yaml
 
-from adapt_core.runs.checkpoints import Checkpoints
-from adapt_core.errors import UsageError
-from adapt_core.utils.files import append_line, read_json, read_json_lines, to_json, write_text
-from adapt_core.runs.resumption import harmful_changes
 from adapt_core.config.yaml_writer import to_yaml
+from adapt_core.errors import UsageError
+from adapt_core.runs.checkpoints import Checkpoints
+from adapt_core.runs.resumption import harmful_changes
+from adapt_core.utils.files import append_line, read_json, read_json_lines, to_json, write_text
 
 HEADER = "# The configuration of this run as Adapt resolved it: every default is written out.\n"
 

@@ -8,14 +8,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapt_core.models.biases import settle_biases
 from adapt_core.bundles import Model, Row
 from adapt_core.errors import AdaptError, UsageError
-from adapt_core.utils.files import read_json
+from adapt_core.models.biases import settle_biases
+from adapt_core.models.tolerance import compared, rounding, tolerance_for
+from adapt_core.plugins.returned import module_from
 from adapt_core.runs.loading import load_dequantized
 from adapt_core.terminal.quiet import quiet_libraries
-from adapt_core.plugins.returned import module_from
-from adapt_core.models.tolerance import compared, rounding, tolerance_for
+from adapt_core.utils.files import read_json
 
 if TYPE_CHECKING:
     from adapt_core.runs.loaded import LoadedRun

@@ -168,7 +168,7 @@ def apply_method(
     from adapt_core.models.architecture import hints_for
     from adapt_core.models.layers import quantized_widths
     from adapt_core.pipeline.applying import applied
-    from adapt_core.plan.combinations import unable, uncheckpointed
+    from adapt_core.plan.combinations import why_not_checkpointed, why_not_quantized
     from adapt_core.plugins.references import made
     from adapt_core.plugins.registry import Registry
     from adapt_core.terminal.quiet import quiet_libraries
@@ -182,12 +182,13 @@ def apply_method(
     if train_batch_norm and entry.spec.head != "beside":  # type: ignore[attr-defined]
         raise UsageError(f"train_batch_norm is for adapters; {entry.spec.name} is none")
     for bits in quantized_widths(module):
-        if refused := unable(entry.spec, bits, registry):
+        if refused := why_not_quantized(entry.spec, bits, registry):
             raise AdaptError(
                 f"{type(module).__name__} is quantized: {refused}", "Load it in full, or choose one of these."
             )
-    if not entry.spec.checkpointing and getattr(module, "is_gradient_checkpointing", False):  # type: ignore[attr-defined]
-        raise AdaptError(uncheckpointed(entry.spec), "Call gradient_checkpointing_disable() on the model.")
+    refused = why_not_checkpointed(entry.spec)
+    if refused and getattr(module, "is_gradient_checkpointing", False):
+        raise AdaptError(refused, "Call gradient_checkpointing_disable() on the model.")
     validated = validate_options(registry.options(entry.spec), options, f"method {entry.spec.name}")
     with quiet_libraries():
         chosen: Any = made(entry.spec, validated)

@@ -37,7 +37,7 @@ SHORTENED = "it shortens its vectors to a length of max_norm, after what merging
 """What to say of an embedding that does so."""
 
 
-def bypassed(layer: nn.Module, parent: nn.Module) -> str | None:
+def why_not_called(layer: nn.Module, parent: nn.Module) -> str | None:
     """Why an adapter on a layer would do nothing: the module around it does not call it. None where that is not so."""
     around = type(parent).__name__
     if isinstance(parent, nn.MultiheadAttention):
@@ -50,7 +50,7 @@ def bypassed(layer: nn.Module, parent: nn.Module) -> str | None:
     return None
 
 
-def computed(layer: nn.Module, *names: str) -> str | None:
+def why_not_stored(layer: nn.Module, *names: str) -> str | None:
     """Why nothing can be added to parameters of a layer: it computes them from others. None where it does not.
 
     ``torch.nn.utils.parametrize`` does that, as do ``weight_norm`` and ``spectral_norm`` of old, and pruning.
@@ -66,7 +66,7 @@ def computed(layer: nn.Module, *names: str) -> str | None:
     return None
 
 
-def otherwise(layer: nn.Module) -> str | None:
+def why_not_plain(layer: nn.Module) -> str | None:
     """Why an update of a layer's weight cannot be computed beside it: it is no plain layer. None where it is one.
 
     A plain layer is linear in its weight: what an update adds is what a plain layer with the update as its weight
@@ -78,10 +78,10 @@ def otherwise(layer: nn.Module) -> str | None:
         return SHORTENED
     if kind is None or not own_function(layer, kind):
         return None
-    return remembered(_compared, layer)
+    return remembered(_why_not_alike, layer)
 
 
-def _compared(layer: nn.Module) -> str | None:
+def _why_not_alike(layer: nn.Module) -> str | None:
     kind: Any = plain_class(layer)
     twin = twin_of(layer)
     plain = copy.copy(twin)

@@ -10,7 +10,7 @@ from peft import PeftConfig
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import Tensor, nn
 
-from adapt_core.models.layers import bypassed
+from adapt_core.models.layers import why_not_called
 from adapt_core.peft.registration import OwnPeftType
 
 
@@ -87,7 +87,7 @@ class OwnTuner(BaseTuner):
         current_key: str,
         parameter_name: str | None = None,
     ) -> None:
-        if reason := bypassed(target, parent):
+        if reason := why_not_called(target, parent):
             raise TypeError(f"{current_key} cannot be adapted: {reason}")
         layer = self.put(target, adapter_name, peft_config, current_key)
         if layer is target:

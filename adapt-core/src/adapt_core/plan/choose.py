@@ -76,7 +76,7 @@ def option_models(entry: Entry, registry: Registry) -> dict[str, type[Options]]:
             raise AdaptError(
                 f"{broken}: {entry.spec.dataset} is no subclass of adapt_core.config.sections:DatasetOptions"
             )
-    if fault := registry.fault(entry):
+    if fault := registry.why_not_usable(entry):
         raise AdaptError(f"{broken}: {fault}")
     return models
 

@@ -31,7 +31,7 @@ def impossible(
         yield from _batch_norm(nested, method)
         yield from _checkpointing(nested, method)
     quantizer = specs.get(Kind.QUANTIZER)
-    if method and quantizer and (refused := unable(method, quantizer.bits, registry, quantizer.name)):
+    if method and quantizer and (refused := why_not_quantized(method, quantizer.bits, registry, quantizer.name)):
         yield nested.problem(("quantization", "name"), refused)
     if method and specs.get(Kind.SAVER) and not method.merges:
         yield nested.problem(
@@ -44,7 +44,7 @@ def impossible(
         yield from _libraries(nested, specs, task, library_of(model, task))
 
 
-def unable(method: Any, bits: int, registry: Registry, quantizer: str = "") -> str | None:
+def why_not_quantized(method: Any, bits: int, registry: Registry, quantizer: str = "") -> str | None:
     """Why a method does not train on a base of a width, with those that do; None where it claims that.
 
     Args:
@@ -134,12 +134,15 @@ def _batch_norm(nested: Nested, method: Any) -> Iterator[Problem]:
 def _checkpointing(nested: Nested, method: Any) -> Iterator[Problem]:
     """Methods whose learned values get lost where activations are recomputed."""
     path = ("training", "gradient_checkpointing")
-    if not method.checkpointing and as_boolean(nested.data.get("training", {}).get(path[1])):
-        yield nested.problem(path, f"{uncheckpointed(method)}; remove it")
+    refused = why_not_checkpointed(method)
+    if refused and as_boolean(nested.data.get("training", {}).get(path[1])):
+        yield nested.problem(path, f"{refused}; remove it")
 
 
-def uncheckpointed(method: Any) -> str:
-    """Why a method is not used with gradient checkpointing."""
+def why_not_checkpointed(method: Any) -> str | None:
+    """Why a method is not used with gradient checkpointing; None where it can be."""
+    if method.checkpointing:
+        return None
     return (
         f"the method {method.name} does not train with gradient checkpointing: what it learns does not reach layers "
         "whose activations are recomputed"

@@ -144,11 +144,11 @@ class Registry:
 
         What is missing is in ``error``.
         """
-        return tuple(replace(entry, error=self.fault(entry)) for entry in self.entries(kind))
+        return tuple(replace(entry, error=self.why_not_usable(entry)) for entry in self.entries(kind))
 
-    def fault(self, entry: Entry) -> str | None:
+    def why_not_usable(self, entry: Entry) -> str | None:
         """Why a plugin would fail on use, as far as can be told without importing its implementation; None if not."""
-        return entry.error or _fault(entry.spec)
+        return entry.error or _why_not_usable(entry.spec)
 
     def catalogue(self) -> tuple[Listing, ...]:
         """Every first-party plugin, whether or not its distribution is installed."""
@@ -210,7 +210,7 @@ def _require_option_model(reference: str) -> None:
         _option_model(reference)
 
 
-def _fault(spec: PluginSpec) -> str | None:
+def _why_not_usable(spec: PluginSpec) -> str | None:
     """Why a plugin would fail on use, as far as can be told without importing its implementation."""
     try:
         _require_option_model(spec.options)

@@ -9,7 +9,7 @@ from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.models.layers import bypassed, is_attention, is_linear
+from adapt_core.models.layers import is_attention, is_linear, why_not_called
 from adapt_core.peft.bottleneck.layer import widths
 
 HINT = "Name the layers that are to get an adapter in method.target_modules."
@@ -85,7 +85,7 @@ def _parts(module: nn.Module, entry: str) -> tuple[dict[str, list[str]], list[st
         if is_linear(layer) and name != entry:
             around = _attentions_around(module, name, entry)
             parent = module.get_submodule(name.rpartition(".")[0])
-            if bypassed(module.get_submodule(name), parent):
+            if why_not_called(module.get_submodule(name), parent):
                 continue
             if around:
                 attentions.setdefault(around[0], []).append(name)

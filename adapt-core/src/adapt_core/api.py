@@ -166,7 +166,7 @@ def apply_method(
     from adapt_core.config.validate import validate_options
     from adapt_core.kinds import Kind
     from adapt_core.models.architecture import hints_for
-    from adapt_core.models.layers import quantized_widths
+    from adapt_core.models.quantized import quantized_widths
     from adapt_core.pipeline.applying import applied
     from adapt_core.plan.combinations import why_not_checkpointed, why_not_quantized
     from adapt_core.plugins.references import made

@@ -12,26 +12,25 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from transformers.pytorch_utils import Conv1D
 
 from adapt_core.models.module_source import weights_read
+from adapt_core.models.quantized import stands_for_plain
+from adapt_core.models.tolerance import TOLERANCE
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED_CONVOLUTIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+ANY_CONVOLUTION = (*CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS)
 NORMS = (nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d)
-PLAIN: tuple[type[nn.Module], ...] = (nn.Linear, Conv1D, *CONVOLUTIONS, *NORMS, nn.Embedding)
+PLAIN: tuple[type[nn.Module], ...] = (nn.Linear, Conv1D, *ANY_CONVOLUTION, *NORMS, nn.Embedding)
 """The classes whose function is known."""
-
-NUMBERS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
-"""Of weights that are what they say; those of other types are codes, of layers that stand for plain ones."""
 
 REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What a forward of its own may raise of an input that it does not take."""
 
 ROWS = 4
 """Of an embedding that are looked up to compare it."""
-
-ROUNDING = 1e-4
-"""How far two ways to compute the same may be apart, as a share of the largest number."""
 
 SHORTENED = "it shortens its vectors to a length of max_norm, after what merging adds to them too"
 """What to say of an embedding that does so."""
@@ -130,13 +129,8 @@ def plain_class(layer: nn.Module) -> type[nn.Module] | None:
 
 
 def own_function(layer: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether a layer may compute something else than the class that it extends; quantized ones compute the same.
-
-    bitsandbytes' are told by their class too: before they are on their device, their weights are numbers.
-    """
-    weight = getattr(layer, "weight", None)
-    codes = isinstance(weight, Tensor) and weight.dtype not in NUMBERS
-    if codes or type(layer).__module__.startswith("bitsandbytes."):
+    """Whether a layer may compute something else than the class that it extends; quantized ones compute the same."""
+    if stands_for_plain(layer):
         return False
     names = [name for name in ("forward", "_conv_forward") if hasattr(kind, name)]
     return any(getattr(type(layer), name) is not getattr(kind, name) for name in names)
@@ -177,8 +171,8 @@ def outputs_of(twin: Any) -> Tensor | None:
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    """Whether two outputs are the same up to rounding."""
-    return one.shape == other.shape and bool((one - other).abs().max() <= ROUNDING * other.abs().max())
+    """Whether two outputs in float32 are the same up to rounding."""
+    return one.shape == other.shape and bool((one - other).abs().max() <= TOLERANCE["float32"] * other.abs().max())
 
 
 def embed_scale(layer: nn.Module) -> float:
@@ -202,7 +196,7 @@ def _small_inputs(layer: Any) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     if isinstance(layer, nn.Embedding):
         return torch.arange(min(ROWS, layer.num_embeddings))[None]
-    if isinstance(layer, CONVOLUTIONS):
+    if isinstance(layer, ANY_CONVOLUTION):
         spans = zip(layer.dilation, layer.kernel_size, strict=True)
         shape = (1, layer.in_channels, *(dilation * (size - 1) + 3 for dilation, size in spans))
     elif isinstance(layer, nn.LayerNorm):
@@ -221,30 +215,12 @@ def channels_first(layer: nn.LayerNorm) -> bool:
     return type(layer).__name__.endswith("2d") or getattr(layer, "data_format", "") == "channels_first"
 
 
-WIDTHS = {"Linear4bit": 4, "Linear8bitLt": 8}
-"""The bits of bitsandbytes' layers, by the names of their classes: the core does without the library."""
-
-
 def is_linear(layer: nn.Module) -> bool:
     """Whether a layer is linear: a quantized one and transformers' transposed ``Conv1D`` are too.
 
     The output layer of torch's attention is not: its class says that others read it, and it is never called.
     """
-    from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
-    from transformers.pytorch_utils import Conv1D
-
     return isinstance(layer, nn.Linear | Conv1D) and not isinstance(layer, NonDynamicallyQuantizableLinear)
-
-
-def is_quantized(module: nn.Module) -> bool:
-    """Whether a module holds weights that are codes and no numbers."""
-    return any(not each.is_floating_point() for each in module.parameters())
-
-
-def quantized_widths(module: nn.Module) -> list[int]:
-    """The widths in bits of a model's quantized layers, of those too that quantize their weights for each product."""
-    kinds = {each.__name__ for layer in module.modules() for each in type(layer).__mro__}
-    return sorted(bits for name, bits in WIDTHS.items() if name in kinds)
 
 
 def is_attention(module: nn.Module) -> bool:

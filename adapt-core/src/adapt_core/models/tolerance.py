@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-TOLERANCE = {"torch.float32": 1e-4, "torch.float16": 1e-2, "torch.bfloat16": 5e-2}
-"""Largest difference of outputs after reloading, as a share of the largest output, by the dtype of the weights.
+TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+"""Largest difference of outputs by rounding, as a share of the largest output, by the dtype that is computed in.
 
 An adapter or a whole model reloads exactly; merging rounds once a weight.
 """
@@ -13,8 +13,8 @@ An adapter or a whole model reloads exactly; merging rounds once a weight.
 
 def tolerance_for(module: Any) -> float:
     """The tolerance for a model, by the dtype of its first floating-point parameter."""
-    dtype = next((str(each.dtype) for each in module.parameters() if each.is_floating_point()), "torch.float32")
-    return TOLERANCE.get(dtype, TOLERANCE["torch.float32"])
+    dtype = next((str(each.dtype) for each in module.parameters() if each.is_floating_point()), "")
+    return TOLERANCE.get(dtype.removeprefix("torch."), TOLERANCE["float32"])
 
 
 def compared(before: Any, after: Any) -> tuple[float, float]:

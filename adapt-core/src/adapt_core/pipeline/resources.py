@@ -7,7 +7,6 @@ import random
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import nn
 
 from adapt_core.bundles import Data
 from adapt_core.errors import AdaptError
+from adapt_core.models.quantized import parameters_counted
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.runs.folder import RunFolder
 from adapt_core.utils.files import read_json
@@ -32,11 +32,8 @@ def seed_everything(seed: int) -> None:
 
 
 def count_parameters(module: nn.Module) -> dict[str, int]:
-    """Elements of the model's parameters: ``total`` and ``trainable``.
-
-    A 4-bit weight counts as many as it stands for.
-    """
-    counts = [(_elements(parameter), parameter.requires_grad) for parameter in module.parameters()]
+    """How many numbers the model's parameters stand for: ``total`` and ``trainable``."""
+    counts = [(count, parameter.requires_grad) for parameter, count in parameters_counted(module)]
     return {"total": sum(count for count, _ in counts), "trainable": sum(count for count, trains in counts if trains)}
 
 
@@ -67,7 +64,7 @@ def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module, *, wi
     trainable = sum(each.numel() * each.element_size() for each in parameters if each.requires_grad)
     saved = trainable if plan.method.spec.saves == "adapter" else total
     # A quantized base is dequantized before an adapter is merged into it.
-    merged = sum(FLOAT32 * _elements(each) for each in parameters) if plan.quantizer else total
+    merged = sum(FLOAT32 * count for _, count in parameters_counted(module)) if plan.quantizer else total
     options = plan.training
     kept = options.checkpoints + 1  # the newest is written before the oldest goes
     if options.interval == "epoch":
@@ -79,12 +76,6 @@ def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module, *, wi
         if plan.saver is not None:
             needs.append(("export/", merged))
     require_space(folder.path, needs)
-
-
-def _elements(parameter: Any) -> int:
-    """Elements of a parameter; bitsandbytes packs two 4-bit ones into a byte and keeps the shape aside."""
-    state = getattr(parameter, "quant_state", None)
-    return math.prod(state.shape) if state is not None else parameter.numel()
 
 
 def require_space(path: Path, needs: Sequence[tuple[str, int]]) -> None:

@@ -16,7 +16,7 @@ from adapt_core.methods.lora.options import START_OPTIONS, LoraOptions, LowRankO
 from adapt_core.methods.shared.layer_types import LINEAR
 from adapt_core.methods.shared.peft_adapter import PeftAdapter, stored_transposed
 from adapt_core.methods.shared.targets import resolve
-from adapt_core.models.layers import is_quantized
+from adapt_core.models.quantized import is_quantized
 from adapt_core.models.ties import separate
 from adapt_core.options import library_names
 from adapt_core.utils.files import read_json, write_json

@@ -72,8 +72,9 @@ def _why_not_wrapped(name: str, layer: nn.Module, parent: nn.Module) -> str | No
 
 def _type_names(layer: nn.Module) -> set[str]:
     """The class names of a layer; of a quantized one, those of the layer that it was."""
-    kind: type = getattr(layer, "source_cls", type(layer))  # transformers' note of what it quantized
-    names = {each.__name__ for each in kind.__mro__}
+    from adapt_core.models.quantized import original_class
+
+    names = {each.__name__ for each in original_class(layer).__mro__}
     if _is_scaled(layer):
         return {SCALED}
     return set(grouped(*names)) if _is_grouped(layer) else names

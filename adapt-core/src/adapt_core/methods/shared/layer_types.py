@@ -17,6 +17,7 @@ HOW_TO_NAME = (
 )
 """What ``target_modules`` takes; :mod:`adapt_core.methods.shared.targets` reads it."""
 
+# Names and no classes: plugins are listed without torch. The classes are in adapt_core.models.layers.
 LINEAR = ("Linear", "Conv1D")
 CONVOLUTIONS = ("Conv1d", "Conv2d")
 TRANSPOSED_CONVOLUTIONS = ("ConvTranspose1d", "ConvTranspose2d")

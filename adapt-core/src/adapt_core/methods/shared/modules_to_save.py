@@ -8,7 +8,7 @@ from torch import nn
 
 from adapt_core.errors import AdaptError
 from adapt_core.methods.shared.targets import means, meant
-from adapt_core.models.layers import is_quantized
+from adapt_core.models.quantized import is_quantized
 from adapt_core.utils.spelling import nearest_ending
 
 

@@ -18,10 +18,8 @@ from adapt_core.methods.shared.layer_checks import (
     why_left_out,
     why_not_adapted,
 )
-from adapt_core.models.layers import is_attention, is_linear, output_embeddings
+from adapt_core.models.layers import CONVOLUTIONS, is_attention, is_linear, output_embeddings
 from adapt_core.utils.spelling import closest
-
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 OUTSIDE = " outside its head"
 

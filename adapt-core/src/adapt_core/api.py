@@ -135,10 +135,11 @@ def apply_method(
 ) -> Any:
     """Puts a method on a model for a training loop of one's own.
 
-    LoRA's starts ``pissa``, ``olora`` and, on a base that is not quantized, ``loftq`` change the base's weights: what
-    the module's ``save_pretrained`` writes fits on these. A run saves what can be used without them: :func:`run`.
+    LoRA's starts ``pissa`` and ``olora`` change the base's weights, as does ``loftq`` where the base is not quantized.
+    What the module's ``save_pretrained`` writes then fits only the changed weights. :func:`run` saves what can be used
+    without them.
 
-    AdaLoRA takes ranks away as PEFT does it in a loop of one's own, and none otherwise: call
+    AdaLoRA takes ranks away only where your loop tells it to, as with PEFT alone: call
     ``module.base_model.rankallocator.set_total_step(steps)`` before the first step, and
     ``module.base_model.update_and_allocate(step)`` after each, counted from 1, before gradients are zeroed.
 
@@ -147,8 +148,8 @@ def apply_method(
         method: name of an installed method, such as ``"lora"``.
         train_head: whether a transformers model's head is trained beside an adapter; None where the method decides.
         train_batch_norm: train batch normalisation beside an adapter, its running statistics included.
-        batches: for a method that looks at data before it trains (LoRA with ``init_lora_weights="eva"``): what the
-            module is called with, on its device; the batches of training, as a list or a data loader.
+        batches: the batches of training, as a list or a data loader, for a method that looks at data before it trains
+            (LoRA with ``init_lora_weights="eva"``). Each holds the keyword arguments of a call, on the module's device.
         options: the method's own, as in a configuration.
 
     Returns:
@@ -156,10 +157,10 @@ def apply_method(
 
     Raises:
         ConfigError: an option is unknown or has a wrong value.
-        UsageError: ``train_head`` or ``train_batch_norm`` is given for a method that decides on these itself, or
-            ``batches`` for one that needs none, or one that needs them gets none; or ``module`` is no module.
-        AdaptError: no such method, or it finds nothing to train, or it does not train on layers that are quantized
-            or with gradient checkpointing, which is on.
+        UsageError: ``module`` is no module; or ``train_head`` or ``train_batch_norm`` is given for a method that
+            decides on these itself; or ``batches`` is given for a method that needs none, or missing for one that does.
+        AdaptError: there is no such method, or it finds nothing to train, or it does not train on the model's quantized
+            layers, or with gradient checkpointing, which is on.
     """
     from torch import nn
 

@@ -93,9 +93,9 @@ def validate_options(model: type[Options], values: Mapping[str, Any], what: str)
 
 
 def _by_value(errors: list[ErrorDetails], data: dict[str, Any]) -> dict[KeyPath, list[ErrorDetails]]:
-    """The errors by the value that they are about; of a value and one within it, the one within it.
+    """The errors, grouped by the value that they are about. Of a value and one within it, only the latter is kept.
 
-    For a field that takes one of several types pydantic reports one error for each, in a place named after the type.
+    Of a field that takes one of several types pydantic reports an error for each type, in a place named after it.
     """
     groups: dict[KeyPath, list[ErrorDetails]] = {}
     for error in errors:

@@ -1,6 +1,6 @@
-"""Layers that an adapter has no effect on, or cannot be merged into: told by how they are built and what they compute.
+"""Finds layers that an adapter has no effect on, or cannot be merged into, by how they are built and what they compute.
 
-Numbers are drawn anew for a comparison, so that it is the same wherever the weights are, and whatever they are.
+What a layer computes is tried with random weights: the result depends neither on where its own are nor on their values.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ PLAIN: tuple[type[nn.Module], ...] = (nn.Linear, Conv1D, *ANY_CONVOLUTION, *NORM
 """The classes whose function is known."""
 
 REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What a forward of its own may raise of an input that it does not take."""
+"""What a class's own ``forward`` may raise for an input that it does not take."""
 
 ROWS = 4
-"""Of an embedding that are looked up to compare it."""
+"""How many rows of an embedding are looked up to compare it."""
 
 SHORTENED = "it shortens its vectors to a length of max_norm, after what merging adds to them too"
-"""What to say of an embedding that does so."""
+"""The reason against an embedding with a ``max_norm``."""
 
 
 def why_not_called(layer: nn.Module, parent: nn.Module) -> str | None:
-    """Why an adapter on a layer would do nothing: the module around it does not call it. None where that is not so."""
+    """Why the module around a layer does not call it, so that an adapter would do nothing; None where it does."""
     around = type(parent).__name__
     if isinstance(parent, nn.MultiheadAttention):
         return f"torch's {around} reads its weights itself, so that an adapter there would do nothing"
@@ -50,7 +50,7 @@ def why_not_called(layer: nn.Module, parent: nn.Module) -> str | None:
 
 
 def why_not_stored(layer: nn.Module, *names: str) -> str | None:
-    """Why nothing can be added to parameters of a layer: it computes them from others. None where it does not.
+    """Why nothing can be added to parameters of a layer: they are computed from others. None where they are stored.
 
     ``torch.nn.utils.parametrize`` does that, as do ``weight_norm`` and ``spectral_norm`` of old, and pruning.
 
@@ -66,11 +66,11 @@ def why_not_stored(layer: nn.Module, *names: str) -> str | None:
 
 
 def why_not_plain(layer: nn.Module) -> str | None:
-    """Why an update of a layer's weight cannot be computed beside it: it is no plain layer. None where it is one.
+    """Why an update of a layer's weight cannot be computed beside the layer; None for a plain layer, where it can.
 
-    A plain layer is linear in its weight: what an update adds is what a plain layer with the update as its weight
-    gives. A class with a ``forward`` of its own may be plain all the same, which a comparison shows; an embedding that
-    multiplies by its ``embed_scale`` is, since PEFT does so too.
+    A plain layer is linear in its weight: an update adds to the output what a plain layer with the update as its weight
+    would give. A class with a ``forward`` of its own may still be plain; its outputs are compared with those of the
+    plain class. An embedding that multiplies by its ``embed_scale`` counts as plain, since PEFT multiplies too.
     """
     kind = plain_class(layer)
     if getattr(layer, "max_norm", None) is not None:
@@ -92,7 +92,7 @@ def _why_not_alike(layer: nn.Module) -> str | None:
 
 
 def _made_of(layer: nn.Module) -> Iterator[str]:
-    """All that a layer's outputs depend on, but for the numbers in its tensors of more than one."""
+    """All that a layer's outputs depend on, except the values in tensors of more than one element."""
     for name, value in vars(layer).items():
         if isinstance(value, int | float | str | tuple | None) or not name.startswith("_"):
             yield f"{name}={tuple(value.shape) if isinstance(value, Tensor) else value!r}"
@@ -108,9 +108,9 @@ _VERDICTS: dict[Any, str | None] = {}
 
 
 def remembered(compare: Callable[..., str | None], layer: nn.Module, **settings: Any) -> str | None:
-    """What a comparison says of a layer, asked once of all that are of one class and size and set alike.
+    """The result of a comparison, which is made once for all layers of the same class, size and settings.
 
-    Large layers take a second each, and models have hundreds.
+    A large layer takes a second, and models have hundreds.
     """
     key = (compare, type(layer), *sorted(settings.items()), *_made_of(layer))
     if key not in _VERDICTS:
@@ -119,7 +119,7 @@ def remembered(compare: Callable[..., str | None], layer: nn.Module, **settings:
 
 
 def differs(kind: type[nn.Module]) -> str:
-    """What to say of a layer that is no plain one of its class."""
+    """The reason against a layer that computes something else than the plain class."""
     return f"it computes otherwise than a plain {kind.__name__}"
 
 
@@ -129,7 +129,10 @@ def plain_class(layer: nn.Module) -> type[nn.Module] | None:
 
 
 def own_function(layer: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether a layer may compute something else than the class that it extends; quantized ones compute the same."""
+    """Whether a layer has a ``forward`` of its own, which may compute something else than the class that it extends.
+
+    Quantized layers have one too, and compute the same.
+    """
     if stands_for_plain(layer):
         return False
     names = [name for name in ("forward", "_conv_forward") if hasattr(kind, name)]
@@ -137,9 +140,9 @@ def own_function(layer: nn.Module, kind: type[nn.Module]) -> bool:
 
 
 def twin_of(layer: Any) -> Any:
-    """A copy in evaluation, in memory of its own, with random parameters and without hooks.
+    """A copy of a layer with random parameters, in evaluation mode and in main memory.
 
-    Of an embedding only the first rows, which may be of hundreds of thousands.
+    Of an embedding, which may have hundreds of thousands of rows, it has only the first.
     """
     generator = torch.Generator().manual_seed(0)
     twin = copy.copy(layer)
@@ -157,7 +160,7 @@ def twin_of(layer: Any) -> Any:
 
 
 def outputs_of(twin: Any) -> Tensor | None:
-    """What a layer computes of a small random input; None where it takes another, or gives no tensor.
+    """What a layer computes of a small random input; None where it takes another input, or returns no tensor.
 
     Args:
         twin: from :func:`twin_of`.
@@ -176,7 +179,7 @@ def same(one: Tensor, other: Tensor) -> bool:
 
 
 def embed_scale(layer: nn.Module) -> float:
-    """The number that an embedding multiplies by, as PEFT finds it; one where there is none, NaN for one unknown."""
+    """The number that an embedding multiplies by, as PEFT reads it: 1 where there is none, NaN for one without data."""
     scale: Any = getattr(layer, "embed_scale", 1.0)
     if isinstance(scale, Tensor) and scale.is_meta:
         return math.nan
@@ -186,7 +189,7 @@ def embed_scale(layer: nn.Module) -> float:
 
 
 def _here(buffer: Tensor) -> Tensor:
-    """A buffer in main memory; ones for one that is nowhere."""
+    """A copy of a buffer in main memory; ones for a buffer without data (on the device ``meta``)."""
     number = torch.float32 if buffer.is_floating_point() else buffer.dtype
     return torch.ones(buffer.shape, dtype=number) if buffer.is_meta else buffer.detach().cpu().to(number, copy=True)
 
@@ -216,15 +219,15 @@ def channels_first(layer: nn.LayerNorm) -> bool:
 
 
 def is_linear(layer: nn.Module) -> bool:
-    """Whether a layer is linear: a quantized one and transformers' transposed ``Conv1D`` are too.
+    """Whether a layer is linear; quantized ones and transformers' transposed ``Conv1D`` are too.
 
-    The output layer of torch's attention is not: its class says that others read it, and it is never called.
+    The output layer of torch's attention does not count: it is never called, others read its weights.
     """
     return isinstance(layer, nn.Linear | Conv1D) and not isinstance(layer, NonDynamicallyQuantizableLinear)
 
 
 def is_attention(module: nn.Module) -> bool:
-    """Whether a module is an attention, or a part of one with others in it, by the name of its class."""
+    """Whether a module is an attention, or a part of one, by the name of its class."""
     return "attention" in type(module).__name__.lower()
 
 

@@ -40,12 +40,13 @@ class OwnTunerConfig(PeftConfig):
 
 
 class OwnTunerLayer(nn.Module, BaseTunerLayer):
-    """A layer around a base layer, of which it has the settings: a model may look up a convolution's ``stride``."""
+    """A layer around a base layer. It has the base layer's settings: a model may look up a convolution's ``stride``."""
 
     def __getattr__(self, name: str) -> Any:
-        """What it does not have itself, as far as that is a setting of the base layer.
+        """A setting of the base layer.
 
-        Not the base layer's tensors, parts and methods: with these the model could compute past the adapter.
+        The base layer's tensors, parts and methods are not handed out: with these the model could compute past the
+        adapter.
         """
         try:
             return super().__getattr__(name)

@@ -140,9 +140,9 @@ class Registry:
         return resolve((plugin.spec if isinstance(plugin, Entry) else plugin).target)
 
     def examined(self, kind: Kind | None = None) -> tuple[Entry, ...]:
-        """:meth:`entries`, each with its option models loaded and its implementation looked for, not imported.
+        """Like :meth:`entries`, after a look at each: its option models are loaded, its implementation is looked for.
 
-        What is missing is in ``error``.
+        The implementation is not imported. What is wrong is in ``error``.
         """
         return tuple(replace(entry, error=self.why_not_usable(entry)) for entry in self.entries(kind))
 
@@ -203,7 +203,7 @@ def _option_model(reference: str) -> type[Options]:
 
 
 def _require_option_model(reference: str) -> None:
-    """Loads an option model, but for modules that make theirs on demand and say in ``offers`` which they can."""
+    """Loads an option model, unless its module makes models on demand and says in ``offers`` that it can make this."""
     module, _, name = reference.partition(":")
     offers: Any = getattr(resolve_module(module, reference), "offers", None)
     if offers is None or not offers(name):

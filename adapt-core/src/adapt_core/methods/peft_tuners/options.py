@@ -49,7 +49,7 @@ COUNTS = frozenset(
         "vector_length",
     }
 )
-"""Sizes of what is trained: 1 at least, or nothing is; 0 only where that is PEFT's own default and says "not this"."""
+"""Sizes of what is trained: at least 1, or nothing is trained; 0 only where PEFT's own default 0 means "not this"."""
 
 
 def offers(name: str) -> bool:

@@ -33,7 +33,7 @@ class PeftTuner(PeftAdapter):
         return tuner(self.name).layer_types
 
     def config(self, module: nn.Module, hints: Hints) -> Any:
-        """The tuner's ``PeftConfig``: what differs from its own defaults, and the layers by default all linear ones."""
+        """The tuner's ``PeftConfig``: what differs from PEFT's defaults, and the layers, by default all linear ones."""
         from peft import PeftType
         from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 

@@ -27,7 +27,7 @@ def adapted_of(
 def why_left_out(
     module: nn.Module, names: Iterable[str], types: Collection[str], why_not_fit: WhyNotFit | None = None
 ) -> str:
-    """For the end of an error, about the first layer that is not adapted; empty without one."""
+    """The end of an error: why the first layer that is not adapted is not; empty where all are."""
     for name in names:
         why = why_not_adapted(module, name, types, why_not_fit)
         if why is not None:
@@ -50,11 +50,11 @@ def why_not_adapted(module: nn.Module, name: str, types: Collection[str], why_no
 
 
 def why_not_mergeable(layer: nn.Module) -> str | None:
-    """Why an update of a layer's weight would be lost, or be another one merged than beside it; None where neither.
+    """Why an update of a layer's weight would be lost, or do something else once it is merged; None where neither.
 
-    For every method but those that work on outputs alone: beside the layer, PEFT's tuners compute what a plain layer of
-    its class gives with the update as its weight, and merging adds the update to the weight. Both are the same where
-    the layer is plain.
+    For every method but those that work on outputs alone. Beside the layer, PEFT's tuners compute what a plain layer of
+    its class would give with the update as its weight. Merging adds the update to the weight. The two are the same
+    where the layer is plain.
     """
     from adapt_core.models.layers import why_not_plain, why_not_stored
 

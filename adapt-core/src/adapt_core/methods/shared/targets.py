@@ -36,7 +36,7 @@ def resolve(
 
     Args:
         module: the model, before the method.
-        hints: its head and fresh layers, which no preset reaches into, nor into the output layer of a language model.
+        hints: its head and fresh layers. No preset reaches into these, or into a language model's output layer.
         asked: names, parts of names after a dot, one regular expression, or presets; None for the default.
         default: a preset.
         types, why_not_fit: of the method, as in :func:`require_layer_types`: presets leave out what that refuses.
@@ -81,7 +81,7 @@ def means(entry: str, name: str) -> bool:
 
 
 def meant(entries: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Those of many names that some of many entries mean; see :func:`means`."""
+    """The names that at least one of the entries means; see :func:`means`."""
     endings = tuple(f".{each}" for each in entries)
     return [name for name in names if f".{name}".endswith(endings)]
 

@@ -24,8 +24,9 @@ from adapt_core.peft.ssf.channels import channels_of, fold
 def why_not_foldable(layer: nn.Module, *, scale: bool = True) -> str | None:
     """Why a layer cannot take up a scale and a shift of its output; None where it can.
 
-    A class with a ``forward`` of its own may: folded into a copy with random numbers, they must do what they do after
-    it. They do not where an activation follows inside, or where the weight is standardised first.
+    A class with a ``forward`` of its own is tried: scale and shift are folded into a copy with random weights, which
+    must then give its former output, scaled and shifted. It does not where it applies an activation, or standardises
+    its weight first.
 
     Args:
         layer: one of :data:`adapt_core.peft.ssf.channels.OPERATIONS`.

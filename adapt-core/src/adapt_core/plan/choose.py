@@ -52,7 +52,8 @@ def choose(nested: Nested, table: Table, registry: Registry) -> Chosen:
         except AdaptError as error:
             chosen.undecided.add(kind)
             message = f"{error.message}; {error.hint}" if error.hint else error.message
-            chosen.problems.append(nested.problem(path if nested.origin(path) else path[:1], message))
+            place = path if nested.origin(path) else path[:1]
+            chosen.problems.append(nested.problem(place, error.code or "plugin-broken", message))
         else:
             chosen.entries[kind] = entry
             chosen.models |= models
@@ -89,12 +90,12 @@ def _name(kind: Kind, nested: Nested, registry: Registry, method: Entry | None) 
         return _head_method(registry)
     if name is None:
         if kind in (Kind.TASK, Kind.METHOD):
-            raise AdaptError(_required(kind, registry))
+            raise AdaptError(_required(kind, registry), code="missing")
         if kind is Kind.SAVER and method is not None and not getattr(method.spec, "merges", True):
             return None  # an export is a merged model
         return _DEFAULTS.get(kind)
     if not isinstance(name, str):
-        raise AdaptError(f"expected the name of a {kind.value}, got {shown(name)}")
+        raise AdaptError(f"expected the name of a {kind.value}, got {shown(name)}", code="wrong-type")
     return None if kind in MAY_BE_NOTHING and normalise(name) == NOTHING else name
 
 
@@ -104,7 +105,7 @@ def _head_method(registry: Registry) -> str:
     names = [spec.name for spec in specs if isinstance(spec, MethodSpec) and spec.head == "only"]
     if len(set(names)) != 1:
         found = " and ".join(names) or "none is installed"
-        raise AdaptError(f"no method is named; methods that train only the head: {found}; name one")
+        raise AdaptError(f"no method is named; methods that train only the head: {found}; name one", code="missing")
     return names[0]
 
 

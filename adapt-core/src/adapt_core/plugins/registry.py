@@ -124,7 +124,8 @@ class Registry:
         if not found:
             raise self._unknown(kind, name)
         if len(found) > 1:
-            raise UsageError(f"the {kind.value} {name!r} cannot be used: {_clash(found)}", "Uninstall one of them.")
+            message = f"the {kind.value} {name!r} cannot be used: {_clash(found)}"
+            raise UsageError(message, "Uninstall one of them.", "plugin-ambiguous")
         return found[0]
 
     def options(self, spec: PluginSpec) -> type[Options]:
@@ -171,7 +172,7 @@ class Registry:
         listing = next((one for one in self.catalogue() if one.kind is kind and key in one.keys), None)
         for broken in self.broken:
             if normalise(broken.name) == key or (listing and broken.distribution == listing.distribution):
-                return UsageError(f"the {kind.value} {name!r} cannot be used: {broken}")
+                return UsageError(f"the {kind.value} {name!r} cannot be used: {broken}", code="plugin-broken")
         if listing:
             return _not_installed(f"the {kind.value} {name!r}", listing.distribution)
         known = self.names(kind)
@@ -179,8 +180,9 @@ class Registry:
         near = nearest(name, known) if closest(name, known) or not known else f"; known: {self.offers(kind)}"
         message = f"no {kind.value} named {name!r} {where}{near}"
         if self.broken and not closest(name, known):
-            return UsageError(message, "\n".join(f"It may come from another: {broken}." for broken in self.broken))
-        return UsageError(message)
+            hint = "\n".join(f"It may come from another: {broken}." for broken in self.broken)
+            return UsageError(message, hint, "no-such-plugin")
+        return UsageError(message, code="no-such-plugin")
 
 
 def is_common(spec: PluginSpec) -> bool:
@@ -235,9 +237,7 @@ def _not_installed(what: str, distribution: str) -> UsageError:
     try:
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return UsageError(
-            f"{what} is provided by {distribution}, which is not installed", f"pip install {distribution}"
-        )
-    return UsageError(
-        f"{what} is not in the installed {distribution} {version}", f"pip install --upgrade {distribution}"
-    )
+        message = f"{what} is provided by {distribution}, which is not installed"
+        return UsageError(message, f"pip install {distribution}", "plugin-not-installed")
+    message = f"{what} is not in the installed {distribution} {version}"
+    return UsageError(message, f"pip install --upgrade {distribution}", "plugin-not-installed")

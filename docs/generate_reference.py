@@ -20,6 +20,7 @@ from adapt_core.cli.app import COMMANDS, app
 from adapt_core.cli.option_info import describe, yaml_value
 from adapt_core.config.sections import DatasetOptions, MethodSection, ModelOptions, RootOptions
 from adapt_core.engines.trainer.options import TrainerOptions
+from adapt_core.errors import CODES
 from adapt_core.options import Options
 
 FOLDER = Path(__file__).parent
@@ -58,6 +59,11 @@ def configuration_page() -> str:
     for section, (text, model) in SECTIONS.items():
         title = section if section.startswith("The") else f"`{section}`"
         parts += [f"## {title}", text, _table(asdict(option) for option in describe(model))]
+    parts += [
+        "## Codes of problems",
+        "What `adapt check FILE --json` gives for each problem, beside its words, which may change.",
+        grid(("code", "meaning"), [(code(name), meaning) for name, meaning in CODES.items()]),
+    ]
     return _page(parts)
 
 

@@ -62,8 +62,8 @@ class Hints:
 
     Attributes:
         head: dotted names of the modules that make up the head.
-        fresh: dotted names of the modules that are trained whole whatever the method: those whose weights are newly
-            initialised, and batch normalisation where the configuration asks for it.
+        fresh: dotted names of the modules that every method trains whole: those whose weights are newly initialised,
+            and batch normalisation where the configuration asks for it.
         loose: names of newly initialised parameters that belong to no module but the model itself.
         blocks: dotted names of the repeated blocks, first to last (the transformer layers), where there are any.
         train_head: whether to train the head beside what the method adds; None where the method decides.
@@ -124,10 +124,10 @@ class Section:
 
     Attributes:
         title: the heading.
-        kind: ``"table"`` (rows under columns), ``"matrix"`` (square, rows and columns named alike; true by row),
-            ``"spans"`` (each row a text, its marked ranges as ``(start, end, label)`` in characters, and a remark) or
-            ``"images"`` (each row the bytes of a PNG, JPEG or SVG file and a caption).
-        columns: the headings, or the matrix's names; of spans the labels that are explained, of images none.
+        kind: ``"table"``; ``"matrix"``: counts, one row for each true class and one column for each predicted one;
+            ``"spans"``: in each row a text, its marked ranges as ``(start, end, label)`` in characters, and a remark;
+            ``"images"``: in each row the bytes of a PNG, JPEG or SVG file, and a caption.
+        columns: the headings, or the names of the matrix's classes; of spans the labels to explain, of images none.
         rows: the cells.
     """
 

@@ -29,7 +29,7 @@ HEADER = """\
 """
 
 WIDEST = 36
-"""Where the comments begin, at most."""
+"""The last column in which the comments may begin."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-TOLERANCE = {"torch.float32": 1e-4, "torch.float16": 1e-2, "torch.bfloat16": 5e-2}
-"""Largest difference of outputs after reloading, as a share of the largest output, by the dtype of the weights.
+TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+"""Largest difference of outputs by rounding, as a share of the largest output, by the dtype that is computed in.
 
 An adapter or a whole model reloads exactly; merging rounds once a weight.
 """
@@ -15,8 +15,8 @@ An adapter or a whole model reloads exactly; merging rounds once a weight.
 
 def tolerance_for(module: Any) -> float:
     """The tolerance for a model, by the dtype of its first floating-point parameter."""
-    dtype = next((str(each.dtype) for each in module.parameters() if each.is_floating_point()), "torch.float32")
-    return TOLERANCE.get(dtype, TOLERANCE["torch.float32"])
+    dtype = next((str(each.dtype) for each in module.parameters() if each.is_floating_point()), "")
+    return TOLERANCE.get(dtype.removeprefix("torch."), TOLERANCE["float32"])
 
 
 def compared(before: Sequence[Any], after: Sequence[Any]) -> tuple[float, float]:

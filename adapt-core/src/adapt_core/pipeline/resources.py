@@ -14,7 +14,7 @@ from torch import nn
 
 from adapt_core.bundles import Data
 from adapt_core.errors import AdaptError
-from adapt_core.models.counting import elements
+from adapt_core.models.quantized import parameters_counted
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.runs.folder import RunFolder
 from adapt_core.utils.files import read_json
@@ -58,7 +58,7 @@ def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module, *, wi
     trainable = sum(each.numel() * each.element_size() for each in parameters if each.requires_grad)
     saved = trainable if plan.method.spec.saves == "adapter" else total
     # A quantized base is dequantized before an adapter is merged into it.
-    merged = sum(FLOAT32 * elements(each) for each in parameters) if plan.quantizer else total
+    merged = sum(FLOAT32 * count for _, count in parameters_counted(module)) if plan.quantizer else total
     options = plan.training
     kept = options.checkpoints + 1  # the newest is written before the oldest goes
     if options.interval == "epoch":

@@ -26,7 +26,7 @@ from adapt_core.errors import ConfigError, Problem
 from adapt_core.kinds import Kind
 from adapt_core.options import NoOptions, Options, is_path
 from adapt_core.plan.choose import Chosen, choose
-from adapt_core.plan.combinations import impossible, missing_files
+from adapt_core.plan.combinations import IMPOSSIBLE, impossible, missing_files
 from adapt_core.plan.run_plan import Choice, RunPlan
 from adapt_core.plan.unknown_keys import Owners
 from adapt_core.plugins.references import resolve
@@ -142,7 +142,7 @@ def _checked(plan: RunPlan, nested: Nested) -> Iterator[Problem]:
     for choice in plan.choices:
         if choice.spec.check is not None:
             for path, message in resolve(choice.spec.check)(plan):
-                yield nested.problem(path, message)
+                yield nested.problem(path, IMPOSSIBLE, message)
 
 
 def _unknown(nested: Nested, chosen: Chosen, checked: Mapping[str, Checked], registry: Registry) -> list[Problem]:

@@ -56,7 +56,8 @@ def choose(nested: Nested, table: Table, registry: Registry) -> Chosen:
         except AdaptError as error:
             chosen.undecided.add(kind)
             message = f"{error.message}; {error.hint}" if error.hint else error.message
-            chosen.problems.append(nested.problem(path if nested.origin(path) else path[:1], message))
+            place = path if nested.origin(path) else path[:1]
+            chosen.problems.append(nested.problem(place, error.code or "plugin-broken", message))
         else:
             chosen.entries[kind] = entry
             chosen.models |= models
@@ -76,7 +77,7 @@ def option_models(entry: Entry, registry: Registry, library: Library | None = No
     """
     whose = f"the {entry.kind.value} {entry.spec.name} of {entry.distribution}"
     if missing := registry.missing(entry.spec):
-        raise AdaptError(f"{whose} cannot be used: {missing}")
+        raise AdaptError(f"{whose} cannot be used: {missing}", code="package-missing")
     models = {entry.kind.section: registry.options(entry.spec)}
     for name in CHOOSERS[entry.kind].model_fields:
         if name in models[entry.kind.section].model_fields:
@@ -89,7 +90,7 @@ def option_models(entry: Entry, registry: Registry, library: Library | None = No
             if not issubclass(models[section], CORE_SECTIONS[section]):
                 core = CORE_SECTIONS[section].__name__
                 raise AdaptError(f"{whose} is broken: {reference} is no subclass of adapt_core.config:{core}")
-    if fault := registry.fault(entry):
+    if fault := registry.why_not_usable(entry):
         raise AdaptError(f"{whose} is broken: {fault}")
     return models
 
@@ -117,7 +118,7 @@ def _library(nested: Nested, task: TaskSpec) -> Library | None:
     name = nested.data.get("model", {}).get("library")
     library = task.library(name if isinstance(name, str) else None)
     if library and (missing := missing_modules(library.requires, library.install)):
-        raise AdaptError(f"models of {library.name} cannot be used: {missing}")
+        raise AdaptError(f"models of {library.name} cannot be used: {missing}", code="package-missing")
     return library
 
 
@@ -129,12 +130,12 @@ def _name(kind: Kind, nested: Nested, registry: Registry, method: Entry | None) 
         return _head_method(registry)
     if name is None:
         if kind in (Kind.TASK, Kind.METHOD):
-            raise AdaptError(_required(kind, registry))
+            raise AdaptError(_required(kind, registry), code="missing")
         if kind is Kind.SAVER and method is not None and not getattr(method.spec, "merges", True):
             return None  # an export is a merged model
         return _DEFAULTS.get(kind)
     if not isinstance(name, str):
-        raise AdaptError(f"expected the name of a {kind.value}, got {shown(name)}")
+        raise AdaptError(f"expected the name of a {kind.value}, got {shown(name)}", code="wrong-type")
     return None if kind in MAY_BE_NOTHING and normalise(name) == NOTHING else name
 
 
@@ -144,7 +145,7 @@ def _head_method(registry: Registry) -> str:
     names = [spec.name for spec in specs if isinstance(spec, MethodSpec) and spec.head == "only"]
     if len(set(names)) != 1:
         found = " and ".join(names) or "none is installed"
-        raise AdaptError(f"no method is named; methods that train only the head: {found}; name one")
+        raise AdaptError(f"no method is named; methods that train only the head: {found}; name one", code="missing")
     return names[0]
 
 

@@ -17,8 +17,8 @@ from adapt_core.utils.spelling import closest
 if TYPE_CHECKING:
     from adapt_core.plugins.catalogue import Listing
 
-Explanation = tuple[str, str | None]
-"""What is wrong with a key, and what to write instead."""
+Explanation = tuple[str, str, str | None]
+"""The code of a problem, what is wrong with a key, and what to write instead."""
 
 FEW = 10
 """No more names than these are listed in a message."""
@@ -103,27 +103,31 @@ class Owners:
         for owner in self.here:
             if key == owner.library_name and section in ("", owner.section):
                 name = owner.key if section else owner.flat or owner.dotted
-                return f"{key} is the name in the library behind {owner.plugin}", name
+                return "unknown-key", f"{key} is the name in the library behind {owner.plugin}", name
         for owner in known:
             if key in owner.flats and owner.section == section:
-                return f"{key} is the name for the top level; in this section it is {owner.key}", owner.key
+                message = f"{key} is the name for the top level; in this section it is {owner.key}"
+                return "misplaced-key", message, owner.key
         if known:
             places = " or ".join(dict.fromkeys(owner.section or "the top level" for owner in known))
-            return f"unknown key here; {key} belongs to {places}", known[0].dotted if len(known) == 1 else None
+            suggestion = known[0].dotted if len(known) == 1 else None
+            return "misplaced-key", f"unknown key here; {key} belongs to {places}", suggestion
         if others := self.elsewhere(key):
-            return self._of_another(key, others), None
+            return "key-of-another-plugin", self._of_another(key, others), None
         if key in SECTIONS:
-            return f"unknown key here; {key} is a section of the top level", key
+            return "misplaced-key", f"unknown key here; {key} is a section of the top level", key
         if near := closest(key, valid):
-            return "unknown key", near
+            return "unknown-key", "unknown key", near
         meant = [owner for owner in self.here if owner.means(key) and section in ("", owner.section)]
         if len(meant) == 1:
-            return "unknown key", meant[0].key if section else meant[0].flat or meant[0].dotted
+            return "unknown-key", "unknown key", meant[0].key if section else meant[0].flat or meant[0].dotted
         distant = closest(key, (owner.key for owner in self.here if owner.key != "name"))
         if section and distant:
-            return "unknown key", next(owner.dotted for owner in self.here if owner.key == distant)
+            suggestion = next(owner.dotted for owner in self.here if owner.key == distant)
+            return "unknown-key", "unknown key", suggestion
         few = section and 0 < len(valid) <= FEW
-        return f"unknown key; known here: {', '.join(sorted(valid))}" if few else "unknown key", None
+        message = f"unknown key; known here: {', '.join(sorted(valid))}" if few else "unknown key"
+        return "unknown-key", message, None
 
     def _of_another(self, key: str, owners: list[Owner]) -> str:
         """For a key of plugins that this configuration does not choose."""

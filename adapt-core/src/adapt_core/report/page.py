@@ -17,7 +17,7 @@ from adapt_core.utils.files import write_text
 from adapt_core.utils.units import bytes_text, number_text, seconds_text
 
 MOST_LOG_LINES = 400
-"""Lines of the training log that the page shows; of more, every second, third, … one."""
+"""The most lines of the training log that are shown; of more, every second, third, … one."""
 
 MAIN_PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "safetensors", "numpy")
 """Packages whose versions are shown at once, beside Adapt's own; the others can be unfolded."""
@@ -111,7 +111,7 @@ def _short(source: str) -> str:
 
 
 def _scores(result: Mapping[str, Any]) -> list[Fact]:
-    """The result's metrics, losses last; those that are no number are said to be none rather than left out."""
+    """The result's metrics, losses last. One that is no finite number is shown as such, and not left out."""
     metrics = _of(result, "metrics")
     # In the result, unlike in the log, what has no prefix is of the evaluation.
     names = {"loss": "evaluation loss", "train_loss": "training loss"}
@@ -168,7 +168,7 @@ def _grid(lines: Sequence[Mapping[str, Any]], most: int | None = None) -> Grid:
 
 
 def _placed(key: str, value: Any) -> str:
-    """A cell of a log: epochs and results of evaluations in columns of equal decimals."""
+    """A cell of a log. Epochs, and results of evaluations, have as many decimals as the others in their column."""
     if key == "epoch" and finite(value) is not None:
         return f"{value:.2f}"
     return _measured(value) if key.startswith("eval_") else cell(value)

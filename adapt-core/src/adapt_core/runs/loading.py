@@ -152,7 +152,7 @@ def _require_same_base(run: RunFolder, plan: RunPlan, folder: RunFolder, other: 
 
 
 def _told_apart(first: Any, second: Any) -> tuple[str, str]:
-    """What two values are called: plugins by name, and where that is the same by the first option that differs."""
+    """Words that tell two values apart: the plugins' names, and where these are one, the first option that differs."""
     names = [str(each.spec.name if isinstance(each, Choice) else each or "none") for each in (first, second)]
     if names[0] == names[1]:
         own, other = first.options.model_dump(), second.options.model_dump()
@@ -162,7 +162,7 @@ def _told_apart(first: Any, second: Any) -> tuple[str, str]:
 
 
 def _require_intact(folder: RunFolder) -> None:
-    """Holds what a run saved and was told against the checksums in the result, which a run that is ending lacks."""
+    """Compares what a run saved and was told with the checksums in its result, which a run that is ending lacks."""
     result = read_json(folder.result) if folder.finished else {}
     require_intact(folder.model, result.get("sha256", {}))
     if "data_sha256" in result:

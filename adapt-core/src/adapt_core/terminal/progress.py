@@ -27,15 +27,15 @@ PLAIN_WIDTH = 120
 
 
 class Progress:
-    """Says nothing. Every process but the main one uses this; the other two say it in their own ways."""
+    """Says nothing, for every process but the main one. The two classes that extend it each say it in their own way."""
 
     @contextmanager
     def stage(self, text: str) -> Iterator[None]:
-        """Within it, a stage of the run goes on (``"Loading the data"``)."""
+        """Shows a stage of the run (``"Loading the data"``) for as long as the block lasts."""
         yield
 
     def show(self, sections: Sequence[Section]) -> None:
-        """What the run trains on, before it trains."""
+        """Shows what the run is about to train on."""
 
     def parameters(self, counts: Mapping[str, int]) -> None:
         """How many parameters there are, and how many are trained (``total``, ``trainable``)."""
@@ -187,10 +187,10 @@ class _Pace:
 
 
 def progress_for(stream: TextIO | None = None, *, quiet: bool = False) -> Progress:
-    """The way to tell that suits a stream, standard error by default: a bar on a terminal, lines elsewhere.
+    """The progress that suits a stream: a bar on a terminal, lines elsewhere.
 
     Args:
-        stream: where to write.
+        stream: where to write; standard error by default.
         quiet: say nothing at all.
     """
     if quiet:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from adapt_core.bundles import Section
 
 LONGEST_CELL = 200
-"""Characters of a text that are shown; the report shows all of it."""
+"""The most characters of a text that are shown; the report shows all of it."""
 
 LARGEST_MATRIX = 12
-"""Classes up to which a matrix is readable on a terminal."""
+"""The most classes of a matrix that is readable on a terminal."""
 
 
 def print_sections(sections: Sequence[Section], console: Console) -> None:

@@ -42,7 +42,7 @@ def train(
         model: what the method has been applied to; trained in place.
         spec: the method's.
         method: which has been applied.
-        folder: the run's; when resuming, that of a training that is through.
+        folder: the run's; when resuming, that of a training that has come to its end.
         rate: the learning rate.
         resume: continue from the first checkpoint in the folder.
 

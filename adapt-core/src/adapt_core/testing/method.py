@@ -81,7 +81,7 @@ class MethodContract(MethodPromises):
         self._reloads(tiny, adapted, method, folder, outputs_of(tiny, adapted))
 
     def test_gradient_checkpointing_changes_no_gradient_where_it_is_claimed(self) -> None:
-        """And does where it is not: one of its models shows it, since what is lost does not depend on the model."""
+        """Where it is not claimed, gradients change. One model shows it: what gets lost is the same on all."""
         names = [
             name for name in self.works_on if getattr(MODELS[name].seeded(), "supports_gradient_checkpointing", False)
         ]

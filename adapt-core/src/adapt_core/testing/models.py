@@ -46,7 +46,7 @@ class Tiny:
     targets: tuple[str, ...] = ()
 
     def seeded(self, seed: int = 0) -> nn.Module:
-        """The model with the weights of a seed, in evaluation mode, its batch normalisation with moved statistics."""
+        """The model with the weights of a seed, in evaluation mode, after a batch that has moved running statistics."""
         torch.manual_seed(seed)
         module = self.build()
         module.train()
@@ -182,4 +182,4 @@ MODELS: dict[str, Tiny] = {
         Tiny("convolutional", _resnet, _images, fresh=("classifier",)),
     )
 }
-"""The models by what they are: ``tied_lm`` has transposed linear layers too, ``convolutional`` batch normalisation."""
+"""By name. ``tied_lm`` also has transposed linear layers, and ``convolutional`` batch normalisation."""

@@ -171,7 +171,7 @@ class MethodPromises:
         return hints_for(module, [f"{name}.weight" for name in tiny.fresh])
 
     def _own(self, tiny: Tiny, adapted: nn.Module) -> list[str]:
-        """What is trained because of the method: a fresh head is anyway, unless the head is all that it trains."""
+        """What is trained because of the method: not a fresh head, unless the head is all that it trains."""
         fresh = () if self._spec().head == "only" else tiny.fresh
         return [name for name in _trainable(adapted) if not any(f".{head}." in f".{name}" for head in fresh)]
 

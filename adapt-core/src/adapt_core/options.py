@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic.fields import FieldInfo
 
 LIBRARY_NAME = "library_name"
-"""Where a field's metadata has what the library behind a plugin calls it."""
+"""The key of a field's metadata that holds its name in the library behind a plugin."""
 
 
 def option(
@@ -33,10 +33,10 @@ def option(
         default: the value when the key is absent; leave out for a required key.
         help: what the option means, one sentence, with its unit.
         flat: the name, or names, under which the top level of a configuration accepts the same parameter.
-        library_name: what the library behind a plugin calls it, where that is another name; a key of that name is not
-            accepted, and the error says what it is called here.
-        path: text in it names a local file or folder: a leading ``~`` is the home folder, and in the ``model`` and
-            ``dataset`` sections it must be there when a run starts, and is found from any folder afterwards.
+        library_name: its name in the library behind a plugin, where that is another. A key of that name is refused with
+            an error that gives the one here.
+        path: whether text in it names a local file or folder. A leading ``~`` is the home folder then. In the sections
+            ``model`` and ``dataset`` the file must be there when a run starts, and is found from any folder later.
         constraints: pydantic's own (``gt``, ``ge``, ``le``, ``min_length``, …).
 
     Raises:
@@ -63,7 +63,7 @@ def flat_name(field: FieldInfo) -> str | None:
 
 
 def library_names(model: type[Options]) -> dict[str, str]:
-    """What the library behind a plugin calls its options, for those that it calls otherwise."""
+    """The names of options in the library behind a plugin, of those that have another name there."""
     extras = {name: field.json_schema_extra for name, field in model.model_fields.items()}
     found = {name: extra.get(LIBRARY_NAME) for name, extra in extras.items() if isinstance(extra, dict)}
     return {name: str(other) for name, other in found.items() if other}

@@ -140,7 +140,7 @@ class Nested:
     problems: tuple[Problem, ...] = ()
 
     def origin(self, path: KeyPath) -> Origin | None:
-        """Where a nested key was written, None where it, or the section that lacks it, was not."""
+        """Where a nested key was written, or the section that lacks it; None where neither was."""
         for length in range(len(path), 0, -1):
             if found := self.origins.get(path[:length]):
                 return Origin(found.document, (*found.path, *path[length:]))

@@ -17,7 +17,7 @@ DEFAULT_SEED = 56
 DEFAULT_SAVER = "state_dict"
 DEFAULT_LAUNCHER = "local"
 NOTHING = "none"
-"""What a section that may choose no plugin is called then."""
+"""The name that stands for no plugin, in the sections that may have none."""
 
 
 class ModelOptions(Options):
@@ -172,7 +172,7 @@ class MethodSection(Options):
 
 
 BESIDE = ("train_head", "train_batch_norm")
-"""What the core reads in the ``method`` section of what is trained beside an adapter."""
+"""The keys of the ``method`` section that say what is trained beside an adapter; the core reads them."""
 
 
 class TaskSection(Options):

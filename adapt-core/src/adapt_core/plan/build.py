@@ -204,7 +204,7 @@ def _plan(chosen: Chosen, sections: Mapping[str, Any], file: str | None) -> RunP
 
 
 def _absolute(options: AnyOptions) -> AnyOptions:
-    """The options with local paths as they are found from anywhere: a run is also used from other folders."""
+    """The options with local paths made absolute: a run is also used from other folders."""
     paths = {name: getattr(options, name) for name, info in type(options).model_fields.items() if is_path(info)}
     return options.model_copy(
         update={name: str(Path(path).absolute()) for name, path in paths.items() if isinstance(path, str)}

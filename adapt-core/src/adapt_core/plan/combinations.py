@@ -76,7 +76,7 @@ def why_not_quantized(method: Any, bits: int, registry: Registry, quantizer: str
 
 
 def missing_files(nested: Nested, models: Mapping[str, type[Options]]) -> Iterator[Problem]:
-    """Local models and data that are not there, or given as names of the hub: those are not found from elsewhere.
+    """Local models and data that are not there, and folders given as names of the hub, which no other place would find.
 
     Args:
         nested: the configuration.

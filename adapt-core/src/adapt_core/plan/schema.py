@@ -127,7 +127,7 @@ def _of_tasks(plugins: Iterable[_Plugin]) -> list[Schema]:
 
 
 def _required(plugins: Iterable[_Plugin]) -> list[Schema]:
-    """That what a run needs is there, in either form."""
+    """Rules that what a run needs is there, in either form."""
     rules = []
     for section, fields in _REQUIRED.items():
         flat: list[str | None] = [
@@ -153,7 +153,7 @@ def _note_flat(flat: dict[str, list[Schema]], model: type[Options], fields: Sche
 
 
 def _lenient(schema: Any) -> Any:
-    """The schema that also takes booleans and numbers in quotes, as the option models do; without pydantic's titles."""
+    """The schema without pydantic's titles, which also takes booleans and numbers in quotes, as option models do."""
     if isinstance(schema, list):
         return [_lenient(inner) for inner in schema]
     if not isinstance(schema, dict):

@@ -33,7 +33,7 @@ class Owner:
         flats: its flat names.
         section: "" for the top level.
         help: what it means.
-        library_name: what the library behind the plugin calls it.
+        library_name: its name in the library behind the plugin.
         kind, plugin: whose it is; None for the core's own.
         missing: the distribution to install, None where it is installed.
     """
@@ -62,7 +62,7 @@ class Owner:
         return key in self.flats or (key == self.key and key != "name")
 
     def means(self, key: str) -> bool:
-        """Whether a key is what its meaning begins or ends with: ``learning_rate`` is "Peak learning rate."."""
+        """Whether its meaning begins or ends with the words of a key: "Peak learning rate." with ``learning_rate``."""
         words, meaning = key.replace("_", " ").lower(), self.help.lower().rstrip(".")
         return bool(words) and (f"{meaning} ".startswith(f"{words} ") or f" {meaning}".endswith(f" {words}"))
 

@@ -11,6 +11,7 @@ from mistakes import JOINED, TABLE
 from adapt_core.config.file import Document, parse, parse_overrides
 from adapt_core.config.flat import Nested, Table, core_table, to_nested
 from adapt_core.config.sections import ROOT, SECTIONS
+from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind
 from adapt_core.options import Options, option
@@ -43,6 +44,7 @@ COMMON = {
     "MODEL_PATH": "model.name",
     "LOCAL_MODEL_PATH": "model.path",
     "Library": "model.library",
+    "FRAMEWORK": "model.library",
     "DATASET": "dataset.name",
     "DATASET_CONFIG": "dataset.config",
     "CUSTOM_DATASET_PATH": "dataset.path",
@@ -88,15 +90,15 @@ def places(found: Nested) -> list[tuple[int | None, str, str]]:
     return [(problem.line, problem.key, problem.code) for problem in found.problems]
 
 
-def test_the_core_has_every_common_parameter_and_no_other() -> None:
-    names = {flat: ".".join(path) for flat, path in core_table(()).names.items()}
-    assert names == COMMON
+def test_the_core_and_the_trainer_have_every_common_parameter_and_no_other() -> None:
+    table = core_table(()).with_options("training", TrainerOptions)
+    assert {flat: ".".join(path) for flat, path in table.names.items()} == COMMON
 
 
 @pytest.mark.parametrize(("flat", "default"), DEFAULTS.items())
 def test_a_common_parameter_has_the_default_of_its_table(flat: str, default: Any) -> None:
-    section, key = COMMON[flat].split(".")
-    assert SECTIONS[section].model_fields[key].default == default
+    _, key = COMMON[flat].split(".")
+    assert TrainerOptions.model_fields[key].default == default
 
 
 def test_flat_and_nested_forms_give_the_same(table: Table) -> None:

@@ -81,7 +81,12 @@ def test_a_plugin_whose_option_hides_one_of_the_core_is_refused(tmp_path: Path) 
 
 
 def test_a_task_whose_data_is_no_data_section_is_refused(tmp_path: Path) -> None:
-    odd = fake_plugins.spec(TaskSpec, "odd", engine="a:B", dataset="fake_plugins:RankOptions")
+    odd = fake_plugins.spec(
+        TaskSpec,
+        "odd",
+        libraries=fake_plugins.libraries(fake_plugins.ENGINE, "transformers"),
+        dataset="fake_plugins:RankOptions",
+    )
     registry = fake_plugins.registry((Kind.TASK, odd))
     file = tmp_path / "f.yaml"
     file.write_text(BASE.replace("read", "odd"))

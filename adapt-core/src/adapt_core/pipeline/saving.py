@@ -47,14 +47,15 @@ def save(
     """
     rows = task.probe_rows(data)
     expected = {folder.model.name: task.outputs(model, rows, data.info)}
-    writer = plan.task if plan.method.spec.saves == "model" else plan.method
-    if writer is plan.task:
+    if plan.method.spec.saves == "model":
+        writer = f"{plan.task.spec.target}.save_model"
         task.save_model(model, folder.model)
     else:
+        writer = f"{plan.method.spec.target}.save"
         method.save(model.module, folder.model)
     if not folder.model.is_dir() or not any(folder.model.iterdir()):
         raise AdaptError(
-            f"{writer.spec.target} wrote nothing to {folder.model}",
+            f"{writer} wrote nothing to {folder.model}",
             f"This is a mistake in the plugin. The trained weights are in {folder.checkpoints.path}.",
         )
     if model.processor is not None:

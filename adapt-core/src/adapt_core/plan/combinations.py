@@ -175,6 +175,7 @@ def _engines(nested: Nested, specs: Mapping[Kind, Any], engine: EngineSpec) -> I
                 f"the {kind.value} {spec.name} does not work with the engine {engine.name}, which trains the task "
                 f"{specs[Kind.TASK].name}; it works with {', '.join(spec.engines) or 'none'}",
             )
+            return
     launcher = specs.get(Kind.LAUNCHER)
     if launcher and launcher.parallel and launcher.parallel not in engine.parallel:
         yield nested.problem(

@@ -10,8 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from adapt_core import AdaptError, apply_method
+from adapt_core.models.counting import count_parameters
 from adapt_core.models.quantized import quantized_widths
-from adapt_core.pipeline.resources import count_parameters
 from adapt_core.testing import MODELS
 
 

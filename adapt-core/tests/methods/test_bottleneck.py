@@ -15,10 +15,10 @@ from transformers.pytorch_utils import Conv1D
 import adapt_core.peft
 from adapt_core import apply_method
 from adapt_core.methods.bottleneck.options import BottleneckOptions
+from adapt_core.models.counting import count_parameters
 from adapt_core.peft import BottleneckConfig
 from adapt_core.peft.bottleneck.config import FORMS
 from adapt_core.peft.bottleneck.layer import NON_LINEARITIES, BottleneckLayer
-from adapt_core.pipeline.resources import count_parameters
 from adapt_core.testing import MODELS
 from adapt_core.testing.models import WIDTH
 

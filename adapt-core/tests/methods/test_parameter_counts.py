@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from adapt_core import apply_method
-from adapt_core.pipeline.resources import count_parameters
+from adapt_core.models.counting import count_parameters
 
 WIDTH, INNER, LAYERS, VOCABULARY = 3200, 8640, 26, 32000
 ATTENTION = [(WIDTH, WIDTH)] * 4

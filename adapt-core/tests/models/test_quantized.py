@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from adapt_core.models.counting import count_parameters
 from adapt_core.models.layers import why_not_plain
 from adapt_core.models.quantized import is_quantized, original_class, quantized_widths, width_of
-from adapt_core.pipeline.resources import count_parameters
 
 OUT, IN = 6, 8
 

@@ -11,7 +11,7 @@ import torch
 from toy_runs import go, optimizer, rates
 
 import adapt_core
-from adapt_core.config.transformers_names import SCHEDULERS
+from adapt_core.engines.trainer.names import SCHEDULERS
 from adapt_core.errors import AdaptError
 
 pytestmark = pytest.mark.usefixtures("no_reload")

@@ -144,16 +144,21 @@ def test_what_was_saved_evaluates_as_it_was_trained(toy_config: Any) -> None:
 def test_a_loop_of_ones_own_takes_ranks_away_as_the_documentation_says() -> None:
     tiny = MODELS["encoder"]
     options = {key: value for key, value in OPTIONS.items() if key != "name"}
-    module = adapt_core.apply_method(tiny.seeded(), "adalora", **options)
+    module, method = adapt_core.apply_method(tiny.seeded(), "adalora", phases=True, **options)
     optimizer = torch.optim.AdamW([each for each in module.parameters() if each.requires_grad], lr=0.01)
-    module.base_model.rankallocator.set_total_step(STEPS)
+    method.before_training(module, STEPS)
     for step in range(1, STEPS + 1):
         module.train()(**tiny.batch()).loss.backward()
         optimizer.step()
-        module.base_model.update_and_allocate(step)
+        method.after_step(module, step)
         optimizer.zero_grad()
         left = sum(int((each != 0).sum()) for name, each in module.named_parameters() if ".lora_E." in name)
         assert left == budget(step, first=4 * LAYERS, last=2 * LAYERS, tinit=3, tfinal=5, total=STEPS)
+
+
+def test_a_loop_that_would_take_no_ranks_away_is_refused() -> None:
+    with pytest.raises(adapt_core.AdaptError, match="while the model is trained: before_training"):
+        adapt_core.apply_method(MODELS["encoder"].seeded(), "adalora")
 
 
 def test_nothing_is_said_of_ranks_that_are_known(toy_config: Any, tmp_path: Path) -> None:

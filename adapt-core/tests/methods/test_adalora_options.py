@@ -95,7 +95,7 @@ def test_without_its_start_an_update_changes_outputs_at_once() -> None:
     with torch.no_grad():
         before = tiny.seeded()(**tiny.batch()).logits
         for start in (True, False):
-            adapted = apply_method(tiny.seeded(), "adalora", init_lora_weights=start, alpha=64).eval()
+            adapted = apply_method(tiny.seeded(), "adalora", phases=True, init_lora_weights=start, alpha=64)[0].eval()
             assert torch.allclose(adapted(**tiny.batch()).logits, before, atol=1e-6) == start
 
 
@@ -106,8 +106,15 @@ def test_factors_that_are_not_orthogonal_are_penalised_in_training_alone(name: s
     """As PEFT does in its own forward pass, which it takes only with a task that it knows and a head that trains."""
     tiny = MODELS[name]
     adapted: Any = apply_method(
-        tiny.seeded(), "adalora", train_head=train_head, orth_reg_weight=3.0, dropout=0.0, init_r=4, target_r=2
-    )
+        tiny.seeded(),
+        "adalora",
+        phases=True,
+        train_head=train_head,
+        orth_reg_weight=3.0,
+        dropout=0.0,
+        init_r=4,
+        target_r=2,
+    )[0]
     batch = tiny.batch()
     plain = adapted.eval()(**batch).loss.detach()
     for layer in adapted.modules():

@@ -252,7 +252,10 @@ def test_a_missing_library_is_named(error: str, tmp_path: Path, monkeypatch: pyt
     else:
         monkeypatch.setitem(sys.modules, "sklearn", None)
     says = "method.name: adamss needs (sklearn|scipy_that_is_not_there), which cannot be imported"
-    for call in (lambda: apply_method(TINY.seeded(), "adamss", r=16), lambda: Adamss().loaded(method, tmp_path)):
+    for call in (
+        lambda: apply_method(TINY.seeded(), "adamss", phases=True, r=16),
+        lambda: Adamss().loaded(method, tmp_path),
+    ):
         with pytest.raises(AdaptError, match=says) as refused:
             call()
         assert "scikit-learn" in f"{refused.value.message} {refused.value.hint}"

@@ -10,11 +10,11 @@ import pytest
 
 from adapt_core import AdaptError
 from adapt_core.bundles import Model, Trained
+from adapt_core.engines.spec import TRAINER, trainer_inputs
 from adapt_core.engines.trainer.engine import TrainerEngine
 from adapt_core.kinds import Kind, MethodSpec
 from adapt_core.plugins.registry import Registry
 from adapt_core.testing import LAYERS, MODELS, MethodContract
-from adapt_core.testing.engines import TRAINER, trainer_inputs
 
 
 def declaring(name: str, **changes: Any) -> MethodContract:

@@ -90,7 +90,7 @@ def test_a_model_that_is_adapted_is_not_adapted_again() -> None:
         with pytest.raises(AdaptError, match=says):
             apply_method(adapted.get_base_model(), method)  # type: ignore[operator]
     with pytest.raises(AdaptError, match="is adapted already"):
-        apply_method(adapted, "adalora")
+        apply_method(adapted, "adalora", phases=True)
 
 
 def test_transposed_layers_are_told_to_peft(recwarn: pytest.WarningsRecorder) -> None:

@@ -48,7 +48,7 @@ def test_names_of_transformers_are_those_of_the_installed_version() -> None:
     from transformers.trainer_utils import SchedulerType
     from transformers.training_args import OptimizerNames
 
-    from adapt_core.config import transformers_names as ours
+    from adapt_core.engines.trainer import names as ours
 
     assert set(ours.OPTIMIZERS) == {each.value for each in OptimizerNames}
     assert set(ours.SCHEDULERS) == {each.value for each in SchedulerType}

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from toy_runs import INPUTS, QUICK, finished, outputs
+from toy_runs import INPUTS, finished, outputs
 
 import adapt_core
 from adapt_core import AdaptError

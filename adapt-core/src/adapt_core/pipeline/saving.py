@@ -24,7 +24,7 @@ from adapt_core.plugins.returned import module_from
 from adapt_core.runs.checksums import checksums, choices_sha256, sha256
 from adapt_core.runs.folder import RunFolder
 from adapt_core.runs.loading import load_dequantized
-from adapt_core.utils.files import read_json, write_json, write_text
+from adapt_core.utils.files import follow_umask, read_json, write_json, write_text
 
 
 def save(
@@ -54,6 +54,7 @@ def save(
             if place.is_dir():
                 model.processor.save_pretrained(place)
     write_text(folder.model / "README.md", task.card(data.info, folder.model))
+    follow_umask(folder.model)
     saved = checksums(folder.model)
     # Before the export, for which a saver may change the model's precision.
     limit = tolerance_for(model.module)
@@ -69,6 +70,7 @@ def save(
             )
         merged = module_from(method, "merge", method.merge(model.module))
         export = saver.save(model.with_module(merged), folder.export)
+        follow_umask(folder.export)
     with watch("verify", "Loading what was saved in a new process"):
         differences = _differences(folder, rows, expected, export)
     allowed = rounding(limit, float(np.abs(expected[folder.model.name]).max()))

@@ -6,8 +6,8 @@ import hashlib
 
 from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError
-from adapt_core.utils.files import read_json
 from adapt_core.runs.folder import RunFolder
+from adapt_core.utils.files import read_json
 
 KEY = "base_model"
 """Where ``environment.json`` has the fingerprint."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from adapt_core.config.sections import TrainingOptions
 from adapt_core.interfaces import World
-from adapt_core.terminal.progress import Progress
-from adapt_core.terminal.quiet import quiet_libraries
 from adapt_core.plugins.references import resolve
 from adapt_core.runs.folder import RunFolder
+from adapt_core.terminal.progress import Progress
+from adapt_core.terminal.quiet import quiet_libraries
 
 if TYPE_CHECKING:
     from adapt_core.runs.loaded import LoadedRun

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from adapt_core.runs.base_model import require_same_base, require_same_weights
 from adapt_core.bundles import Model, Row
-from adapt_core.runs.checksums import choices_sha256, require_intact, require_unchanged
 from adapt_core.errors import AdaptError
-from adapt_core.utils.files import read_json
 from adapt_core.interfaces import OWN_BASE, Quantizer, Task
-from adapt_core.plan.run_plan import Choice, RunPlan
-from adapt_core.plan.build import build_plan
-from adapt_core.plugins.returned import module_from
-from adapt_core.runs.folder import RunFolder
 from adapt_core.models.tolerance import compared, rounding
+from adapt_core.plan.build import build_plan
+from adapt_core.plan.run_plan import Choice, RunPlan
+from adapt_core.plugins.returned import module_from
+from adapt_core.runs.base_model import require_same_base, require_same_weights
+from adapt_core.runs.checksums import choices_sha256, require_intact, require_unchanged
+from adapt_core.runs.folder import RunFolder
+from adapt_core.utils.files import read_json
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,14 +8,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapt_core.models.biases import settle_biases
 from adapt_core.bundles import Model, Row
 from adapt_core.errors import AdaptError, UsageError
-from adapt_core.utils.files import read_json
+from adapt_core.models.biases import settle_biases
+from adapt_core.models.tolerance import compared, rounding, tolerance_for
+from adapt_core.plugins.returned import module_from
 from adapt_core.runs.loading import load_dequantized
 from adapt_core.terminal.quiet import quiet_libraries
-from adapt_core.plugins.returned import module_from
-from adapt_core.models.tolerance import compared, rounding, tolerance_for
+from adapt_core.utils.disk import told_when_full
+from adapt_core.utils.files import follow_umask, read_json
 
 if TYPE_CHECKING:
     from adapt_core.runs.loaded import LoadedRun
@@ -110,9 +111,11 @@ def _write(model: Model, output: Path, run: LoadedRun) -> None:
         settle_biases(model.module)
     except AdaptError as error:
         raise AdaptError(error.message, _instead(run)) from error
-    model.module.save_pretrained(output)
-    if model.processor is not None:
-        model.processor.save_pretrained(output)
+    with told_when_full(output, lambda: f"Free some of it. {ELSEWHERE}"):
+        model.module.save_pretrained(output)
+        if model.processor is not None:
+            model.processor.save_pretrained(output)
+        follow_umask(output)
 
 
 def _instead(run: LoadedRun) -> str:

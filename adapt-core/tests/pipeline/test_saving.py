@@ -6,9 +6,7 @@ It is loaded in this process, but where the new one is what a test is about: tha
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +15,6 @@ import torch
 import adapt_core
 from adapt_core.errors import AdaptError
 from adapt_core.methods.full.method import Full
-from adapt_core.pipeline import saving, verify
 from adapt_core.savers.state_dict import StateDict
 
 QUICK = {"max_steps": 4, "lr": 0.05}
@@ -40,18 +37,6 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
         return load_file(path)
     loaded = torch.load(path, weights_only=path.name != "model.pt")
     return dict(loaded.state_dict() if isinstance(loaded, torch.nn.Module) else loaded)
-
-
-@pytest.fixture
-def reload_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the new process would do, in this one."""
-
-    def here(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        assert command[-3] == verify.__name__
-        verify.main(*command[-2:])
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(saving, "subprocess", SimpleNamespace(run=here))
 
 
 @pytest.mark.usefixtures("reload_here")

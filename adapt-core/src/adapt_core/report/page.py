@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,37 +63,46 @@ def write_report(
         result: the content of ``result.json``.
         sections: the task's own parts.
     """
+    html = (
+        _templates()
+        .get_template("report.html.j2")
+        .render(
+            title=_title(config),
+            status=str(result.get("status", "unfinished")),
+            about=_about(config, environment),
+            scores=_scores(result),
+            costs=_costs(result),
+            stages=_stages(result),
+            drawings=[draw(chart) for chart in charts(metrics)],
+            frame={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
+            evaluations=_grid(evaluations(metrics)),
+            log=_grid(training_log(metrics), MOST_LOG_LINES),
+            parts=[_part(section) for section in sections],
+            data=facts_of(data),
+            config=to_yaml(config),
+            environment=_environment(environment),
+            packages=_packages(environment),
+            percent=lambda share: "–" if share is None else f"{share:.1%}",
+        )
+    )
+    write_text(path, html)
+
+
+# ---- head -----------------------------------------------------------------------------------------------------
+
+
+@cache
+def _templates() -> Any:
+    """The page's templates; made once, since compiling them takes longer than filling them in."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    templates = Environment(
+    return Environment(
         loader=PackageLoader("adapt_core.report", "templates"),
         autoescape=True,  # whatever a data set holds, it is text here
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    html = templates.get_template("report.html.j2").render(
-        title=_title(config),
-        status=str(result.get("status", "unfinished")),
-        about=_about(config, environment),
-        scores=_scores(result),
-        costs=_costs(result),
-        stages=_stages(result),
-        drawings=[draw(chart) for chart in charts(metrics)],
-        frame={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
-        evaluations=_grid(evaluations(metrics)),
-        log=_grid(training_log(metrics), MOST_LOG_LINES),
-        parts=[_part(section) for section in sections],
-        data=facts_of(data),
-        config=to_yaml(config),
-        environment=_environment(environment),
-        packages=_packages(environment),
-        percent=lambda share: "–" if share is None else f"{share:.1%}",
-    )
-    write_text(path, html)
-
-
-# ---- head -----------------------------------------------------------------------------------------------------
 
 
 def _title(config: Mapping[str, Any]) -> str:

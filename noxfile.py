@@ -85,10 +85,11 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, likely mistakes, and imports at module level that would slow the command line down."""
-    session.install(*pinned("ruff"))
+    """Style, likely mistakes, imports at module level that would slow the command line down, and spelling."""
+    session.install(*pinned("codespell", "ruff"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
 
 
 @nox.session
@@ -190,7 +191,7 @@ def third_party(session: nox.Session) -> None:
 def dev(session: nox.Session) -> None:
     """Creates ``.venv`` with every package editable, all test dependencies and the tools."""
     editable = [part for package in PACKAGES for part in ("--editable", f"./adapt-{package}")]
-    tools = ("import-linter", "mkdocs", "mypy", "nox[uv]", "ruff", "types-PyYAML")
+    tools = ("codespell", "import-linter", "mkdocs", "mypy", "nox[uv]", "pre-commit", "ruff", "types-PyYAML")
     into = ("--python", ".venv")
     session.run("uv", "venv", "--clear", "--quiet", ".venv", *session.posargs)
     session.run("uv", "pip", "install", *into, *pinned(*editable, *test_groups(*PACKAGES), *tools))

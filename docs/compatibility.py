@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from adapt_core.kinds import Kind
+from adapt_core.kinds import EngineSpec, Kind
 from adapt_core.plugins.registry import Registry
 
 INTRODUCTION = """\
@@ -46,7 +46,7 @@ def compatibility() -> list[str]:
         kind: [entry.spec for entry in registry.entries(kind) if not entry.error] for kind in Kind
     }
     tested = [spec for spec in specs[Kind.METHOD] if spec.support == "tested"]
-    engines = list(dict.fromkeys(spec.engine for spec in specs[Kind.TASK]))
+    engines = list(dict.fromkeys(each.engine for spec in specs[Kind.TASK] for each in spec.libraries))
     tables = {
         "Methods and layers": (LAYERS, _layers(tested, registry)),
         "Methods": (METHODS, _methods(tested, engines)),
@@ -71,12 +71,20 @@ def _layers(methods: Sequence[Any], registry: Registry) -> str:
     return grid(["method", *types], rows) + f"\n\nChoosing by themselves what they train: {rest}."
 
 
-def _methods(methods: Sequence[Any], engines: Sequence[str]) -> str:
-    columns = ["method", *map(_engine, engines), "bits", "merges", "starts as the base", "trains the head", "saves"]
+def _methods(methods: Sequence[Any], engines: Sequence[EngineSpec]) -> str:
+    columns = [
+        "method",
+        *(code(engine.name) for engine in engines),
+        "bits",
+        "merges",
+        "starts as the base",
+        "trains the head",
+        "saves",
+    ]
     rows = [
         [
             code(spec.name),
-            *(_mark(_allows(spec.engines, engine)) for engine in engines),
+            *(_mark(_runs(spec.engines, engine)) for engine in engines),
             ", ".join(map(str, spec.quantization)),
             _mark(spec.merges),
             _mark(spec.identity),
@@ -118,22 +126,22 @@ def _savers(savers: Sequence[Any]) -> str:
     )
 
 
-def _launchers(launchers: Sequence[Any], engines: Sequence[str]) -> str:
-    rows = [[code(spec.name), *(_mark(_allows(spec.engines, engine)) for engine in engines)] for spec in launchers]
-    return grid(["launcher", *map(_engine, engines)], rows)
+def _launchers(launchers: Sequence[Any], engines: Sequence[EngineSpec]) -> str:
+    rows = [[code(spec.name), *(_mark(_runs(spec.engines, engine)) for engine in engines)] for spec in launchers]
+    return grid(["launcher", *(code(engine.name) for engine in engines)], rows)
 
 
 def _tasks(tasks: Sequence[Any]) -> str:
-    rows = [[code(spec.name), _engine(spec.engine), ", ".join(spec.libraries)] for spec in tasks]
-    return grid(["task", "engine", "models from"], rows)
+    rows = [[code(spec.name), each.name, code(each.engine.name)] for spec in tasks for each in spec.libraries]
+    return grid(["task", "models from", "engine"], rows)
 
 
 def _allows(declared: Sequence[str] | None, name: str) -> bool:
     return declared is None or name in declared
 
 
-def _engine(reference: str) -> str:
-    return code(reference.partition(":")[2])
+def _runs(declared: Sequence[str] | None, engine: EngineSpec) -> bool:
+    return declared is None or bool(set(declared) & set(engine.names))
 
 
 def _mark(works: bool) -> str:

@@ -18,7 +18,9 @@ from compatibility import code, compatibility, grid
 
 from adapt_core.cli.app import COMMANDS, app
 from adapt_core.cli.option_info import describe, yaml_value
-from adapt_core.config.sections import DatasetOptions, MethodSection, ModelOptions, RootOptions, TrainingOptions
+from adapt_core.config.sections import DatasetOptions, MethodSection, ModelOptions, RootOptions
+from adapt_core.engines.trainer.options import TrainerOptions
+from adapt_core.errors import CODES
 from adapt_core.options import Options
 
 FOLDER = Path(__file__).parent
@@ -30,8 +32,11 @@ SECTIONS: dict[str, tuple[str, type[Options]]] = {
     "model": ("The pretrained model to start from.", ModelOptions),
     "dataset": ("The data. Tasks add to this section: see [plugins](plugins.md).", DatasetOptions),
     "method": ("The method of fine-tuning, with its own options: see [plugins](plugins.md).", MethodSection),
-    "training": ("How to train.", TrainingOptions),
+    "training": ("How to train, under the engine `trainer`.", TrainerOptions),
 }
+
+CORE = {section: [asdict(option) for option in describe(model)] for section, (_, model) in SECTIONS.items()}
+"""What the page of the configuration has."""
 
 
 def commands_page() -> str:
@@ -54,6 +59,11 @@ def configuration_page() -> str:
     for section, (text, model) in SECTIONS.items():
         title = section if section.startswith("The") else f"`{section}`"
         parts += [f"## {title}", text, _table(asdict(option) for option in describe(model))]
+    parts += [
+        "## Codes of problems",
+        "What `adapt check FILE --json` gives for each problem, beside its words, which may change.",
+        grid(("code", "meaning"), [(code(name), meaning) for name, meaning in CODES.items()]),
+    ]
     return _page(parts)
 
 
@@ -71,7 +81,9 @@ def plugins_page() -> str:
         facts = {"also named": plugin["aliases"], "also chosen by": plugin["switch"], **plugin["works_with"]}
         parts.append("\n".join(f"- {name.replace('_', ' ')}: {_fact(fact)}" for name, fact in facts.items() if fact))
         for section, options in plugin["options"].items():
-            parts += [f"In the section `{section}`:", _table(options)] if options else []
+            core = {option["key"] for option in CORE.get(section, ())}  # which stand on the page of the configuration
+            own = [option for option in options if option["key"] not in core]
+            parts += [f"In the section `{section}`:", _table(own)] if own else []
     parts.append(
         "## Further tuners of PEFT\n\nBy PEFT's own names and with its own options (`adapt explain method NAME`). They "
         "need more than a configuration gives, or no test has run them: "
@@ -126,7 +138,9 @@ def _table(options: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _fact(fact: Any) -> str:
-    return ", ".join(code(str(value)) for value in (fact if isinstance(fact, list) else [fact]))
+    if isinstance(fact, dict):  # a library
+        return f"{code(fact['name'])} (engine {code(fact['engine'])})"
+    return ", ".join(map(_fact, fact)) if isinstance(fact, list) else code(str(fact))
 
 
 def _page(parts: Iterable[str]) -> str:

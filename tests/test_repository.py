@@ -44,3 +44,22 @@ def test_continuous_integration_runs_the_readme_s_test_command() -> None:
     commands = re.findall(r"```sh\n(python3 -m venv .*)\n```", (ROOT / "README.md").read_text())
     assert len(commands) == 2
     assert commands[1] in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_the_architecture_page_has_the_rooms_in_the_order_that_is_enforced() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = [each["layers"] for each in contracts if each.get("containers") == ["adapt_core"]]
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    table = page.partition("| rooms |")[2].partition("\n\n")[0].splitlines()[2:]
+    rows = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table]
+    assert [" | ".join(row) for row in rows] == layers
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "CONTRIBUTING.md"])
+def test_the_files_that_a_page_names_are_there(page: str) -> None:
+    """By their path in the repository, in the core, or in the folder of one of its packages."""
+    text = (ROOT / "docs" / page).read_text()
+    named = [name for name in re.findall(r"`(?:python )?([\w/-]+/[\w.]+)(?: --\w+)?`", text) if "NAME" not in name]
+    core = ROOT / "adapt-core" / "src" / "adapt_core"
+    assert named
+    assert [name for name in named if not (ROOT / name).exists() and not (core / name).exists()] == []

@@ -14,9 +14,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from adapt_core.config.sections import DatasetOptions
-from adapt_core.kinds import TaskSpec
-from adapt_core.options import Options, flat_name
+from adapt_core.config.sections import SECTIONS
+from adapt_core.options import flat_names
+from adapt_core.plan.choose import all_option_models
 from adapt_core.plugins.registry import Entry, Registry
 
 ROOT = Path(__file__).parents[1]
@@ -48,8 +48,11 @@ def _of_peft(entry: Entry) -> bool:
 
 def _row(entry: Entry, registry: Registry) -> dict[str, Any]:
     spec = entry.spec
-    own = _names(registry.options(spec))
-    dataset = _names(registry.dataset_options(spec)) if isinstance(spec, TaskSpec) else {}
+    options: dict[str, dict[str, list[str]]] = {}
+    for section, model in all_option_models(entry, registry):
+        core = SECTIONS[section].model_fields
+        own = {name: list(flat_names(field)) for name, field in model.model_fields.items() if name not in core}
+        options[section] = options.get(section, {}) | own
     return {
         "kind": entry.kind.value,
         "name": spec.name,
@@ -57,14 +60,8 @@ def _row(entry: Entry, registry: Registry) -> dict[str, Any]:
         "distribution": entry.distribution,
         "aliases": list(spec.aliases),
         "switch": spec.switch,
-        "options": own,
-        "dataset": {name: flat for name, flat in dataset.items() if name not in DatasetOptions.model_fields},
+        "options": {section: names for section, names in options.items() if names},
     }
-
-
-def _names(model: type[Options]) -> dict[str, str | None]:
-    """From each option's name to its flat name."""
-    return {name: flat_name(field) for name, field in model.model_fields.items()}
 
 
 def main() -> int:

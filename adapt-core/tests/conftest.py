@@ -14,18 +14,9 @@ from typing import Any
 
 import pytest
 from fake_distributions import Install, install
+from toy_runs import TINY
 
 TOY = Path(__file__).parent / "toy"
-
-TINY = {
-    "vocab_size": 100,
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "max_position_embeddings": 32,
-}
-"""The sizes of its models."""
 
 
 @pytest.fixture(scope="session")

@@ -60,8 +60,9 @@ def task_plugin(name: str, options: str = "", dataset: str = "") -> dict[str, st
     """The modules of a plugin that offers one task, with the fields of its option models as source."""
     return {
         f"{name}_plugin": f"""\
+from adapt_core.engines.spec import TRAINER
 from adapt_core.hookspecs import hookimpl
-from adapt_core.kinds import TaskSpec
+from adapt_core.kinds import Library, TaskSpec
 
 @hookimpl
 def adapt_tasks():
@@ -69,7 +70,7 @@ def adapt_tasks():
         name={name!r},
         summary="A test task.",
         target="fractions:Fraction",
-        engine="fractions:Fraction",
+        libraries=(Library(name="transformers", engine=TRAINER),),
         options="{name}_options:TaskOptions",
         dataset="{name}_options:Data",
     )

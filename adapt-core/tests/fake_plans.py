@@ -27,6 +27,6 @@ def problems_of(text: str, tmp_path: Path, *overrides: str) -> list[Problem]:
 
 def said(text: str, tmp_path: Path, *overrides: str) -> list[tuple[int | None, str, str, str | None]]:
     return [
-        (problem.line, problem.key, problem.message, problem.suggestion)
+        (problem.line, problem.key, problem.code, problem.suggestion)
         for problem in problems_of(text, tmp_path, *overrides)
     ]

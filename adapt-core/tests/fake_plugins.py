@@ -7,12 +7,24 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from adapt_core.config.sections import DatasetOptions
-from adapt_core.kinds import Kind, LauncherSpec, MethodSpec, PluginSpec, QuantizerSpec, SaverSpec, TaskSpec
+from adapt_core.kinds import (
+    EngineSpec,
+    Kind,
+    LauncherSpec,
+    Library,
+    MethodSpec,
+    PluginSpec,
+    QuantizerSpec,
+    SaverSpec,
+    TaskSpec,
+)
 from adapt_core.options import Options, option
 from adapt_core.plugins.catalogue import Listing
 from adapt_core.plugins.registry import Entry, Registry
 
-ENGINE, OTHER_ENGINE = "fake_plugins:First", "fake_plugins:Second"
+TRAINING = "adapt_core.engines.trainer.options:TrainerOptions"
+ENGINE = EngineSpec(name="first", target="fake_plugins:First", training=TRAINING, parallel=("replicated",))
+OTHER_ENGINE = EngineSpec(name="second", target="fake_plugins:Second", training=TRAINING)
 
 
 class ReadData(DatasetOptions):
@@ -71,21 +83,24 @@ class FakeRegistry(Registry):
                 summary="Not here.",
                 distribution="adapt-extra",
                 switch="SCALE_TUNING",
-                options={"ssf_scale": "SSF_SCALE"},
+                options={"method": {"ssf_scale": ["SSF_SCALE"]}},
             ),
             Listing(
                 kind=Kind.TASK,
                 name="answer",
                 summary="Not here.",
                 distribution="adapt-answers",
-                options={"doc_stride": "doc_stride"},
-                dataset={"question_column": None},
+                options={"task": {"doc_stride": ["doc_stride"]}, "dataset": {"question_column": []}},
             ),
         )
 
 
 def spec(kind: type[PluginSpec], name: str, **fields: Any) -> Any:
     return kind(name=name, summary=f"Is {name}.", target="fractions:Fraction", **fields)
+
+
+def libraries(engine: EngineSpec, *names: str) -> tuple[Library, ...]:
+    return tuple(Library(name=name, engine=engine) for name in names)
 
 
 def method(name: str, **fields: Any) -> MethodSpec:
@@ -95,22 +110,30 @@ def method(name: str, **fields: Any) -> MethodSpec:
 
 
 PLUGINS: tuple[tuple[Kind, PluginSpec], ...] = (
-    (Kind.TASK, spec(TaskSpec, "read", engine=ENGINE, dataset="fake_plugins:ReadData", aliases=("reading",))),
+    (
+        Kind.TASK,
+        spec(
+            TaskSpec,
+            "read",
+            libraries=libraries(ENGINE, "transformers"),
+            dataset="fake_plugins:ReadData",
+            aliases=("reading",),
+        ),
+    ),
     (
         Kind.TASK,
         spec(
             TaskSpec,
             "look",
-            engine=OTHER_ENGINE,
             dataset="fake_plugins:LookData",
             options="fake_plugins:LookOptions",
-            libraries=("mmdet", "timm"),
+            libraries=libraries(OTHER_ENGINE, "mmdet", "timm"),
         ),
     ),
     (Kind.METHOD, method("low_rank", options="fake_plugins:RankOptions", quantization=(4,))),
     (Kind.METHOD, method("whole", head="all", saves="model", switch="FULL_FINE_TUNING")),
     (Kind.METHOD, method("head_only", head="only", saves="model", options="fake_plugins:HeadOptions")),
-    (Kind.METHOD, method("one_engine", engines=(OTHER_ENGINE,))),
+    (Kind.METHOD, method("one_engine", engines=("second",))),
     (Kind.METHOD, method("failing", options="fake_plugins:FailingOptions")),
     (Kind.METHOD, method("gone", options="fake_plugins_gone:Options")),
     (
@@ -121,7 +144,17 @@ PLUGINS: tuple[tuple[Kind, PluginSpec], ...] = (
     (Kind.SAVER, spec(SaverSpec, "state_dict")),
     (Kind.SAVER, spec(SaverSpec, "pretrained", libraries=("transformers",))),
     (Kind.LAUNCHER, spec(LauncherSpec, "local")),
-    (Kind.LAUNCHER, spec(LauncherSpec, "many", switch="DDP", engines=(ENGINE,), options="fake_plugins:NodesOptions")),
+    (
+        Kind.LAUNCHER,
+        spec(
+            LauncherSpec,
+            "many",
+            switch="DDP",
+            engines=("first",),
+            parallel="replicated",
+            options="fake_plugins:NodesOptions",
+        ),
+    ),
 )
 
 

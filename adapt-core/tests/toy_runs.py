@@ -16,6 +16,16 @@ import torch
 
 import adapt_core
 
+TINY = {
+    "vocab_size": 100,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 32,
+}
+"""The sizes of the toy task's models."""
+
 QUICK = {"max_steps": 6, "lr": 0.05}
 INPUTS = [json.dumps(row) for row in ([5, 60, 70, 8], [3, 4, 5], [90, 91, 92, 93, 94], [10, 55])]
 

@@ -16,6 +16,9 @@ from adapt_core.runs.loaded import LoadedRun, load_run
 
 __all__ = ["LoadedRun", "apply_method", "evaluate_run", "load_run", "merge_run", "plan_of", "run"]
 
+IN_THE_LOOP = ("parameter_groups", "before_training", "after_step")
+"""The phases of a method that a training loop must call."""
+
 
 def run(
     config: str | Path | Mapping[str, Any],
@@ -136,44 +139,50 @@ def apply_method(
     train_head: bool | None = None,
     train_batch_norm: bool = False,
     batches: Iterable[Mapping[str, Any]] | None = None,
+    phases: bool = False,
     **options: Any,
 ) -> Any:
     """Puts a method on a model for a training loop of one's own.
 
-    LoRA's starts ``pissa``, ``olora`` and, on a base that is not quantized, ``loftq`` change the base's weights: what
-    the module's ``save_pretrained`` writes fits on these. A run saves what can be used without them: :func:`run`.
+    LoRA's starts ``pissa`` and ``olora`` change the base's weights, as does ``loftq`` where the base is not quantized.
+    What the module's ``save_pretrained`` writes then fits only the changed weights. :func:`run` saves what can be used
+    without them.
 
-    AdaLoRA takes ranks away as PEFT does it in a loop of one's own, and none otherwise: call
-    ``module.base_model.rankallocator.set_total_step(steps)`` before the first step, and
-    ``module.base_model.update_and_allocate(step)`` after each, counted from 1, before gradients are zeroed.
+    Some methods do their part while the model is trained: AdaLoRA takes ranks away, LoRA+ has two learning rates. They
+    need ``phases=True``, and their phases called in the loop: ``parameter_groups(module, lr)`` for the optimizer, where
+    it is not None, ``before_training(module, steps)`` before the first step, and ``after_step(module, step)`` after
+    each, counted from 1, before gradients are zeroed.
 
     Args:
         module: a ``torch.nn.Module``; may be changed in place.
         method: name of an installed method, such as ``"lora"``.
         train_head: whether a transformers model's head is trained beside an adapter; None where the method decides.
         train_batch_norm: train batch normalisation beside an adapter, its running statistics included.
-        batches: for a method that looks at data before it trains (LoRA with ``init_lora_weights="eva"``): what the
-            module is called with, on its device; the batches of training, as a list or a data loader.
+        batches: the batches of training, as a list or a data loader, for a method that looks at data before it trains
+            (LoRA with ``init_lora_weights="eva"``). Each holds the keyword arguments of a call, on the module's device.
+        phases: give the method's phases too, for the loop to call.
         options: the method's own, as in a configuration.
 
     Returns:
-        The module to train: exactly the parameters that the method trains require gradients.
+        The module to train: exactly the parameters that the method trains require gradients. With ``phases``, the
+        module and the method (:class:`adapt_core.interfaces.Method`).
 
     Raises:
         ConfigError: an option is unknown or has a wrong value.
-        UsageError: ``train_head`` or ``train_batch_norm`` is given for a method that decides on these itself, or
-            ``batches`` for one that needs none, or one that needs them gets none; or ``module`` is no module.
-        AdaptError: no such method, or it finds nothing to train, or it does not train on layers that are quantized
-            or with gradient checkpointing, which is on.
+        UsageError: ``module`` is no module; or ``train_head`` or ``train_batch_norm`` is given for a method that
+            decides on these itself; or ``batches`` is given for a method that needs none, or missing for one that does;
+            or the method has phases that a loop must call, and ``phases`` is not set.
+        AdaptError: there is no such method, or it finds nothing to train, or it does not train on the model's quantized
+            layers, or with gradient checkpointing, which is on.
     """
     from torch import nn
 
     from adapt_core.config.validate import validate_options
     from adapt_core.kinds import Kind
     from adapt_core.models.architecture import hints_for
-    from adapt_core.models.layers import quantized_widths
+    from adapt_core.models.quantized import quantized_widths
     from adapt_core.pipeline.applying import applied
-    from adapt_core.plan.combinations import unable, uncheckpointed
+    from adapt_core.plan.combinations import why_not_checkpointed, why_not_quantized
     from adapt_core.plugins.references import made
     from adapt_core.plugins.registry import Registry
     from adapt_core.terminal.quiet import quiet_libraries
@@ -187,15 +196,21 @@ def apply_method(
     if train_batch_norm and entry.spec.head != "beside":  # type: ignore[attr-defined]
         raise UsageError(f"train_batch_norm is for adapters; {entry.spec.name} is none")
     for bits in quantized_widths(module):
-        if refused := unable(entry.spec, bits, registry):
+        if refused := why_not_quantized(entry.spec, bits, registry):
             raise AdaptError(
                 f"{type(module).__name__} is quantized: {refused}", "Load it in full, or choose one of these."
             )
-    if not entry.spec.checkpointing and getattr(module, "is_gradient_checkpointing", False):  # type: ignore[attr-defined]
-        raise AdaptError(uncheckpointed(entry.spec), "Call gradient_checkpointing_disable() on the model.")
+    refused = why_not_checkpointed(entry.spec)
+    if refused and getattr(module, "is_gradient_checkpointing", False):
+        raise AdaptError(refused, "Call gradient_checkpointing_disable() on the model.")
     validated = validate_options(registry.options(entry.spec), options, f"method {entry.spec.name}")
     with quiet_libraries():
         chosen: Any = made(entry.spec, validated)
+        if not phases and (needed := [each for each in IN_THE_LOOP if chosen.has(each)]):
+            raise UsageError(
+                f"{entry.spec.name} does a part of its work while the model is trained: {', '.join(needed)}",
+                "Give phases=True, and call them in the loop as apply_method's documentation says.",
+            )
         calibrates = chosen.has("calibrate")
         if calibrates != (batches is not None):
             raise UsageError(
@@ -207,4 +222,4 @@ def apply_method(
         adapted = applied(chosen, module, hints, train_batch_norm=train_batch_norm)
         if calibrates:
             chosen.calibrate(adapted, batches)
-        return adapted
+        return (adapted, chosen) if phases else adapted

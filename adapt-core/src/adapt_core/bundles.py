@@ -62,8 +62,8 @@ class Hints:
 
     Attributes:
         head: dotted names of the modules that make up the head.
-        fresh: dotted names of the modules that are trained whole whatever the method: those whose weights are newly
-            initialised, and batch normalisation where the configuration asks for it.
+        fresh: dotted names of the modules that every method trains whole: those whose weights are newly initialised,
+            and batch normalisation where the configuration asks for it.
         loose: names of newly initialised parameters that belong to no module but the model itself.
         blocks: dotted names of the repeated blocks, first to last (the transformer layers), where there are any.
         train_head: whether to train the head beside what the method adds; None where the method decides.
@@ -111,8 +111,7 @@ class Evaluated:
 
     Attributes:
         metrics: by name, without a prefix (``accuracy``).
-        outputs: the model's raw outputs over the evaluation rows, in the engine's own form, for
-            :meth:`Task.sections`.
+        outputs: what the task's meter keeps for :meth:`Task.sections`, in its own form.
     """
 
     metrics: Mapping[str, float]
@@ -125,13 +124,15 @@ class Section:
 
     Attributes:
         title: the heading.
-        kind: ``"table"`` (rows under columns) or ``"matrix"`` (square, rows and columns named alike; true by row).
-        columns: the headings, or the matrix's names.
+        kind: ``"table"``; ``"matrix"``: counts, one row for each true class and one column for each predicted one;
+            ``"spans"``: in each row a text, its marked ranges as ``(start, end, label)`` in characters, and a remark;
+            ``"images"``: in each row the bytes of a PNG, JPEG or SVG file, and a caption.
+        columns: the headings, or the names of the matrix's classes; of spans the labels to explain, of images none.
         rows: the cells.
     """
 
     title: str
-    kind: Literal["table", "matrix"]
+    kind: Literal["table", "matrix", "spans", "images"]
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 class Kind(StrEnum):
@@ -33,6 +33,13 @@ class Kind(StrEnum):
         return f"adapt_{self.value}s"
 
 
+Parallel = Literal["replicated", "sharded"]
+"""How several processes train one model: each has the whole of it, or a part."""
+
+REFERENCES = ("target", "options", "dataset", "training", "model", "prediction", "check", "test_inputs")
+"""Fields that name an object as ``"module:Class"``."""
+
+
 def normalise(name: str) -> str:
     """Plugin names ignore case, and ``-`` and spaces are ``_``: ``LoRA`` is ``lora``."""
     return re.sub(r"[\s-]+", "_", name.strip()).lower()
@@ -45,7 +52,7 @@ def _is_reference(text: str) -> bool:
 
 
 @cache
-def _types_of(spec: type[PluginSpec]) -> dict[str, Any]:
+def _types_of(spec: type) -> dict[str, Any]:
     """The types of a spec's fields, by name."""
     return get_type_hints(spec)
 
@@ -57,7 +64,7 @@ def _fits(value: object, hint: Any) -> bool:
         return value in parts
     if get_origin(hint) is tuple:
         return isinstance(value, tuple) and all(_fits(each, parts[0]) for each in value)
-    if get_origin(hint) is UnionType:
+    if get_origin(hint) in (Union, UnionType):
         return any(_fits(value, part) for part in parts)
     if isinstance(value, bool):
         return hint is bool
@@ -71,9 +78,81 @@ def _called(hint: Any) -> str:
         return " or ".join(map(repr, parts))
     if get_origin(hint) is tuple:
         return f"a tuple of {parts[0].__name__}"
-    if get_origin(hint) is UnionType:
+    if get_origin(hint) in (Union, UnionType):
         return " or ".join(map(_called, parts))
     return "None" if hint is NoneType else str(hint.__name__)
+
+
+def _check_types(spec: Any, own: type) -> None:
+    """Raises ValueError for a field of a wrong type, or a reference that is none."""
+    for attribute, hint in _types_of(own).items():  # further fields are the affair of whoever adds them
+        value = getattr(spec, attribute)
+        if not _fits(value, hint):
+            raise ValueError(f"{attribute} of {spec.name!r} must be {_called(hint)}, not {value!r}")
+        if attribute in ("learning_rate", "bits") and not value > 0:
+            raise ValueError(f"{attribute} of {spec.name!r} must be above 0, not {value!r}")
+        if attribute in REFERENCES and value is not None and not _is_reference(value):
+            raise ValueError(f"{attribute} of {spec.name!r} must be 'module:Class', not {value!r}")
+    if normalise(spec.name) != spec.name or not spec.name:
+        raise ValueError(f"plugin name {spec.name!r} must be lower case with words joined by '_'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSpec:
+    """What takes the training steps. No kind of plugin: the tasks that use it hand it on.
+
+    Attributes:
+        name: how methods and launchers name it; lower case, words joined by ``_``.
+        target: ``"module:Class"`` of the implementation, resolved on use.
+        training: ``"module:Class"`` of the option model of the ``training`` section, which extends the core's. The
+            module must not import torch.
+        based_on: the engine that it extends: what works with that one works with this one.
+        parallel: how it can train in several processes: ``"replicated"`` (each has the whole model) and ``"sharded"``.
+        test_inputs: ``"module:function"`` that makes its inputs of a tiny model, for the contract suites of methods.
+    """
+
+    name: str
+    target: str
+    training: str = "adapt_core.config:TrainingOptions"
+    based_on: EngineSpec | None = None
+    parallel: tuple[Parallel, ...] = ()
+    test_inputs: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_types(self, EngineSpec)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, and those of the engines that it is based on."""
+        return (self.name, *(self.based_on.names if self.based_on else ()))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """A library that a task takes models from.
+
+    Attributes:
+        name: how ``model.library`` names it.
+        engine: what trains its models.
+        model: ``"module:Class"`` of the option model of the ``model`` section, which extends the core's.
+        requires: modules that must be there, where the task's distribution does without them.
+        install: the command that installs them.
+    """
+
+    name: str
+    engine: EngineSpec
+    model: str = "adapt_core.config:ModelOptions"
+    requires: tuple[str, ...] = ()
+    install: str = ""
+
+    def __post_init__(self) -> None:
+        _check_types(self, Library)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +167,11 @@ class PluginSpec:
             must not import torch: it is loaded whenever a configuration is checked.
         aliases: other names under which a configuration may name it.
         switch: a flat boolean parameter that chooses this plugin when true (``FULL_FINE_TUNING``).
+        requires: modules that must be there, where its distribution does without them.
+        install: the command that installs them.
+        check: ``"module:function"`` that takes the finished plan and returns what is wrong with it, as pairs of the
+            nested key (``("launch", "nodes")``) and a message: for what only several sections together can tell. The
+            module must not import torch.
     """
 
     name: str
@@ -96,20 +180,12 @@ class PluginSpec:
     options: str = "adapt_core.options:NoOptions"
     aliases: tuple[str, ...] = ()
     switch: str | None = None
+    requires: tuple[str, ...] = ()
+    install: str = ""
+    check: str | None = None
 
     def __post_init__(self) -> None:
-        own: Any = next(each for each in type(self).__mro__ if each.__module__ == __name__)
-        for attribute, hint in _types_of(own).items():  # further fields are the affair of whoever adds them
-            value = getattr(self, attribute)
-            if not _fits(value, hint):
-                raise ValueError(f"{attribute} of {self.name!r} must be {_called(hint)}, not {value!r}")
-            if attribute in ("learning_rate", "bits") and not value > 0:
-                raise ValueError(f"{attribute} of {self.name!r} must be above 0, not {value!r}")
-        if normalise(self.name) != self.name or not self.name:
-            raise ValueError(f"plugin name {self.name!r} must be lower case with words joined by '_'")
-        for attribute, value in vars(self).items():
-            if attribute in ("target", "options", "engine", "dataset") and not _is_reference(value):
-                raise ValueError(f"{attribute} of {self.name!r} must be 'module:Class', not {value!r}")
+        _check_types(self, next(each for each in type(self).__mro__ if each.__module__ == __name__))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,14 +193,28 @@ class TaskSpec(PluginSpec):
     """A task: its data, head, metrics and predictions.
 
     Attributes:
-        engine: ``"module:Class"`` of what runs its training steps.
+        libraries: where its models come from, each with the engine that trains them; the first is the default of
+            ``model.library``.
         dataset: ``"module:Class"`` of the option model of the ``dataset`` section.
-        libraries: where its models come from; the first is the default of ``model.library``.
+        prediction: ``"module:Class"`` of the option model of a prediction (``adapt predict RUN -O name=value``).
+        variant_of: the name of another task and a flat parameter: a configuration that names that task and gives the
+            parameter means this one (``("text_classification", "subtask")``).
     """
 
-    engine: str
+    libraries: tuple[Library, ...]
     dataset: str = "adapt_core.config:DatasetOptions"
-    libraries: tuple[str, ...] = ("transformers",)
+    prediction: str = "adapt_core.options:NoOptions"
+    variant_of: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.libraries:
+            raise ValueError(f"libraries of {self.name!r} must name at least one")
+
+    def library(self, name: str | None) -> Library | None:
+        """The library of a name, the default for None; None where the task has no such library."""
+        wanted = normalise(name) if name else self.libraries[0].name
+        return next((each for each in self.libraries if each.name == wanted), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +227,8 @@ class MethodSpec(PluginSpec):
             parameter).
         saves: ``"adapter"`` (a file of its own over an unchanged base) or ``"model"`` (a whole model).
         learning_rate: recommended peak learning rate, used by ``adapt init``.
-        engines: the engines that it works with as ``"module:Class"``; None means every engine.
+        engines: the names of the engines that it works with; None means every engine.
+        parallel: in which ways of training in several processes it works.
         module_types: the types of layers that its option ``target_modules`` may name, by the class or one that it
             extends, with `` (grouped)`` behind it for convolutions in groups and `` (scaled)`` for embeddings that
             multiply by a number; empty means any.
@@ -154,6 +245,7 @@ class MethodSpec(PluginSpec):
     saves: Literal["adapter", "model"]
     learning_rate: float
     engines: tuple[str, ...] | None = None
+    parallel: tuple[Parallel, ...] = ("replicated",)
     module_types: tuple[str, ...] = ()
     quantization: tuple[int, ...] = ()
     merges: bool = True
@@ -196,10 +288,12 @@ class LauncherSpec(PluginSpec):
     """A way of setting up the processes of a run.
 
     Attributes:
-        engines: the engines that it works with as ``"module:Class"``; None means every engine.
+        engines: the names of the engines that it works with; None means every engine.
+        parallel: how it has several processes train; None where there is one.
     """
 
     engines: tuple[str, ...] | None = None
+    parallel: Parallel | None = None
 
 
 SPEC_TYPES: dict[Kind, type[PluginSpec]] = {

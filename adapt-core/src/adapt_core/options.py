@@ -22,7 +22,7 @@ def option(
     default: Any = ...,
     *,
     help: str,
-    flat: str | None = None,
+    flat: str | tuple[str, ...] | None = None,
     library_name: str | None = None,
     path: bool = False,
     **constraints: Any,
@@ -32,7 +32,7 @@ def option(
     Args:
         default: the value when the key is absent; leave out for a required key.
         help: what the option means, one sentence, with its unit.
-        flat: the name under which the top level of a configuration accepts the same parameter.
+        flat: the name, or names, under which the top level of a configuration accepts the same parameter.
         library_name: what the library behind a plugin calls it, where that is another name; a key of that name is not
             accepted, and the error says what it is called here.
         path: text in it names a local file or folder: a leading ``~`` is the home folder, and in the ``model`` and
@@ -45,15 +45,21 @@ def option(
     # By itself pydantic takes any other name for a part of the JSON Schema.
     if unknown := constraints.keys() - (Field.__kwdefaults__ or {}).keys():
         raise TypeError(f"option() got {', '.join(sorted(unknown))}, which pydantic's Field does not have")
-    extra = {name: value for name, value in (("flat", flat), (LIBRARY_NAME, library_name), ("path", path)) if value}
-    return Field(default, description=help, json_schema_extra=extra or None, **constraints)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"flat": flat, LIBRARY_NAME: library_name, "path": path}
+    extra = {name: value for name, value in given.items() if value}
+    return Field(default, description=help, json_schema_extra=extra or None, **constraints)
+
+
+def flat_names(field: FieldInfo) -> tuple[str, ...]:
+    """The top-level names of an option; none where it has only its nested one."""
+    extra = field.json_schema_extra
+    names = extra.get("flat") if isinstance(extra, dict) else None
+    return (names,) if isinstance(names, str) else tuple(map(str, names or ()))  # type: ignore[arg-type]
 
 
 def flat_name(field: FieldInfo) -> str | None:
-    """The top-level name of an option, or None when it has only its nested one."""
-    extra = field.json_schema_extra
-    name = extra.get("flat") if isinstance(extra, dict) else None
-    return name if isinstance(name, str) else None
+    """The first of an option's top-level names, or None when it has only its nested one."""
+    return next(iter(flat_names(field)), None)
 
 
 def library_names(model: type[Options]) -> dict[str, str]:

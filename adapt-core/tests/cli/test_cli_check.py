@@ -44,16 +44,17 @@ def test_problems_as_json_have_exactly_these_keys_and_end_with_2(folder: Path) -
     assert done.code == 2
     assert done.json["ok"] is False
     first, second = done.json["problems"]
-    assert list(first) == ["file", "line", "key", "message", "suggestion"]
+    assert list(first) == ["file", "line", "key", "code", "message", "suggestion"]
     assert first == {
         "file": "run.yaml",
         "line": 6,
         "key": "training.lrr",
-        "message": "unknown key",
+        "code": "unknown-key",
+        "message": first["message"],
         "suggestion": first["suggestion"],
     }
     assert "lr" in first["suggestion"]
-    assert (second["line"], second["key"]) == (7, "training.epochs")
+    assert (second["line"], second["key"], second["code"]) == (7, "training.epochs", "out-of-range")
 
 
 def test_problems_for_people_are_one_line_each(folder: Path) -> None:
@@ -79,8 +80,7 @@ def test_a_file_that_is_not_there_is_a_problem_like_any_other(folder: Path) -> N
     done = adapt("check", "nowhere.yaml", "--json")
     assert done.code == 2
     (problem,) = done.json["problems"]
-    assert problem["file"] == "nowhere.yaml"
-    assert "no such file" in problem["message"]
+    assert (problem["file"], problem["code"]) == ("nowhere.yaml", "no-such-file")
 
 
 @pytest.mark.parametrize("key", ["method: bad-dist", "method: something_else", "BAD: true"])

@@ -6,10 +6,12 @@ from typing import Any
 
 import fake_plugins
 import pytest
+from mistakes import JOINED, TABLE
 
 from adapt_core.config.file import Document, parse, parse_overrides
 from adapt_core.config.flat import Nested, Table, core_table, to_nested
 from adapt_core.config.sections import ROOT, SECTIONS
+from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind
 from adapt_core.options import Options, option
@@ -42,6 +44,7 @@ COMMON = {
     "MODEL_PATH": "model.name",
     "LOCAL_MODEL_PATH": "model.path",
     "Library": "model.library",
+    "FRAMEWORK": "model.library",
     "DATASET": "dataset.name",
     "DATASET_CONFIG": "dataset.config",
     "CUSTOM_DATASET_PATH": "dataset.path",
@@ -76,26 +79,26 @@ DEFAULTS = {
 
 @pytest.fixture
 def table() -> Table:
-    return core_table(fake_plugins.PLUGINS).with_options("method", fake_plugins.RankOptions)
+    return TABLE
 
 
 def nested(table: Table, text: str, *overrides: str) -> Nested:
     return to_nested(parse(text, "f.yaml"), table, parse_overrides(overrides))
 
 
-def messages(found: Nested) -> list[tuple[int | None, str, str]]:
-    return [(problem.line, problem.key, problem.message) for problem in found.problems]
+def places(found: Nested) -> list[tuple[int | None, str, str]]:
+    return [(problem.line, problem.key, problem.code) for problem in found.problems]
 
 
-def test_the_core_has_every_common_parameter_and_no_other() -> None:
-    names = {flat: ".".join(path) for flat, path in core_table(()).names.items()}
-    assert names == COMMON
+def test_the_core_and_the_trainer_have_every_common_parameter_and_no_other() -> None:
+    table = core_table(()).with_options("training", TrainerOptions)
+    assert {flat: ".".join(path) for flat, path in table.names.items()} == COMMON
 
 
 @pytest.mark.parametrize(("flat", "default"), DEFAULTS.items())
 def test_a_common_parameter_has_the_default_of_its_table(flat: str, default: Any) -> None:
-    section, key = COMMON[flat].split(".")
-    assert SECTIONS[section].model_fields[key].default == default
+    _, key = COMMON[flat].split(".")
+    assert TrainerOptions.model_fields[key].default == default
 
 
 def test_flat_and_nested_forms_give_the_same(table: Table) -> None:
@@ -124,7 +127,7 @@ def test_every_nested_key_remembers_how_and_where_it_was_written(table: Table) -
     found = nested(table, "method: low_rank\nr: 4\ntraining:\n  lr: 1\n  trackers: [x]\n", "BATCH_SIZE=3")
 
     def place(*path: Any) -> tuple[Any, ...]:
-        problem = found.problem(path, "wrong")
+        problem = found.problem(path, "wrong-type", "wrong")
         return problem.file, problem.line, problem.column, problem.key
 
     assert place("method", "name") == ("f.yaml", 1, 1, "method")
@@ -136,50 +139,11 @@ def test_every_nested_key_remembers_how_and_where_it_was_written(table: Table) -
     assert place("dataset", "path") == ("f.yaml", None, None, "dataset.path")
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("LR: 1\ntraining: {lr: 1}", (2, "training.lr", "the same parameter as LR in line 1; keep one of them")),
-        (
-            "method: {name: low_rank, r: 1}\nr: 1",
-            (2, "r", "the same parameter as method.r in line 1; keep one of them"),
-        ),
-        (
-            "method: low_rank\nPEFT_METHOD: Low-Rank",
-            (2, "PEFT_METHOD", "the same parameter as method in line 1; keep one of them"),
-        ),
-        (
-            "SAVE_METHOD: a\nsave: b",
-            (2, "save", "this chooses the saver b, and SAVE_METHOD in line 1 chooses a; a run has one saver; keep one"),
-        ),
-        (
-            "FULL_FINE_TUNING: true\nmethod: low_rank",
-            (
-                2,
-                "method",
-                "this chooses the method low_rank, and FULL_FINE_TUNING in line 1 chooses whole; whole trains every "
-                "parameter of the model, which leaves nothing to another method; keep one",
-            ),
-        ),
-        (
-            "load_in_4bit: 'True'\nload_in_8bit: true",
-            (
-                2,
-                "load_in_8bit",
-                "this chooses the quantizer eight_bit, and load_in_4bit in line 1 chooses four_bit; a run has one "
-                "quantizer; keep one",
-            ),
-        ),
-        ("training: 5", (1, "training", "this is a section: its keys stand below it, indented; got 5")),
-        ("training: lots", (1, "training", "this is a section: its keys stand below it, indented; got 'lots'")),
-        ("method: [low_rank]", (1, "method", "this is a section: its keys stand below it, indented; got a list")),
-        ("DDP: maybe", (1, "DDP", "expected true or false, got 'maybe'")),
-    ],
-)
-def test_what_cannot_be_joined_is_a_problem_that_names_both(
-    table: Table, text: str, expected: tuple[int, str, str]
+@pytest.mark.parametrize(("text", "line", "key", "code"), JOINED)
+def test_what_cannot_be_joined_is_a_problem_of_the_second(
+    table: Table, text: str, line: int, key: str, code: str
 ) -> None:
-    assert messages(nested(table, text)) == [expected]
+    assert places(nested(table, text)) == [(line, key, code)]
 
 
 def test_a_switch_chooses_its_plugin_when_true_and_nothing_when_false_or_empty(table: Table) -> None:
@@ -237,13 +201,13 @@ def test_an_override_replaces_the_value_whichever_form_either_uses(
 def test_within_a_mapping_that_an_override_was_merged_into_each_key_has_its_own_place(table: Table) -> None:
     text = "training:\n  optimizer_options:\n    a: 1\n    b: 2\n"
     found = nested(table, text, "training.optimizer_options.b=3")
-    assert found.problem(("training", "optimizer_options", "a"), "").line == 3
-    assert found.problem(("training", "optimizer_options", "b"), "").file == "command line"
+    assert found.problem(("training", "optimizer_options", "a"), "missing", "").line == 3
+    assert found.problem(("training", "optimizer_options", "b"), "missing", "").file == "command line"
 
 
 def test_two_overrides_of_one_parameter_are_a_problem(table: Table) -> None:
     found = nested(table, "LR: 1", "LR=2", "training.lr=3")
-    assert messages(found) == [(None, "training.lr", "the same parameter as LR on the command line; keep one of them")]
+    assert places(found) == [(None, "training.lr", "given-twice")]
 
 
 def test_the_document_is_left_as_it_was(table: Table) -> None:
@@ -275,7 +239,8 @@ def test_a_switch_that_two_plugins_claim_is_a_problem_only_where_it_is_used() ->
     table = core_table(specs)
     assert nested(table, "method: rival").problems == ()
     (problem,) = nested(table, "FULL_FINE_TUNING: true").problems
-    assert problem.message == "this is the switch of whole and of rival; name the method that you want instead"
+    assert problem.code == "plugin-ambiguous"
+    assert "whole" in problem.message and "rival" in problem.message
 
 
 def test_no_section_hides_a_key_of_the_top_level() -> None:

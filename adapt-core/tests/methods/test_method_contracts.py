@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from adapt_core.kinds import Kind, MethodSpec
-from adapt_core.methods.peft_tuners.plugin import TESTED
+from adapt_core.methods.peft_tuners.table import TUNERS
 from adapt_core.plugins.registry import Registry
 from adapt_core.testing import MethodContract
 from adapt_core.testing.settings import LINEAR, LINEAR_OR_CONV1D, SETTINGS, suites
 
-globals().update(suites(MethodContract, [name for name in SETTINGS if name not in TESTED]))
+globals().update(suites(MethodContract, [name for name in SETTINGS if name not in TUNERS]))
 
 
 class TestLoraOnConvolutions(MethodContract):
@@ -94,4 +94,4 @@ def test_the_suite_runs_every_method_that_is_called_tested() -> None:
     entries = [entry for entry in Registry.load().entries(Kind.METHOD) if entry.distribution == "adapt-core"]
     specs = [entry.spec for entry in entries if isinstance(entry.spec, MethodSpec)]
     run = {value.method for value in globals().values() if isinstance(value, type) and hasattr(value, "method")}
-    assert run == {spec.name for spec in specs if spec.support == "tested"} - set(TESTED)
+    assert run == {spec.name for spec in specs if spec.support == "tested"} - set(TUNERS)

@@ -17,7 +17,7 @@ from adapt_core.methods.last_layer.method import LastLayer
 from adapt_core.methods.last_layer.options import LastLayerOptions
 from adapt_core.methods.lora.method import PEFT_NAMES, Lora
 from adapt_core.methods.lora.options import START_OPTIONS, LoraOptions
-from adapt_core.methods.shared.layer_types import LAYER_TYPES
+from adapt_core.methods.peft_tuners.table import TUNERS
 from adapt_core.models.architecture import hints_for
 
 WIDTH, INNER, LAYERS, LABELS, VOCABULARY = 16, 32, 3, 5, 50
@@ -49,7 +49,7 @@ def language_model() -> Any:
 
 def test_a_tuner_that_finds_none_of_its_layers_is_refused(language_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """PEFT 0.21's OSF passes over layers that it does not know in silence; here as one of which nothing is declared."""
-    monkeypatch.delitem(LAYER_TYPES, "osf")
+    monkeypatch.delitem(TUNERS, "osf")
     with pytest.raises(AdaptError, match="osf found nothing to train in GPT2LMHeadModel"):
         apply_method(language_model, "osf")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from adapt_core.methods.peft_tuners.plugin import TESTED
+from adapt_core.methods.peft_tuners.table import TUNERS
 from adapt_core.testing import MethodContract
 from adapt_core.testing.settings import SETTINGS, suites
 
+TESTED = [name for name, tuner in TUNERS.items() if tuner.support == "tested"]
 globals().update(suites(MethodContract, TESTED))
 
 

@@ -12,7 +12,7 @@ import adapt_core
 from adapt_core.config.validate import validate_options
 from adapt_core.errors import AdaptError, ConfigError, UsageError
 from adapt_core.kinds import Kind
-from adapt_core.methods.peft_tuners.plugin import EXPERT
+from adapt_core.methods.peft_tuners.table import TUNERS
 from adapt_core.plan import build as plan
 from adapt_core.plugins.registry import Registry
 from adapt_core.testing import MODELS
@@ -138,7 +138,7 @@ def test_a_method_is_put_on_a_module(module: Any) -> None:
         adapt_core.apply_method(module, "lora")
 
 
-@pytest.mark.parametrize("method", sorted(EXPERT))
+@pytest.mark.parametrize("method", [name for name, tuner in TUNERS.items() if tuner.support == "expert"])
 def test_no_configuration_runs_a_method_for_experts(method: str) -> None:
     problems = plan.check({"task": "text_classification", "model": "m", "dataset": "d", "method": method})
     (said,) = (each for each in problems if "for experts" in each.message)

@@ -14,9 +14,12 @@ from pydantic import ValidationError
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind
 from adapt_core.methods.peft_tuners import options
-from adapt_core.methods.peft_tuners.plugin import EXPERT, OWN, TESTED, adapt_methods
+from adapt_core.methods.peft_tuners.plugin import OWN, adapt_methods
 from adapt_core.methods.peft_tuners.source import INTERNAL, config_class, config_fields, peft_folder, tuners
+from adapt_core.methods.peft_tuners.table import TUNERS
 from adapt_core.plugins.registry import Registry
+
+TESTED = {name for name, tuner in TUNERS.items() if tuner.support == "tested"}
 
 
 def configurations() -> dict[str, Any]:
@@ -29,7 +32,7 @@ def configurations() -> dict[str, Any]:
 
 def test_every_tuner_of_peft_is_found() -> None:
     assert set(tuners()) == set(configurations())
-    assert {*TESTED, *EXPERT, *OWN} <= set(tuners())
+    assert {*TUNERS, *OWN} <= set(tuners())
 
 
 def test_every_field_is_found_with_its_default() -> None:
@@ -81,14 +84,14 @@ def test_a_tuner_that_peft_does_not_have_is_an_error() -> None:
 def test_they_are_listed_by_name_and_said_to_be_untested_where_no_test_runs_them() -> None:
     listed = {entry.spec.name: entry.spec for entry in Registry.load().entries(Kind.METHOD)}
     assert set(tuners()) <= set(listed)
-    assert {name for name in tuners() if listed[name].support == "expert"} == EXPERT  # type: ignore[attr-defined]
+    assert {name: listed[name] for name in TUNERS} == {name: tuner.spec for name, tuner in TUNERS.items()}
     tested = {name for name in tuners() if listed[name].support == "tested"}  # type: ignore[attr-defined]
     assert tested == {*TESTED, *OWN}
 
 
 def test_a_tuner_that_the_suite_does_not_know_is_said_to_be_untested(monkeypatch: pytest.MonkeyPatch) -> None:
     """As is every one that a later PEFT brings."""
-    monkeypatch.delitem(TESTED, "vera")
+    monkeypatch.delitem(TUNERS, "vera")
     assert {spec.name for spec in adapt_methods() if spec.support == "untested"} == {"vera"}
 
 

@@ -26,7 +26,7 @@ def test_layers_made_alike_are_compared_once(monkeypatch: pytest.MonkeyPatch) ->
     drawn = []
     monkeypatch.setattr(folding, "twin_of", lambda layer: drawn.append(layer) or layers.twin_of(layer))
     monkeypatch.setattr(layers, "_VERDICTS", {})
-    found = [folding.unfoldable(Acting(act)) for act in (nn.Identity(), nn.ReLU(), nn.Identity(), nn.ReLU())]
+    found = [folding.why_not_foldable(Acting(act)) for act in (nn.Identity(), nn.ReLU(), nn.Identity(), nn.ReLU())]
     assert [each is None for each in found] == [True, False, True, False]
     assert len(drawn) == 2
 
@@ -37,7 +37,7 @@ def test_of_a_large_embedding_some_rows_are_compared() -> None:
             return super().forward(x)
 
     layer = Own(100_000, 8, padding_idx=90_000)
-    assert layers.otherwise(layer) is None
+    assert layers.why_not_plain(layer) is None
     assert layers.twin_of(layer).weight.shape == (4, 8)
     assert layer.weight.shape == (100_000, 8) and layer.padding_idx == 90_000
 

@@ -31,7 +31,7 @@ def test_it_writes_a_package(tmp_path: Path) -> None:
         "tests/test_method.py",
     }
     text = "".join(file.read_text() for file in folder.rglob("*") if file.is_file())
-    assert "{{" not in text and "class RowScale:" in text
+    assert "{{" not in text and "class RowScale(Method):" in text
 
 
 @pytest.mark.parametrize("further", [(), ("-o", "a folder")])

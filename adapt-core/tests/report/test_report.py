@@ -32,7 +32,7 @@ def test_the_page_needs_nothing_beside_it_and_runs_nothing(tmp_path: Path) -> No
 
 def test_the_page_forbids_browsers_to_load_or_run_anything(tmp_path: Path) -> None:
     policies = [meta["content"] for meta in report(tmp_path).all("meta") if "http-equiv" in meta]
-    assert policies == ["default-src 'none'; style-src 'unsafe-inline'"]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
 
 def test_the_page_shows_what_was_run_and_what_came_out(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """A third party's task, as small as one can be: a label for a row of numbers."""
 
+from adapt_core.engines.spec import TRAINER
 from adapt_core.hookspecs import hookimpl
-from adapt_core.kinds import TaskSpec
+from adapt_core.kinds import Library, TaskSpec
 
 
 @hookimpl
@@ -10,5 +11,5 @@ def adapt_tasks():
         name="toy",
         summary="Labels rows of token ids.",
         target="toy_task:Toy",
-        engine="adapt_core.engines.trainer.engine:TrainerEngine",
+        libraries=(Library(name="transformers", engine=TRAINER),),
     )

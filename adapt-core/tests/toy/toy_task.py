@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from adapt_core.bundles import Data, Model, Section
+from adapt_core.bundles import Data, Evaluated, Model, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.interfaces import Task
 from adapt_core.models.architecture import hints_for
+from adapt_core.models.pretrained import save_model
 
 
 def collate(rows):
@@ -22,14 +24,21 @@ def collate(rows):
     }
 
 
-def accuracy(output):
-    return {"accuracy": float((output.predictions.argmax(-1) == output.label_ids).mean())}
+class Accuracy:
+    def __init__(self):
+        self.right = self.rows = 0
+
+    def update(self, batch, outputs):
+        self.right += int((outputs["logits"].argmax(-1) == batch["labels"]).sum())
+        self.rows += len(batch["labels"])
+
+    def result(self, world):
+        counts = world.gather((self.right, self.rows))
+        rows = sum(each for _, each in counts)
+        return Evaluated({"accuracy": sum(right for right, _ in counts) / rows}, None)
 
 
-class Toy:
-    def __init__(self, plan):
-        self.plan = plan
-
+class Toy(Task):
     def load_data(self):
         content = json.loads(Path(self.plan.dataset.path).read_text())
         mark = hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -48,7 +57,10 @@ class Toy:
 
     def engine_inputs(self, data, model):
         lengths = [len(row["ids"]) for row in data.train or ()]
-        return TrainerInputs(data.train, data.evaluation, collate, accuracy, lengths)
+        return TrainerInputs(data.train, data.evaluation, collate, Accuracy, lengths)
+
+    def save_model(self, model, folder):
+        save_model(model, folder)
 
     def preview(self, data):
         return [Section("Rows", "table", ["label"], [[row["label"]] for row in data.train[:2]])]
@@ -59,7 +71,7 @@ class Toy:
     def probe_rows(self, data):
         return data.evaluation[:4]
 
-    def outputs(self, model, rows):
+    def outputs(self, model, rows, info):
         batch = collate(rows)
         batch.pop("labels")
         device = next(model.module.parameters()).device
@@ -68,13 +80,14 @@ class Toy:
         with torch.inference_mode():
             logits = model.module(**{name: value.to(device) for name, value in batch.items()}).logits
         model.module.train(training)
-        return logits.float().cpu().numpy()
+        return list(logits.float().cpu().numpy())
 
     def parse_inputs(self, inputs, file, info):
         return [{"ids": json.loads(text), "label": 0} for text in inputs]
 
-    def predict(self, model, rows, info):
-        return [{"label": int(each)} for each in np.argmax(self.outputs(model, rows), axis=-1)]
+    def predict(self, model, rows, info, options):
+        for logits in self.outputs(model, rows, info):
+            yield {"label": int(np.argmax(logits))}
 
     def card(self, info, folder):
         return "# A toy\n"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from adapt_core.engines.spec import TRAINER
 from adapt_core.hookspecs import hookimpl
-from adapt_core.kinds import TaskSpec
+from adapt_core.kinds import Library, TaskSpec
+
+TRANSFORMERS = (Library(name="transformers", engine=TRAINER),)
 
 
 @hookimpl
@@ -17,6 +20,6 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         target="adapt_nlp.text_classification.task:TextClassification",
         options="adapt_nlp.text_classification.options:TextClassificationOptions",
         dataset="adapt_nlp.text_classification.options:TextClassificationData",
-        engine="adapt_core.engines.trainer.engine:TrainerEngine",
+        libraries=TRANSFORMERS,
         aliases=("sequence_classification",),
     )

@@ -18,8 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: by default those of the process.
     """
-    # A console script that computes nothing ends in an instant, of which collecting garbage, looking for plugins of
-    # pydantic's among all distributions, and taking the interpreter apart at the end would be a quarter.
+    # These commands end in an instant. A quarter of it would go into collecting garbage, looking for pydantic's plugins
+    # among all distributions, and taking the interpreter apart at the end.
     command = next((each for each in sys.argv[1:] if not each.startswith("-")), None)
     instant = arguments is None and (command is None or command in INSTANT)
     if instant:

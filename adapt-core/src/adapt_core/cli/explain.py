@@ -9,7 +9,7 @@ import click
 
 from adapt_core.cli.arguments import complete_names, json_option, kind_argument
 from adapt_core.cli.output import print_json, print_table
-from adapt_core.kinds import Kind, LauncherSpec, MethodSpec, PluginSpec, QuantizerSpec, SaverSpec, TaskSpec
+from adapt_core.kinds import Kind, LauncherSpec, Library, MethodSpec, PluginSpec, QuantizerSpec, SaverSpec, TaskSpec
 
 if TYPE_CHECKING:
     from adapt_core.cli.option_info import OptionInfo
@@ -37,6 +37,7 @@ def explain(kind: Kind, name: str, as_json: bool) -> None:
     """
     from adapt_core.cli.option_info import describe
     from adapt_core.config.sections import BESIDE, MethodSection
+    from adapt_core.plan.choose import all_option_models
     from adapt_core.plugins.registry import Registry
 
     registry = Registry.load()
@@ -46,7 +47,10 @@ def explain(kind: Kind, name: str, as_json: bool) -> None:
     if isinstance(spec, MethodSpec) and spec.head == "beside":
         sections["method"] += tuple(option for option in describe(MethodSection) if option.key in BESIDE)
     if isinstance(spec, TaskSpec):
-        sections["dataset"] = describe(registry.dataset_options(spec))
+        for section, model in all_option_models(entry, registry):
+            if section != kind.section:
+                sections[section] = (*sections.get(section, ()), *describe(model))
+        sections = {name: tuple({each.key: each for each in options}.values()) for name, options in sections.items()}
     if as_json:
         print_json(
             {
@@ -57,7 +61,7 @@ def explain(kind: Kind, name: str, as_json: bool) -> None:
                 "version": entry.version,
                 "aliases": list(spec.aliases),
                 "switch": spec.switch,
-                "works_with": {field.name: getattr(spec, field.name) for field in _own_fields(spec)},
+                "works_with": {field.name: _plain(getattr(spec, field.name)) for field in _own_fields(spec)},
                 "options": {name: [asdict(option) for option in options] for name, options in sections.items()},
             }
         )
@@ -95,13 +99,14 @@ def _facts(spec: PluginSpec) -> list[tuple[str, str]]:
         facts.append(("Also chosen by", f"{spec.switch}: true"))
     match spec:
         case TaskSpec():
-            facts += [("Engine", spec.engine), ("Model libraries", ", ".join(spec.libraries))]
+            facts += [("Models from", ", ".join(f"{each} (engine {each.engine})" for each in spec.libraries))]
         case MethodSpec():
             facts += [
                 ("Recommended learning rate", f"{spec.learning_rate:g}"),
                 ("Saves", "a whole model" if spec.saves == "model" else "an adapter over the unchanged base model"),
                 ("The model's head is", HEADS[spec.head]),
                 ("Engines", _any(spec.engines)),
+                ("In several processes", " and ".join(spec.parallel) or "no"),
                 ("Layer types", ", ".join(spec.module_types) or "any"),
                 ("Quantized bases", ", ".join(f"{bits} bits" for bits in spec.quantization) or "no"),
                 ("Merges into the base's weights", _yes(spec.merges)),
@@ -121,8 +126,15 @@ def _facts(spec: PluginSpec) -> list[tuple[str, str]]:
                 ("Loading runs code (pickle)", _yes(spec.pickle)),
             ]
         case LauncherSpec():
-            facts += [("Engines", _any(spec.engines))]
+            facts += [("Engines", _any(spec.engines)), ("Models in its processes", spec.parallel or "one process")]
     return facts
+
+
+def _plain(value: Any) -> Any:
+    """A field of a spec as JSON has it: a library with its engine by their names."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return {"name": value.name, "engine": value.engine.name} if isinstance(value, Library) else value
 
 
 def _any(names: tuple[str, ...] | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from adapt_core.options import Options, flat_name
+from adapt_core.options import Options, flat_names
 
 PLAIN = {
     bool: "true or false",
@@ -44,7 +44,7 @@ class OptionInfo:
         type: what it takes.
         required: whether it has no default.
         default: the default value, None where there is none.
-        flat: the name of the same parameter at the top level, None where it has none.
+        flat: the name, or names, of the same parameter at the top level; None where it has none.
         meaning: the help text.
     """
 
@@ -69,7 +69,7 @@ def describe(model: type[Options]) -> tuple[OptionInfo, ...]:
             type=type_in_words(field),
             required=field.is_required(),
             default=None if field.is_required() else field.get_default(call_default_factory=True),
-            flat=flat_name(field),
+            flat=" or ".join(flat_names(field)) or None,
             meaning=field.description or "",
         )
         for name, field in model.model_fields.items()

@@ -17,8 +17,9 @@ COLUMNS = ("kind", "name", "summary", "distribution", "version", "status")
 def plugins(kind: Kind | None, as_json: bool) -> None:
     """List the installed plugins, of one KIND or all: task, method, quantizer, saver, launcher.
 
-    A plugin that cannot be used is listed as broken, with the reason. One that cannot even say what it offers is
-    listed under the name of its entry point, without a kind, and under every KIND.
+    A plugin that cannot be used is listed as broken, with the reason, or as unavailable where a package that it needs
+    is not installed. One that cannot even say what it offers is listed under the name of its entry point, without a
+    kind, and under every KIND.
 
     A method is untested when no test of Adapt's has run it, and for experts when it needs more than a configuration
     gives.
@@ -33,11 +34,13 @@ def plugins(kind: Kind | None, as_json: bool) -> None:
         print_table(COLUMNS, [[row[column] or "-" for column in COLUMNS] for row in rows])
     for row in rows:
         if row["error"]:
-            click.echo(f"broken: {row['name']} of {row['distribution']} {row['version']}: {row['error']}")
+            click.echo(f"{row['status']}: {row['name']} of {row['distribution']} {row['version']}: {row['error']}")
 
 
-def _status(spec: PluginSpec) -> str:
+def _status(spec: PluginSpec, error: str | None, missing: str | None) -> str:
     """``ok``, or for a method that the contract suite does not run, ``untested`` or ``expert``."""
+    if error:
+        return "unavailable" if error == missing else "broken"
     support = getattr(spec, "support", "tested")
     return "ok" if support == "tested" else str(support)
 
@@ -54,7 +57,7 @@ def plugin_rows(kind: Kind | None = None) -> list[dict[str, str | None]]:
             "summary": entry.spec.summary,
             "distribution": entry.distribution,
             "version": entry.version,
-            "status": "broken" if entry.error else _status(entry.spec),
+            "status": _status(entry.spec, entry.error, registry.missing(entry.spec)),
             "error": entry.error,
         }
         for entry in registry.examined(kind)

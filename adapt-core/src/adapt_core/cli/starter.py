@@ -11,12 +11,11 @@ from adapt_core.config.sections import (
     DEFAULT_LAUNCHER,
     DEFAULT_SAVER,
     SECTIONS,
-    ModelOptions,
     RootOptions,
-    TrainingOptions,
 )
 from adapt_core.kinds import Kind, MethodSpec, TaskSpec
 from adapt_core.options import Options
+from adapt_core.plan.choose import option_models
 from adapt_core.plugins.registry import Registry
 
 HEADER = """\
@@ -30,7 +29,7 @@ HEADER = """\
 """
 
 WIDEST = 36
-"""Where the comments begin, at most."""
+"""The last column in which the comments may begin."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,8 @@ def starter(registry: Registry, task_name: str, method_name: str) -> str:
     Raises:
         AdaptError: there is no such task or method, or its option model cannot be loaded.
     """
-    task, method = registry.get(Kind.TASK, task_name).spec, registry.get(Kind.METHOD, method_name).spec
+    entry, method = registry.get(Kind.TASK, task_name), registry.get(Kind.METHOD, method_name).spec
+    task, models = entry.spec, option_models(entry, registry)
     assert isinstance(task, TaskSpec)
     assert isinstance(method, MethodSpec)
     saver = registry.get(Kind.SAVER, DEFAULT_SAVER).spec
@@ -63,15 +63,15 @@ def starter(registry: Registry, task_name: str, method_name: str) -> str:
     lr = f"{method.learning_rate:g} is recommended for {method.name}."
     head = [] if method.head != "beside" else [one for one in describe(SECTIONS["method"]) if one.key in BESIDE]
     sections = {
-        "task": _lines(describe(registry.options(task)), {"name": (task.name, task.summary)}),
-        "model": _lines(describe(ModelOptions), {"path": ("path/to/model", None)}),
-        "dataset": _lines(describe(registry.dataset_options(task)), {"path": ("path/to/data", None)}),
+        "task": _lines(describe(models["task"]), {"name": (task.name, task.summary)}),
+        "model": _lines(describe(models["model"]), {"path": ("path/to/model", None)}),
+        "dataset": _lines(describe(models["dataset"]), {"path": ("path/to/data", None)}),
         "method": _lines([*describe(registry.options(method)), *head], {"name": (method.name, method.summary)}),
         "training": _lines(
-            describe(TrainingOptions),
+            describe(models["training"]),
             {
-                "epochs": (_default(TrainingOptions, "epochs"), None),
-                "batch_size": (_default(TrainingOptions, "batch_size"), None),
+                "epochs": (_default(models["training"], "epochs"), None),
+                "batch_size": (_default(models["training"], "batch_size"), None),
                 "lr": (method.learning_rate, f"Peak learning rate; {lr}"),
             },
         ),

@@ -62,4 +62,4 @@ def plain(value: Any) -> Any:
 def duplicate_key(path: KeyPath, file: str, first_line: int, position: Position) -> Problem:
     """The problem of a key that stands in one mapping twice."""
     message = f"given twice: in line {first_line} and again here"
-    return Problem(message, ".".join(map(str, path)), file, *position)
+    return Problem("given-twice", message, ".".join(map(str, path)), file, *position)

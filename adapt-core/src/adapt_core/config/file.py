@@ -31,7 +31,8 @@ def read(path: str | Path) -> Document:
         with Path(path).open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise _unreadable(file, f"there is no such file (looked at {_absolute(file)})") from None
+        message = f"there is no such file (looked at {_absolute(file)})"
+        raise ConfigError([Problem("no-such-file", message, file=file)]) from None
     except IsADirectoryError:
         raise _unreadable(file, "this is a folder; give the configuration file in it") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name.
@@ -45,7 +46,7 @@ def read(path: str | Path) -> Document:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError([Problem("the file is not text in UTF-8", file=file, line=line)]) from None
+        raise ConfigError([Problem("unreadable-file", "the file is not text in UTF-8", file=file, line=line)]) from None
     return parse(text, file)
 
 
@@ -84,15 +85,15 @@ def parse_overrides(arguments: Iterable[str]) -> Document:
         names = key.strip().split(".")
         if not equals or not all(names):
             message = f"expected key=value, such as training.lr=1e-4, got {argument!r}"
-            problems.append(Problem(message, file=COMMAND_LINE))
+            problems.append(Problem("invalid-override", message, file=COMMAND_LINE))
             continue
         try:
             value = read_value(text, COMMAND_LINE)
         except ConfigError as error:
-            problems += [Problem(problem.message, key=key, file=COMMAND_LINE) for problem in error.problems]
+            problems += [Problem(each.code, each.message, key, COMMAND_LINE) for each in error.problems]
             continue
         if not _insert(data, names, value):
-            problems.append(Problem("given twice", key=key, file=COMMAND_LINE))
+            problems.append(Problem("given-twice", "given twice", key, COMMAND_LINE))
     if problems:
         raise ConfigError(problems)
     return Document(data, COMMAND_LINE)
@@ -116,4 +117,4 @@ def _absolute(file: str) -> str:
 
 
 def _unreadable(file: str, reason: str) -> ConfigError:
-    return ConfigError([Problem(reason, file=file)])
+    return ConfigError([Problem("unreadable-file", reason, file=file)])

@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
-from adapt_core.config.document import Document, KeyPath
+from adapt_core.config.document import Document, KeyPath, Position
 from adapt_core.config.messages import dotted, shown
 from adapt_core.config.sections import CHOOSERS, CORE_SECTIONS, ROOT, SECTIONS, core_names
 from adapt_core.errors import AdaptError, Problem
 from adapt_core.kinds import Kind, MethodSpec, PluginSpec, normalise
-from adapt_core.options import Options, flat_name
+from adapt_core.options import Options, flat_names
 
 Path = tuple[str, ...]
 """A nested key: ``("training", "lr")``, or ``("seed",)`` for one of the top level."""
@@ -65,15 +65,13 @@ class Table:
         """
         names = dict(self.names)
         for name, info in model.model_fields.items():
-            flat = flat_name(info)
             path: Path = (section, name) if section else (name,)
-            if flat is None:
-                continue
-            other = names.get(flat) or ((flat,) if flat in SECTIONS and path != (flat, "name") else None)
-            if other not in (None, path) or flat in self.switches:
-                claimed = dotted(other) if other else "a switch"
-                raise AdaptError(f"the flat name {flat!r} of {dotted(path)} stands for {claimed} already")
-            names[flat] = path
+            for flat in flat_names(info):
+                other = names.get(flat) or ((flat,) if flat in SECTIONS and path != (flat, "name") else None)
+                if other not in (None, path) or flat in self.switches:
+                    claimed = dotted(other) if other else "a switch"
+                    raise AdaptError(f"the flat name {flat!r} of {dotted(path)} stands for {claimed} already")
+                names[flat] = path
         return replace(self, names=names)
 
 
@@ -104,14 +102,19 @@ class Origin:
         """The key as the user wrote it."""
         return dotted(self.path)
 
-    def problem(self, message: str, suggestion: str | None = None) -> Problem:
+    def problem(self, code: str, message: str, suggestion: str | None = None) -> Problem:
         """A problem at this place, or at the nearest place around it that is known."""
-        positions = (self.document.position(self.path[:length]) for length in range(len(self.path), 0, -1))
-        line, column = next((position for position in positions if position), (None, None))
-        return Problem(message, self.key, self.document.file, line, column, suggestion)
+        line, column = self.position
+        return Problem(code, message, self.key, self.document.file, line, column, suggestion)
+
+    @property
+    def position(self) -> Position | tuple[None, None]:
+        """Line and column of this place, or of the nearest place around it that is known."""
+        found = (self.document.position(self.path[:length]) for length in range(len(self.path), 0, -1))
+        return next((position for position in found if position), (None, None))
 
     def __str__(self) -> str:
-        line = self.problem("").line
+        line = self.position[0]
         where = f" in line {line}" if line else f" on the {self.document.file}" if self.document.file else ""
         return f"{self.key}{where}"
 
@@ -143,17 +146,17 @@ class Nested:
                 return Origin(found.document, (*found.path, *path[length:]))
         return None
 
-    def problem(self, path: KeyPath, message: str, suggestion: str | None = None) -> Problem:
+    def problem(self, path: KeyPath, code: str, message: str, suggestion: str | None = None) -> Problem:
         """A problem with a nested key, at the place and under the name that the user gave it."""
         origin = self.origin(path)
         if origin:
-            return origin.problem(message, suggestion)
-        return Problem(message, dotted(path), self.file, suggestion=suggestion)
+            return origin.problem(code, message, suggestion)
+        return Problem(code, message, dotted(path), self.file, suggestion=suggestion)
 
 
 @dataclass(frozen=True)
 class _Setting:
-    """One parameter that the user gave, under its nested key."""
+    """One parameter that the user gave, under its nested key; of a problem, the value is its code and message."""
 
     role: Literal["value", "denial", "section", "unknown", "problem"]
     path: Path
@@ -207,7 +210,7 @@ def _section(section: str, value: Any, origin: Origin) -> Iterator[_Setting]:
         yield _Setting("value", (section, "name"), origin, value)
     elif value is not None:
         message = f"this is a section: its keys stand below it, indented; got {shown(value)}"
-        yield _Setting("problem", (section,), origin, message)
+        yield _Setting("problem", (section,), origin, ("wrong-type", message))
 
 
 def _switch(switches: tuple[Switch, ...], origin: Origin, value: Any) -> _Setting:
@@ -216,11 +219,11 @@ def _switch(switches: tuple[Switch, ...], origin: Origin, value: Any) -> _Settin
     if chosen and len(switches) > 1:
         names = " and of ".join(each.plugin for each in switches)
         message = f"this is the switch of {names}; name the {switch.kind.value} that you want instead"
-        return _Setting("problem", switch.path, origin, message)
+        return _Setting("problem", switch.path, origin, ("plugin-ambiguous", message))
     if chosen:
         return _Setting("value", switch.path, origin, switch.plugin, switch)
     if chosen is None and value is not None:
-        return _Setting("problem", switch.path, origin, f"expected true or false, got {shown(value)}")
+        return _Setting("problem", switch.path, origin, ("wrong-type", f"expected true or false, got {shown(value)}"))
     return _Setting("denial", switch.path, origin, value, switch)
 
 
@@ -242,7 +245,7 @@ def _join(file: str | None, settings: Iterable[_Setting]) -> Nested:
         if setting.role == "unknown":
             unknown.append(setting.origin)
         elif setting.role == "problem":
-            problems.append(setting.origin.problem(value))
+            problems.append(setting.origin.problem(*value))
         elif setting.role == "section":
             origins.setdefault(path, setting.origin)
         elif setting.role == "denial":
@@ -263,13 +266,14 @@ def _twice(first: _Setting, second: _Setting) -> Problem:
     """The problem of two parameters that set the same key."""
     chooses = any(first.path == (kind.section, "name") for kind in Kind)
     if not chooses or normalise(str(first.value)) == normalise(str(second.value)):
-        return second.origin.problem(f"the same parameter as {first.origin}; keep one of them")
+        return second.origin.problem("given-twice", f"the same parameter as {first.origin}; keep one of them")
     section = first.path[0]
     kind = next(kind for kind in Kind if kind.section == section)
     switch = first.switch or second.switch
     reason = switch.reason if switch else f"a run has one {kind.value}"
     return second.origin.problem(
-        f"this chooses the {kind.value} {second.value}, and {first.origin} chooses {first.value}; {reason}; keep one"
+        "given-twice",
+        f"this chooses the {kind.value} {second.value}, and {first.origin} chooses {first.value}; {reason}; keep one",
     )
 
 

@@ -30,7 +30,7 @@ class _Reader:
     def document(self) -> Document:
         start = self.skip(0)
         if start == len(self.text):
-            raise ConfigError([Problem("the file is empty", file=self.file)])
+            raise ConfigError([Problem("empty-file", "the file is empty", file=self.file)])
         if self.text[start] != "{":
             self.refuse("the file must hold a JSON object: keys with values in braces", start)
         data, end = self.value(start, ())
@@ -126,7 +126,7 @@ class _Reader:
 
     def refuse(self, message: str, at: int) -> NoReturn:
         line, column = self.position(at)
-        raise ConfigError([Problem(message, file=self.file, line=line, column=column)])
+        raise ConfigError([Problem("invalid-syntax", message, file=self.file, line=line, column=column)])
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -63,6 +63,17 @@ def english(kind: str, value: Any, context: Mapping[str, Any], fallback: str) ->
     return f"{fallback[:1].lower()}{fallback[1:]}, got {shown(value)}"
 
 
+def code_of(kind: str) -> str:
+    """The code of one of pydantic's error types, a key of :data:`adapt_core.errors.CODES`."""
+    if kind == "missing":
+        return kind
+    if kind in _LIMITS or kind == "finite_number":
+        return "out-of-range"
+    if kind in ("literal_error", "enum"):
+        return "not-a-choice"
+    return "wrong-type" if kind in _EXPECTED else "invalid-value"
+
+
 def expectation(kind: str, context: Mapping[str, Any]) -> str | None:
     """What one member of a union expects, None for an error that is not about the type."""
     return str(context.get("expected", "")) or None if kind == "literal_error" else _EXPECTED.get(kind)

@@ -6,14 +6,12 @@ Defaults and flat names of the training parameters are those of the "Common Trai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
-from adapt_core.config.transformers_names import OPTIMIZERS, SCHEDULERS, TRACKERS
 from adapt_core.kinds import Kind
-from adapt_core.options import Options, flat_name, option
-from adapt_core.utils.spelling import nearest
+from adapt_core.options import Options, flat_names, option
 
 DEFAULT_SEED = 56
 DEFAULT_SAVER = "state_dict"
@@ -30,7 +28,7 @@ class ModelOptions(Options):
         None, flat="LOCAL_MODEL_PATH", min_length=1, path=True, help="Local folder that holds the pretrained model."
     )
     library: str | None = option(
-        None, flat="Library", help="Library that the model comes from; by default the task's own."
+        None, flat=("Library", "FRAMEWORK"), help="Library that the model comes from; by default the task's own."
     )
 
     @model_validator(mode="after")
@@ -89,7 +87,10 @@ class DatasetOptions(Options):
 
 
 class TrainingOptions(Options):
-    """How to train. One meaning under every engine; an engine that cannot do a thing says so before training."""
+    """How to train, as far as every engine understands it; each adds its own.
+
+    One meaning under every engine; an engine that cannot do a thing says so before training.
+    """
 
     do_train: bool = option(True, flat="DO_TRAIN", help="Train; false evaluates the model as it is.")
     do_eval: bool = option(True, flat="DO_EVAL", help="Evaluate while training and at its end.")
@@ -100,34 +101,16 @@ class TrainingOptions(Options):
         None, gt=0, help="Evaluation rows in a batch on each process; by default twice batch_size."
     )
     lr: float = option(1e-4, flat="LR", gt=0, help="Peak learning rate.")
-    optimizer: str = option(
-        "adamw_torch",
-        flat="OPTIMIZER",
-        examples=[*OPTIMIZERS],
-        help="Optimizer, by the name that transformers gives it.",
-    )
-    optimizer_options: dict[str, Any] = option({}, help="Further arguments of the optimizer, by its own names.")
-    scheduler: str = option(
-        "linear", flat="SCHEDULER_TYPE", examples=[*SCHEDULERS], help="Learning-rate schedule, by transformers' name."
-    )
-    scheduler_options: dict[str, Any] = option({}, help="Further arguments of the schedule, by its own names.")
     warmup_steps: float = option(
         0, ge=0, help="Steps over which the learning rate rises to its peak; below 1, a share of all steps."
     )
     weight_decay: float = option(0.0, flat="WEIGHT_DECAY", ge=0, help="Weight decay of the optimizer.")
-    beta1: float = option(0.9, flat="BETA1", ge=0, lt=1, help="Adam's beta1.")
-    beta2: float = option(0.999, flat="BETA2", ge=0, lt=1, help="Adam's beta2.")
-    adam_eps: float = option(1e-8, flat="ADAM_EPS", gt=0, help="Adam's epsilon.")
     max_grad_norm: float = option(1.0, ge=0, help="Clip the gradient to this norm; 0 does not clip.")
     gradient_accumulation_steps: int = option(
         1, flat="GRADIENT_ACCUMULATION_STEPS", gt=0, help="Batches whose gradients are added up into one step."
     )
-    gradient_checkpointing: bool = option(
-        False, flat="GRADIENT_CHECKPOINTING", help="Recompute activations in the backward pass: less memory, more time."
-    )
     fp16: bool = option(False, flat="FP16", help="Mixed precision in float16; needs a GPU.")
     bf16: bool = option(False, help="Mixed precision in bfloat16.")
-    group_by_length: bool = option(True, help="Batch rows of like length together: less padding, the same rows.")
     num_workers: int = option(4, flat="NUM_WORKERS", ge=0, help="Processes that load data; 0 loads in the main one.")
     interval: Literal["epoch", "steps"] = option(
         "epoch", flat="INTERVAL", help="Checkpoint and evaluate after every epoch, or every interval_steps steps."
@@ -140,38 +123,23 @@ class TrainingOptions(Options):
         False, flat="RESUME_FROM_CHECKPOINT", help="Continue the run in output_dir from its newest whole checkpoint."
     )
     logging_steps: int = option(10, gt=0, help="Steps between two lines of the log.")
-    trackers: list[str] = option([], help="Experiment trackers, by transformers' names (tensorboard, mlflow, …).")
-
-    @field_validator("optimizer")
-    @classmethod
-    def _known_optimizer(cls, value: str) -> str:
-        return _known(value, OPTIMIZERS, "optimizer")
-
-    @field_validator("scheduler")
-    @classmethod
-    def _known_scheduler(cls, value: str) -> str:
-        return _known(value, SCHEDULERS, "schedule")
-
-    @field_validator("trackers")
-    @classmethod
-    def _known_trackers(cls, value: list[str]) -> list[str]:
-        return [_known(tracker, TRACKERS, "tracker") for tracker in value]
 
     @model_validator(mode="after")
-    def _possible(self) -> TrainingOptions:
+    def _possible(self) -> Self:
         if self.fp16 and self.bf16:
             raise ValueError("fp16 (FP16) and bf16 exclude each other; choose one")
         if not self.do_train and not self.do_eval:
             raise ValueError("do_train (DO_TRAIN) and do_eval (DO_EVAL) are both false: there is nothing to do")
-        if self.warmup_steps and self.scheduler in ("constant", "reduce_lr_on_plateau", "greedy"):
-            raise ValueError(f"the schedule {self.scheduler} has no warmup; remove warmup_steps")
-        if self.scheduler_options and self.scheduler in ("constant", "constant_with_warmup"):
-            raise ValueError(f"the schedule {self.scheduler} takes no options; remove scheduler_options")
-        if self.scheduler == "reduce_lr_on_plateau" and not self.do_eval:
-            raise ValueError(
-                "the schedule reduce_lr_on_plateau needs do_eval (DO_EVAL): it follows the evaluation loss"
-            )
         return self
+
+    def for_evaluation(self) -> Self:
+        """What evaluating a finished run needs: precision and all else belong to the machine that trained."""
+        return type(self)(
+            do_train=False,
+            batch_size=self.batch_size,
+            eval_batch_size=self.eval_batch_size,
+            num_workers=self.num_workers,
+        )
 
 
 class RootOptions(Options):
@@ -269,12 +237,5 @@ SECTIONS: Mapping[str, type[Options]] = {
 def core_names() -> frozenset[str]:
     """Every key that the top level of a configuration has without any plugin: sections, keys and flat names."""
     models: list[type[Options]] = [ROOT, *CORE_SECTIONS.values(), *CHOOSERS.values()]
-    flat = (flat_name(info) for model in models for info in model.model_fields.values())
-    return frozenset({*SECTIONS, *ROOT.model_fields, *filter(None, flat)})
-
-
-def _known(value: str, names: tuple[str, ...], what: str) -> str:
-    """The value in lower case if it is one of the names; raises ValueError with the nearest otherwise."""
-    if value.lower() in names:
-        return value.lower()
-    raise ValueError(f"unknown {what} {value!r}{nearest(value, names)}")
+    flat = {name for model in models for info in model.model_fields.values() for name in flat_names(info)}
+    return frozenset({*SECTIONS, *ROOT.model_fields, *flat})

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from adapt_core.config.document import Document, KeyPath
 from adapt_core.config.flat import Nested, Origin
-from adapt_core.config.messages import english, expectation, shown
+from adapt_core.config.messages import code_of, english, expectation, shown
 from adapt_core.errors import ConfigError, Problem
 from adapt_core.options import Options
 from adapt_core.utils.spelling import closest
@@ -57,7 +57,7 @@ def _hold(model: type[Options], nested: Nested, prefix: KeyPath, data: dict[Any,
     # Broad: validators are a plugin's own code; whatever they raise is a fault of the plugin, and reported as such.
     except Exception as error:  # noqa: BLE001
         message = f"{model.__module__}.{model.__qualname__} failed on it: {type(error).__name__}: {error}"
-        return Checked(None, (nested.problem(prefix, message),), unknown)
+        return Checked(None, (nested.problem(prefix, "plugin-broken", message),), unknown)
     else:
         return Checked(None if unknown else options, (), unknown)
     extra = [error for error in errors if error["type"] == "extra_forbidden"]
@@ -85,7 +85,8 @@ def validate_options(model: type[Options], values: Mapping[str, Any], what: str)
     nested = Nested(what, document.data, origins)
     checked = _hold(model, nested, (), document.data)
     unknown = [
-        nested.problem(path, "unknown option", closest(str(path[-1]), model.model_fields)) for path in checked.unknown
+        nested.problem(path, "unknown-key", "unknown option", closest(str(path[-1]), model.model_fields))
+        for path in checked.unknown
     ]
     if checked.options is None:
         raise ConfigError([*checked.problems, *unknown])
@@ -93,9 +94,9 @@ def validate_options(model: type[Options], values: Mapping[str, Any], what: str)
 
 
 def _by_value(errors: list[ErrorDetails], data: dict[str, Any]) -> dict[KeyPath, list[ErrorDetails]]:
-    """The errors by the value that they are about; of a value and one within it, the one within it.
+    """The errors, grouped by the value that they are about. Of a value and one within it, only the latter is kept.
 
-    For a field that takes one of several types pydantic reports one error for each, in a place named after the type.
+    Of a field that takes one of several types pydantic reports an error for each type, in a place named after it.
     """
     groups: dict[KeyPath, list[ErrorDetails]] = {}
     for error in errors:
@@ -128,21 +129,23 @@ def _section_data(data: Any, path: KeyPath) -> Any:
 
 
 def _problem(nested: Nested, prefix: KeyPath, value: Any, path: KeyPath, errors: list[ErrorDetails]) -> Problem:
-    message = _message(errors, value)
+    code, message = _explained(errors, value)
     if path or not prefix:
-        return nested.problem((*prefix, *path), message)
+        return nested.problem((*prefix, *path), code, message)
     # The error is about several keys: it stands at the first of them that was given.
     for key in nested.data.get(prefix[0], {}):
         if re.search(rf"\b{re.escape(str(key))}\b", message):
-            return nested.problem((*prefix, key), message)
-    return nested.problem(prefix, message)
+            return nested.problem((*prefix, key), code, message)
+    return nested.problem(prefix, code, message)
 
 
-def _message(errors: list[ErrorDetails], value: Any) -> str:
+def _explained(errors: list[ErrorDetails], value: Any) -> tuple[str, str]:
+    """The code and the message of the errors about one value."""
     expected = [expectation(error["type"], error.get("ctx", {})) for error in errors]
     if len(errors) > 1 and all(expected):
-        return f"expected {' or '.join(dict.fromkeys(str(words) for words in expected))}, got {shown(value)}"
+        words = " or ".join(dict.fromkeys(map(str, expected)))
+        return "wrong-type", f"expected {words}, got {shown(value)}"
     # Of the types that a field takes, the one that fits but for its range says most.
     error = next((error for error, words in zip(errors, expected, strict=True) if words is None), errors[0])
     text = english(error["type"], error["input"], error.get("ctx", {}), error["msg"])
-    return f"as a key: {text}" if error["loc"][-1:] == ("[key]",) else text
+    return code_of(error["type"]), f"as a key: {text}" if error["loc"][-1:] == ("[key]",) else text

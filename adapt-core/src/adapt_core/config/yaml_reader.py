@@ -59,7 +59,7 @@ def read_yaml(text: str, file: str) -> Document:
     """
     node = _compose(text, file)
     if node is None or node.tag == _NULL:
-        raise ConfigError([Problem("the file is empty", file=file)])
+        raise ConfigError([Problem("empty-file", "the file is empty", file=file)])
     if not isinstance(node, MappingNode):
         message = f"the file must hold keys with values ('task: …'), not {_what(node)}"
         raise _refusal(message, file, node.start_mark)
@@ -118,7 +118,7 @@ def _compose(text: str, file: str) -> Node | None:
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = f"not valid YAML: the character U+{ord(text[error.position]):04X} is not allowed"
-        raise ConfigError([Problem(message, file=file, line=line)]) from None
+        raise ConfigError([Problem("invalid-syntax", message, file=file, line=line)]) from None
     except yaml.MarkedYAMLError as error:
         said = (error.problem or error.context or "").replace("\t", r"\t")
         message = next((plain for pattern, plain in _PLAINLY if pattern in said), said)
@@ -127,7 +127,8 @@ def _compose(text: str, file: str) -> Node | None:
         mark = error.context_mark if opened else error.problem_mark
         raise _refusal(f"not valid YAML: {message}", file, mark) from None
     except (ValueError, OverflowError):  # PyYAML's own for "\UFFFFFFFF", a character that does not exist.
-        raise ConfigError([Problem("not valid YAML: an escaped character does not exist", file=file)]) from None
+        message = "not valid YAML: an escaped character does not exist"
+        raise ConfigError([Problem("invalid-syntax", message, file=file)]) from None
 
 
 class _Builder:
@@ -207,7 +208,7 @@ class _Builder:
 
     def note(self, message: str, path: KeyPath, node: Node) -> None:
         key = ".".join(map(str, path))
-        self.problems.append(Problem(message, key, self.file, *_position(node.start_mark)))
+        self.problems.append(Problem("invalid-syntax", message, key, self.file, *_position(node.start_mark)))
 
 
 def _what(node: Node) -> str:
@@ -234,4 +235,4 @@ def _position(mark: Any) -> Position:
 
 def _refusal(message: str, file: str, mark: Any) -> ConfigError:
     line, column = _position(mark) if mark else (None, None)
-    return ConfigError([Problem(message, file=file, line=line, column=column)])
+    return ConfigError([Problem("invalid-syntax", message, file=file, line=line, column=column)])

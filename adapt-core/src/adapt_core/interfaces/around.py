@@ -58,8 +58,8 @@ class Saver(Protocol):
 
     def __init__(self, options: Any) -> None: ...
 
-    def save(self, model: Model, folder: Path) -> Path:
-        """Writes the merged model; returns the file or folder to use."""
+    def save(self, model: Model, folder: Path, task: Task) -> Path:
+        """Writes the merged model, of which ``task`` knows the library; returns the file or folder to use."""
 
     def load(self, path: Path, task: Task, info: Mapping[str, Any]) -> Model:
         """Loads what :meth:`save` returned, to check it. ``task`` and ``info`` give the architecture."""

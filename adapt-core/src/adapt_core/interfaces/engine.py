@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from adapt_core.bundles import Evaluated, Model, Trained
 from adapt_core.interfaces.method import Method
@@ -15,21 +16,28 @@ if TYPE_CHECKING:
     from adapt_core.terminal.progress import Progress
 
 
-class Engine(Protocol):
-    """Takes the training steps. Named by the task's spec."""
+class Engine(ABC):
+    """Takes the training steps. Extend it; a task's spec names it for a library of models.
 
+    An engine means the same by every option of ``training`` as every other, or refuses it in :meth:`check`.
+    """
+
+    @abstractmethod
     def __init__(self, plan: RunPlan, folder: RunFolder, world: World, progress: Progress) -> None: ...
 
+    @abstractmethod
     def check(self) -> None:
         """Raises :class:`~adapt_core.errors.AdaptError` for what this machine cannot do, before any work."""
 
+    @abstractmethod
     def train(self, model: Model, method: Method, inputs: Any, checkpoint: Path | None) -> Trained:
         """Trains in place, from a checkpoint of an earlier attempt where one is given.
 
-        Calls what the method has of :class:`Phases`.
+        Calls the phases of the method, and the progress's ``parameters`` once they are known.
 
         Raises :class:`~adapt_core.errors.Interrupted` when stopped from outside, after checkpointing.
         """
 
+    @abstractmethod
     def evaluate(self, model: Model, inputs: Any) -> Evaluated:
         """Evaluates on the inputs' evaluation rows."""

@@ -24,7 +24,8 @@ the configuration names: a whole model of its library."""
 class Method(ABC):
     """A method of fine-tuning, made from its validated options. Extend it.
 
-    ``apply``, ``save``, ``load`` and ``merge`` must be there. The rest are phases that a method may have: the engine
+    ``apply`` and ``merge`` must be there, ``save`` and ``load`` where the spec saves ``"adapter"``: whole models are
+    the task's to save and load. The rest are phases that a method may have: the engine
     and the pipeline call each at its time, and here each does nothing.
 
     Attributes:
@@ -59,16 +60,16 @@ class Method(ABC):
         finds nothing to train.
         """
 
-    @abstractmethod
     def save(self, module: Module, folder: Path) -> None:
-        """Writes what was trained in its ecosystem's own format."""
+        """Writes the adapter in its ecosystem's own format; only called where the spec saves ``"adapter"``."""
+        raise NotImplementedError
 
-    @abstractmethod
     def load(self, module: Module, folder: Path, hints: Hints) -> Module:
         """Puts what :meth:`save` wrote on a base model; only called where the spec saves ``"adapter"``.
 
         The base is the one in :data:`OWN_BASE`, where :meth:`save` wrote one.
         """
+        raise NotImplementedError
 
     @abstractmethod
     def merge(self, module: Module) -> Module:

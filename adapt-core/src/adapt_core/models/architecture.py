@@ -19,7 +19,7 @@ PEFT_TASKS = {
 """PEFT's task types by the ending of a transformers class that reads tokens."""
 
 WHOLE = ".modules_to_save."
-"""A part of the names of parameters in modules that are trained whole."""
+"""What stands in the names of parameters whose module PEFT trains whole."""
 
 
 def name_in_model(name: str) -> str:
@@ -51,7 +51,7 @@ def hints_for(module: nn.Module, fresh_keys: Iterable[str] = (), train_head: boo
 
 
 def _peft_task(module: nn.Module) -> str | None:
-    """PEFT's task type; its class for a task passes on ``input_ids``, which only a model of tokens takes."""
+    """PEFT's task type; None for a model that reads no tokens: PEFT's classes for tasks pass on ``input_ids``."""
     if getattr(module, "main_input_name", "input_ids") != "input_ids":
         return None
     name = type(module).__name__
@@ -86,8 +86,8 @@ def _head(module: nn.Module) -> Iterable[str]:
 def _blocks(module: nn.Module, head: Collection[str]) -> Iterable[str]:
     """The repeated blocks, in order: the entries of the longest list of modules of one class outside the head.
 
-    Where a model has several lists of that class, as one of stages has, those of all. Where it has an encoder and a
-    decoder, those of the decoder, which is what the head reads.
+    A model of several stages has several lists of that class: the entries of all count. In a model of an encoder and a
+    decoder only the decoder counts, which is what the head reads.
     """
     within = module.get_decoder() if _has_decoder(module) else module  # type: ignore[operator]
     inside = {id(each) for each in within.modules()}

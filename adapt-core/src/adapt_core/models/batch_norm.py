@@ -22,7 +22,7 @@ def hold_statistics(module: nn.Module, *, trained: bool = False) -> None:
 
     Args:
         module: the model, with its trainable parameters chosen.
-        trained: hold the statistics also where scale or shift are trained, but for what PEFT trains and saves whole.
+        trained: hold them also where scale or shift is trained, except in layers that PEFT trains and saves whole.
     """
     for name, layer in module.named_modules():
         whole = WHOLE in name

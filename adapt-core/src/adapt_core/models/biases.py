@@ -10,9 +10,9 @@ from adapt_core.errors import AdaptError
 
 
 def adopt_biases(module: Any, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Gives a model what merging has added to its layers, as zeros to be loaded into.
+    """Gives a model the parameters that merging has added to its layers, as zeros to be loaded into.
 
-    Biases above all; a normalisation that had neither is also given a weight.
+    These are biases, and the weight of a normalisation that had neither.
 
     Args:
         module: the model, a ``torch.nn.Module``.
@@ -32,10 +32,10 @@ def adopt_biases(module: Any, shapes: Mapping[str, Sequence[int]]) -> None:
 
 
 def settle_biases(module: Any) -> None:
-    """Has the configuration of a transformers model say which biases its layers have, so that it is built again so.
+    """Has the configuration of a transformers model say which biases its layers have, so that it is built so again.
 
-    Switches that its class has for biases (``attention_bias``) are turned on where merging has added some; the other
-    layers that these give a bias get zeros.
+    Where merging has added biases, the switches that its class has for them (``attention_bias``) are turned on. Other
+    layers that a switch gives a bias get one of zeros.
 
     Raises:
         AdaptError: its class has no switch for one of them: ``from_pretrained`` would leave it out, and the outputs
@@ -56,7 +56,7 @@ def settle_biases(module: Any) -> None:
 
 
 def switches_for(module: Any, names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Which of its configuration's switches give a transformers model's class parameters of these names.
+    """The switches in a transformers model's configuration that give its class parameters of these names.
 
     Args:
         module: the model, whose configuration stays as it is.

@@ -1,6 +1,6 @@
-"""Layers that an adapter has no effect on, or cannot be merged into: told by how they are built and what they compute.
+"""Finds layers that an adapter has no effect on, or cannot be merged into, by how they are built and what they compute.
 
-Numbers are drawn anew for a comparison, so that it is the same wherever the weights are, and whatever they are.
+What a layer computes is tried with random weights: the result depends neither on where its own are nor on their values.
 """
 
 from __future__ import annotations
@@ -12,33 +12,32 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from transformers.pytorch_utils import Conv1D
 
 from adapt_core.models.module_source import weights_read
+from adapt_core.models.quantized import stands_for_plain
+from adapt_core.models.tolerance import TOLERANCE
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED_CONVOLUTIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+ANY_CONVOLUTION = (*CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS)
 NORMS = (nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d)
-PLAIN: tuple[type[nn.Module], ...] = (nn.Linear, Conv1D, *CONVOLUTIONS, *NORMS, nn.Embedding)
+PLAIN: tuple[type[nn.Module], ...] = (nn.Linear, Conv1D, *ANY_CONVOLUTION, *NORMS, nn.Embedding)
 """The classes whose function is known."""
 
-NUMBERS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
-"""Of weights that are what they say; those of other types are codes, of layers that stand for plain ones."""
-
 REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What a forward of its own may raise of an input that it does not take."""
+"""What a class's own ``forward`` may raise for an input that it does not take."""
 
 ROWS = 4
-"""Of an embedding that are looked up to compare it."""
-
-ROUNDING = 1e-4
-"""How far two ways to compute the same may be apart, as a share of the largest number."""
+"""How many rows of an embedding are looked up to compare it."""
 
 SHORTENED = "it shortens its vectors to a length of max_norm, after what merging adds to them too"
-"""What to say of an embedding that does so."""
+"""The reason against an embedding with a ``max_norm``."""
 
 
-def bypassed(layer: nn.Module, parent: nn.Module) -> str | None:
-    """Why an adapter on a layer would do nothing: the module around it does not call it. None where that is not so."""
+def why_not_called(layer: nn.Module, parent: nn.Module) -> str | None:
+    """Why the module around a layer does not call it, so that an adapter would do nothing; None where it does."""
     around = type(parent).__name__
     if isinstance(parent, nn.MultiheadAttention):
         return f"torch's {around} reads its weights itself, so that an adapter there would do nothing"
@@ -50,8 +49,8 @@ def bypassed(layer: nn.Module, parent: nn.Module) -> str | None:
     return None
 
 
-def computed(layer: nn.Module, *names: str) -> str | None:
-    """Why nothing can be added to parameters of a layer: it computes them from others. None where it does not.
+def why_not_stored(layer: nn.Module, *names: str) -> str | None:
+    """Why nothing can be added to parameters of a layer: they are computed from others. None where they are stored.
 
     ``torch.nn.utils.parametrize`` does that, as do ``weight_norm`` and ``spectral_norm`` of old, and pruning.
 
@@ -66,22 +65,22 @@ def computed(layer: nn.Module, *names: str) -> str | None:
     return None
 
 
-def otherwise(layer: nn.Module) -> str | None:
-    """Why an update of a layer's weight cannot be computed beside it: it is no plain layer. None where it is one.
+def why_not_plain(layer: nn.Module) -> str | None:
+    """Why an update of a layer's weight cannot be computed beside the layer; None for a plain layer, where it can.
 
-    A plain layer is linear in its weight: what an update adds is what a plain layer with the update as its weight
-    gives. A class with a ``forward`` of its own may be plain all the same, which a comparison shows; an embedding that
-    multiplies by its ``embed_scale`` is, since PEFT does so too.
+    A plain layer is linear in its weight: an update adds to the output what a plain layer with the update as its weight
+    would give. A class with a ``forward`` of its own may still be plain; its outputs are compared with those of the
+    plain class. An embedding that multiplies by its ``embed_scale`` counts as plain, since PEFT multiplies too.
     """
     kind = plain_class(layer)
     if getattr(layer, "max_norm", None) is not None:
         return SHORTENED
     if kind is None or not own_function(layer, kind):
         return None
-    return remembered(_compared, layer)
+    return remembered(_why_not_alike, layer)
 
 
-def _compared(layer: nn.Module) -> str | None:
+def _why_not_alike(layer: nn.Module) -> str | None:
     kind: Any = plain_class(layer)
     twin = twin_of(layer)
     plain = copy.copy(twin)
@@ -93,7 +92,7 @@ def _compared(layer: nn.Module) -> str | None:
 
 
 def _made_of(layer: nn.Module) -> Iterator[str]:
-    """All that a layer's outputs depend on, but for the numbers in its tensors of more than one."""
+    """All that a layer's outputs depend on, except the values in tensors of more than one element."""
     for name, value in vars(layer).items():
         if isinstance(value, int | float | str | tuple | None) or not name.startswith("_"):
             yield f"{name}={tuple(value.shape) if isinstance(value, Tensor) else value!r}"
@@ -109,9 +108,9 @@ _VERDICTS: dict[Any, str | None] = {}
 
 
 def remembered(compare: Callable[..., str | None], layer: nn.Module, **settings: Any) -> str | None:
-    """What a comparison says of a layer, asked once of all that are of one class and size and set alike.
+    """The result of a comparison, which is made once for all layers of the same class, size and settings.
 
-    Large layers take a second each, and models have hundreds.
+    A large layer takes a second, and models have hundreds.
     """
     key = (compare, type(layer), *sorted(settings.items()), *_made_of(layer))
     if key not in _VERDICTS:
@@ -120,7 +119,7 @@ def remembered(compare: Callable[..., str | None], layer: nn.Module, **settings:
 
 
 def differs(kind: type[nn.Module]) -> str:
-    """What to say of a layer that is no plain one of its class."""
+    """The reason against a layer that computes something else than the plain class."""
     return f"it computes otherwise than a plain {kind.__name__}"
 
 
@@ -130,22 +129,20 @@ def plain_class(layer: nn.Module) -> type[nn.Module] | None:
 
 
 def own_function(layer: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether a layer may compute something else than the class that it extends; quantized ones compute the same.
+    """Whether a layer has a ``forward`` of its own, which may compute something else than the class that it extends.
 
-    bitsandbytes' are told by their class too: before they are on their device, their weights are numbers.
+    Quantized layers have one too, and compute the same.
     """
-    weight = getattr(layer, "weight", None)
-    codes = isinstance(weight, Tensor) and weight.dtype not in NUMBERS
-    if codes or type(layer).__module__.startswith("bitsandbytes."):
+    if stands_for_plain(layer):
         return False
     names = [name for name in ("forward", "_conv_forward") if hasattr(kind, name)]
     return any(getattr(type(layer), name) is not getattr(kind, name) for name in names)
 
 
 def twin_of(layer: Any) -> Any:
-    """A copy in evaluation, in memory of its own, with random parameters and without hooks.
+    """A copy of a layer with random parameters, in evaluation mode and in main memory.
 
-    Of an embedding only the first rows, which may be of hundreds of thousands.
+    Of an embedding, which may have hundreds of thousands of rows, it has only the first.
     """
     generator = torch.Generator().manual_seed(0)
     twin = copy.copy(layer)
@@ -163,7 +160,7 @@ def twin_of(layer: Any) -> Any:
 
 
 def outputs_of(twin: Any) -> Tensor | None:
-    """What a layer computes of a small random input; None where it takes another, or gives no tensor.
+    """What a layer computes of a small random input; None where it takes another input, or returns no tensor.
 
     Args:
         twin: from :func:`twin_of`.
@@ -177,12 +174,12 @@ def outputs_of(twin: Any) -> Tensor | None:
 
 
 def same(one: Tensor, other: Tensor) -> bool:
-    """Whether two outputs are the same up to rounding."""
-    return one.shape == other.shape and bool((one - other).abs().max() <= ROUNDING * other.abs().max())
+    """Whether two outputs in float32 are the same up to rounding."""
+    return one.shape == other.shape and bool((one - other).abs().max() <= TOLERANCE["float32"] * other.abs().max())
 
 
 def embed_scale(layer: nn.Module) -> float:
-    """The number that an embedding multiplies by, as PEFT finds it; one where there is none, NaN for one unknown."""
+    """The number that an embedding multiplies by, as PEFT reads it: 1 where there is none, NaN for one without data."""
     scale: Any = getattr(layer, "embed_scale", 1.0)
     if isinstance(scale, Tensor) and scale.is_meta:
         return math.nan
@@ -192,7 +189,7 @@ def embed_scale(layer: nn.Module) -> float:
 
 
 def _here(buffer: Tensor) -> Tensor:
-    """A buffer in main memory; ones for one that is nowhere."""
+    """A copy of a buffer in main memory; ones for a buffer without data (on the device ``meta``)."""
     number = torch.float32 if buffer.is_floating_point() else buffer.dtype
     return torch.ones(buffer.shape, dtype=number) if buffer.is_meta else buffer.detach().cpu().to(number, copy=True)
 
@@ -202,7 +199,7 @@ def _small_inputs(layer: Any) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     if isinstance(layer, nn.Embedding):
         return torch.arange(min(ROWS, layer.num_embeddings))[None]
-    if isinstance(layer, CONVOLUTIONS):
+    if isinstance(layer, ANY_CONVOLUTION):
         spans = zip(layer.dilation, layer.kernel_size, strict=True)
         shape = (1, layer.in_channels, *(dilation * (size - 1) + 3 for dilation, size in spans))
     elif isinstance(layer, nn.LayerNorm):
@@ -221,34 +218,16 @@ def channels_first(layer: nn.LayerNorm) -> bool:
     return type(layer).__name__.endswith("2d") or getattr(layer, "data_format", "") == "channels_first"
 
 
-WIDTHS = {"Linear4bit": 4, "Linear8bitLt": 8}
-"""The bits of bitsandbytes' layers, by the names of their classes: the core does without the library."""
-
-
 def is_linear(layer: nn.Module) -> bool:
-    """Whether a layer is linear: a quantized one and transformers' transposed ``Conv1D`` are too.
+    """Whether a layer is linear; quantized ones and transformers' transposed ``Conv1D`` are too.
 
-    The output layer of torch's attention is not: its class says that others read it, and it is never called.
+    The output layer of torch's attention does not count: it is never called, others read its weights.
     """
-    from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
-    from transformers.pytorch_utils import Conv1D
-
     return isinstance(layer, nn.Linear | Conv1D) and not isinstance(layer, NonDynamicallyQuantizableLinear)
 
 
-def is_quantized(module: nn.Module) -> bool:
-    """Whether a module holds weights that are codes and no numbers."""
-    return any(not each.is_floating_point() for each in module.parameters())
-
-
-def quantized_widths(module: nn.Module) -> list[int]:
-    """The widths in bits of a model's quantized layers, of those too that quantize their weights for each product."""
-    kinds = {each.__name__ for layer in module.modules() for each in type(layer).__mro__}
-    return sorted(bits for name, bits in WIDTHS.items() if name in kinds)
-
-
 def is_attention(module: nn.Module) -> bool:
-    """Whether a module is an attention, or a part of one with others in it, by the name of its class."""
+    """Whether a module is an attention, or a part of one, by the name of its class."""
     return "attention" in type(module).__name__.lower()
 
 

@@ -20,16 +20,16 @@ FACTS = frozenset(
 """What may be asked of a weight without computing with it."""
 
 SETTINGS = frozenset({"dilation", "groups", "kernel_size", "padding", "padding_mode", "stride"})
-"""Of a convolution."""
+"""Settings of a convolution."""
 
 ASKING = frozenset({"getattr", "hasattr", "isinstance", "len", "to", "type_as"})
-"""Functions and methods that take of what they are given its type, its dtype or its device."""
+"""Functions and methods that only look at the type, dtype or device of what they are given."""
 
 APART = ("init", "interpolate", "reset", "resize", "tie")
-"""How methods begin that make or change weights, or do so for inputs of another size; underscores aside."""
+"""How the names of methods begin, underscores aside, that make weights, or change them for inputs of another size."""
 
 UNKNOWN = object()
-"""The value of what only a call tells."""
+"""Stands for a value that only a call would tell."""
 
 COMPARISONS: dict[type[ast.cmpop], Any] = {
     ast.Eq: operator.eq,
@@ -45,12 +45,12 @@ COMPARISONS: dict[type[ast.cmpop], Any] = {
 
 @dataclass(frozen=True)
 class Taken:
-    """Something that a class takes from a part of its.
+    """Something that a class takes from one of its parts.
 
     Attributes:
         part: the part's name.
         what: ``weight``, a setting, or ``itself``.
-        conditions: of the branches that it is in, each with what it must come to.
+        conditions: the tests of the branches around it, each with the outcome that leads to it.
     """
 
     part: str
@@ -126,7 +126,7 @@ def _asks_only(node: ast.AST, around: dict[ast.AST, ast.AST]) -> bool:
 
 
 def _calls_or_asks(function: str) -> bool:
-    """Whether a function takes nothing of a layer that a wrapper of it does not have; ``isinstance`` does its class."""
+    """Whether a function uses only what a wrapper of a layer has too. ``isinstance`` does not: it uses the class."""
     return "checkpoint" in function or (function in ASKING and function != "isinstance")
 
 
@@ -136,7 +136,7 @@ def _name(function: ast.expr) -> str:
 
 
 def _conditions(node: ast.AST, around: dict[ast.AST, ast.AST]) -> Iterator[tuple[ast.expr, bool]]:
-    """The tests of the branches that a node is in, with what they must come to."""
+    """The tests of the branches around a node, each with the outcome that leads to it."""
     while (outer := around.get(node)) is not None:
         match outer:
             case ast.If(test=test, body=body) if node is not test:
@@ -147,7 +147,7 @@ def _conditions(node: ast.AST, around: dict[ast.AST, ast.AST]) -> Iterator[tuple
 
 
 def _value(test: ast.expr, module: nn.Module) -> Any:
-    """What a test comes to for a module, as a boolean; UNKNOWN where its own numbers and switches do not tell."""
+    """The outcome of a test for a module; UNKNOWN where the module's numbers and switches do not decide it."""
     match test:
         case ast.BoolOp(op=op, values=values):
             found = [_value(each, module) for each in values]

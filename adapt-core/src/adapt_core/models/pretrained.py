@@ -15,6 +15,7 @@ from adapt_core.config.sections import ModelOptions
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer
 from adapt_core.models.architecture import head_and_output, hints_for
+from adapt_core.models.biases import settle_biases
 from adapt_core.utils.files import require_permission
 
 
@@ -57,6 +58,18 @@ def load_model(
     model = Model(module, tokenizer, hints_for(module, {*loaded["missing_keys"], *reshaped}, train_head))
     _require_pretrained(module, model, reshaped, source)
     return model
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Writes a model of transformers and its processor so that ``from_pretrained`` loads them.
+
+    Raises:
+        AdaptError: the architecture cannot have what the model has, such as biases that merging added.
+    """
+    settle_biases(model.module)
+    model.module.save_pretrained(folder)
+    if model.processor is not None:
+        model.processor.save_pretrained(folder)
 
 
 def label_names(options: ModelOptions) -> list[str]:

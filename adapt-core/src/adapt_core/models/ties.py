@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 
 def separate(module: nn.Module, layers: Iterable[nn.Module]) -> None:
-    """Gives every layer its own copy of the weights that one of some layers shares with another.
+    """Unties the weights that some layers share: every layer that holds one gets a copy of its own.
 
-    Those that go on sharing would otherwise be tied again, to the wrong one, when a library loads them.
+    Also those that will not change: layers that went on sharing would be tied to the wrong one when a library loads
+    them.
 
     Args:
         module: the model.
@@ -45,7 +46,7 @@ def adopt_untied(module: nn.Module, stored: Collection[str]) -> None:
 
 @contextmanager
 def untying(module: nn.Module, layers: Iterable[nn.Module]) -> Iterator[None]:
-    """Around a change of some layers' weights: other layers keep theirs, and the model says that they are untied.
+    """Wraps a change of some layers' weights: layers that shared them keep theirs, and the model notes that they do.
 
     Args:
         module: the model.
@@ -84,7 +85,7 @@ def _declare(model: Any) -> None:
     model.all_tied_weights_keys = {name: other for name, other in noted.items() if _same(model, name, other)}
     config = model.config
     again = type(config).from_dict({**config.to_dict(), "tie_word_embeddings": False})
-    # T5's is tied whatever it is told, and reads what it is told as something else; weights that differ stay apart.
+    # T5 ties its weights whatever the switch says, which means something else to it; weights that differ stay apart.
     config.tie_word_embeddings = again.tie_word_embeddings
 
 

@@ -10,7 +10,7 @@ from peft import PeftConfig
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import Tensor, nn
 
-from adapt_core.models.layers import bypassed
+from adapt_core.models.layers import why_not_called
 from adapt_core.peft.registration import OwnPeftType
 
 
@@ -40,12 +40,13 @@ class OwnTunerConfig(PeftConfig):
 
 
 class OwnTunerLayer(nn.Module, BaseTunerLayer):
-    """A layer around a base layer, of which it has the settings: a model may look up a convolution's ``stride``."""
+    """A layer around a base layer. It has the base layer's settings: a model may look up a convolution's ``stride``."""
 
     def __getattr__(self, name: str) -> Any:
-        """What it does not have itself, as far as that is a setting of the base layer.
+        """A setting of the base layer.
 
-        Not the base layer's tensors, parts and methods: with these the model could compute past the adapter.
+        The base layer's tensors, parts and methods are not handed out: with these the model could compute past the
+        adapter.
         """
         try:
             return super().__getattr__(name)
@@ -87,7 +88,7 @@ class OwnTuner(BaseTuner):
         current_key: str,
         parameter_name: str | None = None,
     ) -> None:
-        if reason := bypassed(target, parent):
+        if reason := why_not_called(target, parent):
             raise TypeError(f"{current_key} cannot be adapted: {reason}")
         layer = self.put(target, adapter_name, peft_config, current_key)
         if layer is target:

@@ -7,7 +7,6 @@ import random
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import nn
 
 from adapt_core.bundles import Data
 from adapt_core.errors import AdaptError
+from adapt_core.models.quantized import parameters_counted
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.runs.folder import RunFolder
 from adapt_core.utils.files import read_json
@@ -29,15 +29,6 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-
-
-def count_parameters(module: nn.Module) -> dict[str, int]:
-    """Elements of the model's parameters: ``total`` and ``trainable``.
-
-    A 4-bit weight counts as many as it stands for.
-    """
-    counts = [(_elements(parameter), parameter.requires_grad) for parameter in module.parameters()]
-    return {"total": sum(count for count, _ in counts), "trainable": sum(count for count, trains in counts if trains)}
 
 
 def require_same_data(folder: RunFolder, data: Data) -> None:
@@ -67,7 +58,7 @@ def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module, *, wi
     trainable = sum(each.numel() * each.element_size() for each in parameters if each.requires_grad)
     saved = trainable if plan.method.spec.saves == "adapter" else total
     # A quantized base is dequantized before an adapter is merged into it.
-    merged = sum(FLOAT32 * _elements(each) for each in parameters) if plan.quantizer else total
+    merged = sum(FLOAT32 * count for _, count in parameters_counted(module)) if plan.quantizer else total
     options = plan.training
     there = len(folder.checkpoints.steps())
     kept = max(options.checkpoints, there) + 1  # the newest is written before the oldest goes
@@ -76,19 +67,12 @@ def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module, *, wi
     new = max(kept - there, 1)  # a stop may have put one between those of the schedule
     needs = []
     if options.do_train:
-        needs.append(
-            ("1 checkpoint" if new == 1 else f"{new} checkpoints", new * (saved + 2 * trainable))
-        )  # Adam keeps two numbers a parameter
+        what = "1 checkpoint" if new == 1 else f"{new} checkpoints"
+        needs.append((what, new * (saved + 2 * trainable)))  # Adam keeps two numbers a parameter
         needs.append(("model/", total if with_base else saved))
         if plan.saver is not None:
             needs.append(("export/", merged))
     require_space(folder.path, needs)
-
-
-def _elements(parameter: Any) -> int:
-    """Elements of a parameter; bitsandbytes packs two 4-bit ones into a byte and keeps the shape aside."""
-    state = getattr(parameter, "quant_state", None)
-    return math.prod(state.shape) if state is not None else parameter.numel()
 
 
 def require_space(path: Path, needs: Sequence[tuple[str, int]]) -> None:

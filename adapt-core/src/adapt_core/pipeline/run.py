@@ -8,13 +8,13 @@ from typing import Any
 
 from adapt_core.bundles import Evaluated, Trained
 from adapt_core.interfaces import World
+from adapt_core.models.counting import count_parameters
 from adapt_core.pipeline.applying import applied, require_trained
 from adapt_core.pipeline.environment import describe_environment, peak_memory_bytes
-from adapt_core.pipeline.resources import count_parameters, require_same_data, require_space_for, seed_everything
+from adapt_core.pipeline.resources import require_same_data, require_space_for, seed_everything
 from adapt_core.pipeline.saving import require_exportable, save
 from adapt_core.pipeline.timing import Stopwatch
 from adapt_core.plan.run_plan import RunPlan
-from adapt_core.plugins.references import resolve
 from adapt_core.runs.base_model import KEY, require_same_base
 from adapt_core.runs.folder import RunFolder
 from adapt_core.terminal.progress import progress_for
@@ -33,7 +33,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     folder = RunFolder(plan.output_dir)
     progress = progress_for(quiet=not world.is_main)
     watch = Stopwatch(progress)
-    engine = resolve(plan.task.spec.engine)(plan, folder, world, progress)
+    engine = plan.make_engine(folder, world, progress)
     engine.check()
     seed_everything(plan.seed)
     task = plan.make_task()
@@ -60,9 +60,9 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         inputs = task.engine_inputs(data, model)
         parameters = count_parameters(model.module)
     if world.is_main:
-        write_json(folder.environment, describe_environment() | {KEY: base})
+        write_json(folder.environment, describe_environment() | {KEY: base, "world": world.describe()})
         write_json(folder.data, data.info)
-        progress.show(task.preview(data), parameters)
+        progress.show(task.preview(data))
         if quantizer and memory:
             for text in (f"Memory: {memory.text}", *quantizer.notices()):
                 progress.notice(text)

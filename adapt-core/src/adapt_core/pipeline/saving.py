@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from adapt_core.bundles import Data, Model
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import OWN_BASE, Method, Task
 from adapt_core.models.biases import switches_for
-from adapt_core.models.tolerance import rounding, tolerance_for
+from adapt_core.models.tolerance import compared, rounding, tolerance_for
 from adapt_core.pipeline.timing import Stopwatch
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.plugins.returned import module_from
@@ -25,6 +26,9 @@ from adapt_core.runs.checksums import checksums, choices_sha256, sha256
 from adapt_core.runs.folder import RunFolder
 from adapt_core.runs.loading import load_dequantized
 from adapt_core.utils.files import follow_umask, read_json, write_json, write_text
+
+OF_SEVERAL = frozenset({"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
+"""By which libraries tell that a process is one of several."""
 
 
 def save(
@@ -42,11 +46,16 @@ def save(
         AdaptError: something saved gives other outputs than the trained model, with the numbers.
     """
     rows = task.probe_rows(data)
-    expected = {folder.model.name: task.outputs(model, rows)}
-    method.save(model.module, folder.model)
+    expected = {folder.model.name: task.outputs(model, rows, data.info)}
+    if plan.method.spec.saves == "model":
+        writer = f"{plan.task.spec.target}.save_model"
+        task.save_model(model, folder.model)
+    else:
+        writer = f"{plan.method.spec.target}.save"
+        method.save(model.module, folder.model)
     if not folder.model.is_dir() or not any(folder.model.iterdir()):
         raise AdaptError(
-            f"{plan.method.spec.target}.save wrote nothing to {folder.model}",
+            f"{writer} wrote nothing to {folder.model}",
             f"This is a mistake in the plugin. The trained weights are in {folder.checkpoints.path}.",
         )
     if model.processor is not None:
@@ -69,11 +78,12 @@ def save(
                 folder, rows, quantized
             )
         merged = module_from(method, "merge", method.merge(model.module))
-        export = saver.save(model.with_module(merged), folder.export)
+        export = saver.save(model.with_module(merged), folder.export, task)
         follow_umask(folder.export)
     with watch("verify", "Loading what was saved in a new process"):
         differences = _differences(folder, rows, expected, export)
-    allowed = rounding(limit, float(np.abs(expected[folder.model.name]).max()))
+    _, largest = compared(expected[folder.model.name], expected[folder.model.name])
+    allowed = rounding(limit, largest)
     for name, difference in differences.items():
         if difference is None or difference > allowed:
             shown = "are not finite" if difference is None else f"differ by up to {difference:.3g}"
@@ -116,7 +126,7 @@ def require_exportable(plan: RunPlan, method: Any, module: Any) -> None:
 
 
 def _differences(
-    folder: RunFolder, rows: Any, expected: Mapping[str, np.ndarray], export: Path | None
+    folder: RunFolder, rows: Any, expected: Mapping[str, Sequence[np.ndarray]], export: Path | None
 ) -> dict[str, float | None]:
     """Largest absolute difference of outputs by what was loaded, from a process that knows only the run folder.
 
@@ -125,17 +135,34 @@ def _differences(
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         write_json(scratch / "rows.json", {"rows": list(rows), "export": str(export) if export else None})
-        np.savez(scratch / "expected.npz", allow_pickle=False, **expected)
+        write_outputs(scratch, expected)
         torch.accelerator.empty_cache()  # the new process needs what this one has freed
         # -P: no module is to come from the folder in which the command happens to run.
         command = [sys.executable, "-P", "-m", "adapt_core.pipeline.verify", str(folder.path), str(scratch)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # A process by itself, even where this one is of several.
+        alone = {name: value for name, value in os.environ.items() if name not in OF_SEVERAL}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
         if done.returncode != 0:
             raise AdaptError(
                 f"What was saved in {folder.path} cannot be loaded again:\n{done.stderr.strip()[-4000:]}",
                 f"The trained weights are in {folder.checkpoints.path}. Please report this with the configuration.",
             )
         return dict(read_json(scratch / "differences.json"))
+
+
+def write_outputs(scratch: Path, outputs: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Writes outputs by what they are of, an array a row."""
+    arrays = {f"{name}/{row}": each for name, rows in outputs.items() for row, each in enumerate(rows)}
+    np.savez(scratch / "expected.npz", allow_pickle=False, **arrays)
+
+
+def read_outputs(scratch: Path) -> dict[str, list[np.ndarray]]:
+    """Reads what :func:`write_outputs` wrote."""
+    found: dict[str, list[np.ndarray]] = {}
+    with np.load(scratch / "expected.npz", allow_pickle=False) as file:
+        for key in file.files:  # in the order in which they were written
+            found.setdefault(key.partition("/")[0], []).append(file[key])
+    return found
 
 
 def read_rows(scratch: Path) -> tuple[list[Any], str | None]:

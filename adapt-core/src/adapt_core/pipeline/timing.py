@@ -22,7 +22,7 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, stage: str, message: str) -> Iterator[None]:
-        """Counts what happens within it as time of a stage, less what is counted as another's meanwhile."""
+        """Counts the time of the block as a stage's, less what is counted for other stages meanwhile."""
         before = sum(self.seconds.values())
         begin = time.perf_counter()
         with self.progress.stage(message):

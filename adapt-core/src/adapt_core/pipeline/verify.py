@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from adapt_core.pipeline.saving import read_rows
+from adapt_core.models.tolerance import compared
+from adapt_core.pipeline.saving import read_outputs, read_rows
 from adapt_core.runs.folder import RunFolder
 from adapt_core.runs.loading import load_artifact
 from adapt_core.terminal.quiet import quiet_libraries
@@ -23,17 +22,16 @@ def main(run: str, scratch: str) -> None:
     """Writes ``differences.json`` into the scratch folder: the largest absolute difference by what was loaded."""
     folder = RunFolder(run)
     rows, export = read_rows(Path(scratch))
-    with np.load(Path(scratch) / "expected.npz", allow_pickle=False) as file:
-        expected = dict(file)
+    expected = read_outputs(Path(scratch))
     plan, task, model, info = load_artifact(folder)
-    found: dict[str, Any] = {folder.model.name: task.outputs(model, rows)}
+    found: dict[str, Any] = {folder.model.name: task.outputs(model, rows, info)}
     if export is not None and plan.saver is not None:
         saver = plan.saver.make()
-        found[folder.export.name] = task.outputs(saver.load(Path(export), task, info), rows)
+        found[folder.export.name] = task.outputs(saver.load(Path(export), task, info), rows, info)
     write_json(
         Path(scratch) / "differences.json",
         {
-            name: float(np.abs(outputs - expected.get(name, expected[folder.model.name])).max())
+            name: compared(expected.get(name, expected[folder.model.name]), outputs)[0]
             for name, outputs in found.items()
         },
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,9 +26,10 @@ from adapt_core.errors import ConfigError, Problem
 from adapt_core.kinds import Kind
 from adapt_core.options import NoOptions, Options, is_path
 from adapt_core.plan.choose import Chosen, choose
-from adapt_core.plan.combinations import impossible, library_of, missing_files
+from adapt_core.plan.combinations import IMPOSSIBLE, impossible, missing_files
 from adapt_core.plan.run_plan import Choice, RunPlan
 from adapt_core.plan.unknown_keys import Owners
+from adapt_core.plugins.references import resolve
 from adapt_core.plugins.registry import Registry
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
@@ -97,18 +98,19 @@ def examine(source: Source, overrides: Sequence[str], registry: Registry, *, fil
     chosen = choose(to_nested(document, table, over), table, registry)
     nested = to_nested(document, chosen.table, over)
     checked = _validated(chosen, nested)
-    model = checked["model"].options
     problems = [
         *document.problems,
         *nested.problems,
         *chosen.problems,
         *(problem for section in checked.values() for problem in section.problems),
         *_unknown(nested, chosen, checked, registry),
-        *impossible(nested, chosen.entries, model if isinstance(model, ModelOptions) else None, registry),
+        *impossible(nested, chosen.entries, chosen.library, registry),
         *(missing_files(nested, _with_files(chosen)) if files_must_exist else ()),
     ]
     options = {section: one.options for section, one in checked.items()}
     plan = None if problems else _plan(chosen, options, document.file)
+    if plan and (problems := list(_checked(plan, nested))):
+        plan = None
     return Examined(nested, chosen, _ordered(problems, document.file), plan)
 
 
@@ -124,8 +126,8 @@ def _validated(chosen: Chosen, nested: Nested) -> dict[str, Checked]:
         "beside": validate(MethodSection, nested, "method", set(BESIDE)),
     }
     for section, model in CORE_SECTIONS.items():
-        # Without its task, nobody knows what else the data's section may hold.
-        keys = set(model.model_fields) if section == "dataset" and Kind.TASK in chosen.undecided else None
+        # Without its task, nobody knows what else the section may hold.
+        keys = set(model.model_fields) if Kind.TASK in chosen.undecided else None
         found[section] = validate(chosen.models.get(section, model), nested, section, keys)
     for kind in Kind:
         if kind not in chosen.undecided:
@@ -133,6 +135,14 @@ def _validated(chosen: Chosen, nested: Nested) -> dict[str, Checked]:
             # Without a plugin, the section has no keys but its name.
             found[kind.section] = validate(chosen.models.get(kind.section, NoOptions), nested, kind.section, keys)
     return found
+
+
+def _checked(plan: RunPlan, nested: Nested) -> Iterator[Problem]:
+    """What the chosen plugins say of the whole."""
+    for choice in plan.choices:
+        if choice.spec.check is not None:
+            for path, message in resolve(choice.spec.check)(plan):
+                yield nested.problem(path, IMPOSSIBLE, message)
 
 
 def _unknown(nested: Nested, chosen: Chosen, checked: Mapping[str, Checked], registry: Registry) -> list[Problem]:
@@ -168,6 +178,8 @@ def _keys(model: Any, path: Sequence[Any]) -> tuple[str, ...]:
 
 def _plan(chosen: Chosen, sections: Mapping[str, Any], file: str | None) -> RunPlan:
     root: RootOptions = sections[""]
+    library = chosen.library
+    assert library is not None
     choices = {kind: Choice(entry.spec, sections[kind.section]) for kind, entry in chosen.entries.items()}
     task, method = choices[Kind.TASK], choices[Kind.METHOD]
     name = Path(file).stem if file else f"{task.spec.name}-{method.spec.name}"
@@ -180,7 +192,8 @@ def _plan(chosen: Chosen, sections: Mapping[str, Any], file: str | None) -> RunP
         quantizer=choices.get(Kind.QUANTIZER),
         saver=choices.get(Kind.SAVER),
         launcher=choices[Kind.LAUNCHER],
-        model=_absolute(model.model_copy(update={"library": library_of(model, task.spec)})),
+        library=library,
+        model=_absolute(model.model_copy(update={"library": library.name})),
         dataset=_absolute(dataset),
         training=sections["training"],
         train_head=beside.train_head if method.spec.head == "beside" else None,

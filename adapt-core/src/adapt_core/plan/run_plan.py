@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapt_core.config.document import plain
 from adapt_core.config.sections import NOTHING, DatasetOptions, ModelOptions, TrainingOptions
+from adapt_core.kinds import EngineSpec, Library
 from adapt_core.options import Options
-from adapt_core.plugins.references import made
+from adapt_core.plugins.references import made, resolve
+
+if TYPE_CHECKING:
+    from adapt_core.interfaces import Engine, Task, World
+    from adapt_core.runs.folder import RunFolder
+    from adapt_core.terminal.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class RunPlan:
     Attributes:
         task, method, saver, launcher: the chosen plugins; ``saver`` is None when no export is wanted.
         quantizer: None when the base is not quantized.
+        library: where the model comes from, and the engine that trains it.
         model, dataset, training: the validated sections.
         train_head: whether the head is trained beside the adapter; None where the method decides.
         train_batch_norm: whether batch normalisation is.
@@ -42,6 +49,7 @@ class RunPlan:
     quantizer: Choice | None
     saver: Choice | None
     launcher: Choice
+    library: Library
     model: ModelOptions
     dataset: DatasetOptions
     training: TrainingOptions
@@ -50,9 +58,25 @@ class RunPlan:
     seed: int
     output_dir: str
 
-    def make_task(self) -> Any:
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The chosen plugins."""
+        return tuple(each for each in (self.task, self.method, self.quantizer, self.saver, self.launcher) if each)
+
+    @property
+    def engine(self) -> EngineSpec:
+        """What takes the training steps."""
+        return self.library.engine
+
+    def make_engine(self, folder: RunFolder, world: World, progress: Progress) -> Engine:
+        """The engine, for one process of a run. Raises AdaptError where it cannot be loaded."""
+        engine: Engine = resolve(self.engine.target)(self, folder, world, progress)
+        return engine
+
+    def make_task(self) -> Task:
         """The task, which is made from the whole plan. Raises AdaptError where it cannot be loaded or made."""
-        return made(self.task.spec, self)
+        task: Task = made(self.task.spec, self)
+        return task
 
     def canonical(self) -> dict[str, Any]:
         """The nested configuration that makes this same plan, every default written out."""

@@ -10,8 +10,8 @@ from typing import Any
 from adapt_core.config.sections import CHOOSERS, NOTHING, ROOT, SECTIONS
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind, PluginSpec
-from adapt_core.options import LIBRARY_NAME, Options, flat_name
-from adapt_core.plan.choose import MAY_BE_NOTHING, option_models
+from adapt_core.options import LIBRARY_NAME, Options, flat_name, flat_names
+from adapt_core.plan.choose import MAY_BE_NOTHING, all_option_models
 from adapt_core.plugins.registry import Registry
 
 Schema = dict[str, Any]
@@ -56,13 +56,15 @@ def json_schema(registry: Registry | None = None) -> Schema:
     plugins = []
     for entry in registry.entries():
         try:
-            models = option_models(entry, registry)
+            models = all_option_models(entry, registry)
         except AdaptError:
             continue  # A broken plugin has no options; `adapt plugins` says why.
         name = f"{entry.kind.value}.{entry.spec.name}"
-        fields = {section: _fields(model, f"{name}.{section}", defs) for section, model in models.items()}
-        for section, model in models.items():
-            _note_flat(flat, model, fields[section])
+        fields: dict[str, Schema] = {}
+        for section, model in models:
+            own = _fields(model, f"{name}.{section}", defs)
+            fields[section] = fields.get(section, {}) | own
+            _note_flat(flat, model, own)
         plugins.append(_Plugin(entry.kind, entry.spec, fields))
         if entry.spec.switch:
             switch = {"type": "boolean", "description": f"Chooses the {entry.kind.value} {entry.spec.name}."}
@@ -77,7 +79,7 @@ def json_schema(registry: Registry | None = None) -> Schema:
             **root,
         },
         "additionalProperties": False,
-        "allOf": [*_required(plugins), *_datasets(plugins)],
+        "allOf": [*_required(plugins), *_of_tasks(plugins)],
         "$defs": defs,
     }
 
@@ -103,8 +105,8 @@ def _section(section: str, core: Schema, plugins: Sequence[_Plugin]) -> Schema:
     return {"anyOf": [names, keys | ({"allOf": rules} if rules else {})]}
 
 
-def _datasets(plugins: Iterable[_Plugin]) -> list[Schema]:
-    """For each task, the keys that the section of its data may have."""
+def _of_tasks(plugins: Iterable[_Plugin]) -> list[Schema]:
+    """For each task, the keys that the sections of its data, models and training may have."""
     rules = []
     for plugin in plugins:
         if plugin.kind is Kind.TASK:
@@ -115,9 +117,12 @@ def _datasets(plugins: Iterable[_Plugin]) -> list[Schema]:
                 {"properties": {"task": {"anyOf": [name, inside]}}, "required": ["task"]},
                 {"properties": {flat: name}, "required": [flat]},
             ]
-            keys = {"properties": plugin.fields["dataset"], "additionalProperties": False}
-            only = {"if": {"type": "object"}, "then": keys}
-            rules.append({"if": {"anyOf": chosen}, "then": {"properties": {"dataset": only}}})
+            only = {
+                section: {"if": {"type": "object"}, "then": {"properties": fields, "additionalProperties": False}}
+                for section, fields in plugin.fields.items()
+                if section != plugin.kind.section
+            }
+            rules.append({"if": {"anyOf": chosen}, "then": {"properties": only}})
     return rules
 
 
@@ -125,7 +130,9 @@ def _required(plugins: Iterable[_Plugin]) -> list[Schema]:
     """That what a run needs is there, in either form."""
     rules = []
     for section, fields in _REQUIRED.items():
-        flat = [flat_name(SECTIONS[section].model_fields[field]) for field in fields]
+        flat: list[str | None] = [
+            name for field in fields for name in flat_names(SECTIONS[section].model_fields[field])
+        ]
         flat += [plugin.spec.switch for plugin in plugins if plugin.kind.section == section]
         rules.append({"anyOf": [{"required": [name]} for name in (section, *flat) if name]})
     return rules
@@ -140,8 +147,9 @@ def _fields(model: type[Options], owner: str, defs: Schema) -> Schema:
 
 def _note_flat(flat: dict[str, list[Schema]], model: type[Options], fields: Schema) -> None:
     for name, info in model.model_fields.items():
-        if (flat_as := flat_name(info)) and fields[name] not in flat.setdefault(flat_as, []):
-            flat[flat_as].append(fields[name])
+        for flat_as in flat_names(info):
+            if fields[name] not in flat.setdefault(flat_as, []):
+                flat[flat_as].append(fields[name])
 
 
 def _lenient(schema: Any) -> Any:

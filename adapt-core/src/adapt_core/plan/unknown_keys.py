@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from adapt_core.config.sections import ROOT, SECTIONS
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind
-from adapt_core.options import Options, flat_name, library_names
-from adapt_core.plan.choose import option_models
+from adapt_core.options import Options, flat_names, library_names
+from adapt_core.plan.choose import all_option_models
 from adapt_core.plugins.registry import Entry, Registry, is_common
 from adapt_core.utils.spelling import closest
 
 if TYPE_CHECKING:
     from adapt_core.plugins.catalogue import Listing
 
-Explanation = tuple[str, str | None]
-"""What is wrong with a key, and what to write instead."""
+Explanation = tuple[str, str, str | None]
+"""The code of a problem, what is wrong with a key, and what to write instead."""
 
 FEW = 10
 """No more names than these are listed in a message."""
@@ -30,7 +30,7 @@ class Owner:
 
     Attributes:
         key: its name in its section.
-        flat: its flat name.
+        flats: its flat names.
         section: "" for the top level.
         help: what it means.
         library_name: what the library behind the plugin calls it.
@@ -39,7 +39,7 @@ class Owner:
     """
 
     key: str
-    flat: str | None
+    flats: tuple[str, ...]
     section: str
     help: str = ""
     kind: Kind | None = None
@@ -52,9 +52,14 @@ class Owner:
         """The nested key."""
         return f"{self.section}.{self.key}" if self.section else self.key
 
+    @property
+    def flat(self) -> str | None:
+        """The first flat name."""
+        return next(iter(self.flats), None)
+
     def answers_to(self, key: str) -> bool:
         """Whether a key is its name. Every plugin section has a ``name``, which says nothing."""
-        return key == self.flat or (key == self.key and key != "name")
+        return key in self.flats or (key == self.key and key != "name")
 
     def means(self, key: str) -> bool:
         """Whether a key is what its meaning begins or ends with: ``learning_rate`` is "Peak learning rate."."""
@@ -98,27 +103,31 @@ class Owners:
         for owner in self.here:
             if key == owner.library_name and section in ("", owner.section):
                 name = owner.key if section else owner.flat or owner.dotted
-                return f"{key} is the name in the library behind {owner.plugin}", name
+                return "unknown-key", f"{key} is the name in the library behind {owner.plugin}", name
         for owner in known:
-            if key == owner.flat and owner.section == section:
-                return f"{key} is the name for the top level; in this section it is {owner.key}", owner.key
+            if key in owner.flats and owner.section == section:
+                message = f"{key} is the name for the top level; in this section it is {owner.key}"
+                return "misplaced-key", message, owner.key
         if known:
             places = " or ".join(dict.fromkeys(owner.section or "the top level" for owner in known))
-            return f"unknown key here; {key} belongs to {places}", known[0].dotted if len(known) == 1 else None
+            suggestion = known[0].dotted if len(known) == 1 else None
+            return "misplaced-key", f"unknown key here; {key} belongs to {places}", suggestion
         if others := self.elsewhere(key):
-            return self._of_another(key, others), None
+            return "key-of-another-plugin", self._of_another(key, others), None
         if key in SECTIONS:
-            return f"unknown key here; {key} is a section of the top level", key
+            return "misplaced-key", f"unknown key here; {key} is a section of the top level", key
         if near := closest(key, valid):
-            return "unknown key", near
+            return "unknown-key", "unknown key", near
         meant = [owner for owner in self.here if owner.means(key) and section in ("", owner.section)]
         if len(meant) == 1:
-            return "unknown key", meant[0].key if section else meant[0].flat or meant[0].dotted
+            return "unknown-key", "unknown key", meant[0].key if section else meant[0].flat or meant[0].dotted
         distant = closest(key, (owner.key for owner in self.here if owner.key != "name"))
         if section and distant:
-            return "unknown key", next(owner.dotted for owner in self.here if owner.key == distant)
+            suggestion = next(owner.dotted for owner in self.here if owner.key == distant)
+            return "unknown-key", "unknown key", suggestion
         few = section and 0 < len(valid) <= FEW
-        return f"unknown key; known here: {', '.join(sorted(valid))}" if few else "unknown key", None
+        message = f"unknown key; known here: {', '.join(sorted(valid))}" if few else "unknown key"
+        return "unknown-key", message, None
 
     def _of_another(self, key: str, owners: list[Owner]) -> str:
         """For a key of plugins that this configuration does not choose."""
@@ -127,7 +136,9 @@ class Owners:
         alike = [owner for owner in owners if (owner.section, owner.missing) == (first.section, first.missing)]
         plugins = list(dict.fromkeys(str(owner.plugin) for owner in alike))
         names = " or ".join(plugins) if len(plugins) <= 3 else f"{', '.join(plugins[:3])} and others"
-        what = "the data of task" if first.section == "dataset" else first.kind.value
+        what = {"dataset": "the data of task", "model": "the models of task", "training": "the training of task"}.get(
+            first.section, first.kind.value
+        )
         if first.missing:
             install = f"which is not installed; install it: pip install {first.missing}"
             return f"{key} belongs to {what} {names} of {first.missing}, {install}"
@@ -140,28 +151,28 @@ def _core_owners() -> Iterator[Owner]:
     sections: dict[str, type[Options]] = {"": ROOT, **SECTIONS}
     for section, model in sections.items():
         for name, info in model.model_fields.items():
-            yield Owner(name, flat_name(info), section, info.description or "")
+            yield Owner(name, flat_names(info), section, info.description or "")
 
 
 def _entry_owners(entry: Entry, registry: Registry) -> Iterator[Owner]:
     if entry.spec.switch:
-        yield Owner("name", entry.spec.switch, entry.kind.section, "", entry.kind, entry.spec.name)
+        yield Owner("name", (entry.spec.switch,), entry.kind.section, "", entry.kind, entry.spec.name)
     try:
-        models = option_models(entry, registry)
+        models = all_option_models(entry, registry)
     except AdaptError:
         return  # A broken plugin owns nothing; it is reported where it is chosen, and by `adapt plugins`.
-    for section, model in models.items():
+    for section, model in models:
         for name, info in model.model_fields.items():
             if name not in SECTIONS[section].model_fields:
                 help, elsewhere = info.description or "", library_names(model).get(name)
-                yield Owner(name, flat_name(info), section, help, entry.kind, entry.spec.name, library_name=elsewhere)
+                yield Owner(name, flat_names(info), section, help, entry.kind, entry.spec.name, library_name=elsewhere)
 
 
 def _listed_owners(listing: Listing) -> Iterator[Owner]:
     whose = ("", listing.kind, listing.name, listing.distribution)
     if listing.switch:
-        yield Owner("name", listing.switch, listing.kind.section, *whose)
-    for section, options in ((listing.kind.section, listing.options), ("dataset", listing.dataset)):
-        for name, flat in options.items():
+        yield Owner("name", (listing.switch,), listing.kind.section, *whose)
+    for section, options in listing.options.items():
+        for name, flats in options.items():
             if name not in SECTIONS[section].model_fields:
-                yield Owner(name, flat, section, *whose)
+                yield Owner(name, tuple(flats), section, *whose)

@@ -7,7 +7,7 @@ adapt-nlp can tell which package to install.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 
@@ -21,8 +21,7 @@ class Listing:
     Attributes:
         kind, name, summary, aliases, switch: as in its spec.
         distribution: what provides it.
-        options: its own options, from the name in its section to the flat name, None where there is none.
-        dataset: for a task, the same for what it adds to the ``dataset`` section.
+        options: by section, from the name of each option that it brings to the flat names.
     """
 
     kind: Kind
@@ -31,8 +30,7 @@ class Listing:
     distribution: str
     aliases: tuple[str, ...] = ()
     switch: str | None = None
-    options: Mapping[str, str | None] = field(default_factory=dict)
-    dataset: Mapping[str, str | None] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
     @property
     def keys(self) -> set[str]:

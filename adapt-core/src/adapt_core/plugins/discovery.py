@@ -41,7 +41,7 @@ def _identity(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
 
 
 def offers(point: importlib.metadata.EntryPoint) -> Iterator[tuple[Kind, PluginSpec]]:
-    """What the hooks of one entry point return. It has a plugin manager to itself, so that nothing else can fail.
+    """What the hooks of one entry point return. It gets a plugin manager to itself, so that its faults hurt no other.
 
     Raises:
         AdaptError: a hook is mistyped, unmarked or returns something else than specs.

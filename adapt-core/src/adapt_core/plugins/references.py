@@ -69,9 +69,13 @@ def made(spec: PluginSpec, argument: Any) -> Any:
     if isinstance(target, type) and (missing := sorted(getattr(target, "__abstractmethods__", ()))):
         raise AdaptError(f"{spec.target} lacks {', '.join(missing)}", "This is a mistake in the plugin.")
     found = target(argument)
-    if isinstance(spec, MethodSpec) and not isinstance(found, Method):
+    if not isinstance(spec, MethodSpec):
+        return found
+    if not isinstance(found, Method):
         raise AdaptError(
             f"{spec.target} makes {type(found).__name__}, which does not extend adapt_core.interfaces.Method",
             "This is a mistake in the plugin.",
         )
+    if spec.saves == "adapter" and (missing := [call for call in ("save", "load") if not found.has(call)]):
+        raise AdaptError(f"{spec.target} lacks {', '.join(missing)}", "This is a mistake in the plugin.")
     return found

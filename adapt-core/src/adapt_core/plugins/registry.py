@@ -124,31 +124,32 @@ class Registry:
         if not found:
             raise self._unknown(kind, name)
         if len(found) > 1:
-            raise UsageError(f"the {kind.value} {name!r} cannot be used: {_clash(found)}", "Uninstall one of them.")
+            message = f"the {kind.value} {name!r} cannot be used: {_clash(found)}"
+            raise UsageError(message, "Uninstall one of them.", "plugin-ambiguous")
         return found[0]
 
     def options(self, spec: PluginSpec) -> type[Options]:
         """The option model of a plugin's own section. Raises AdaptError when it cannot be loaded."""
-        return _option_model(spec.options)
+        return option_model(spec.options)
 
-    def dataset_options(self, spec: TaskSpec) -> type[Options]:
-        """The option model of the ``dataset`` section under a task. Raises AdaptError when it cannot be loaded."""
-        return _option_model(spec.dataset)
+    def missing(self, spec: PluginSpec) -> str | None:
+        """What a plugin needs that is not installed, and how to install it; None where nothing is missing."""
+        return missing_modules(spec.requires, spec.install)
 
     def load_target(self, plugin: Entry | PluginSpec) -> Any:
         """The implementation class. Imports what it needs. Raises AdaptError when it cannot be loaded."""
         return resolve((plugin.spec if isinstance(plugin, Entry) else plugin).target)
 
     def examined(self, kind: Kind | None = None) -> tuple[Entry, ...]:
-        """:meth:`entries`, each with its option models loaded and its implementation looked for, not imported.
+        """Like :meth:`entries`, after a look at each: its option models are loaded, its implementation is looked for.
 
-        What is missing is in ``error``.
+        The implementation is not imported. What is wrong is in ``error``.
         """
-        return tuple(replace(entry, error=self.fault(entry)) for entry in self.entries(kind))
+        return tuple(replace(entry, error=self.why_not_usable(entry)) for entry in self.entries(kind))
 
-    def fault(self, entry: Entry) -> str | None:
+    def why_not_usable(self, entry: Entry) -> str | None:
         """Why a plugin would fail on use, as far as can be told without importing its implementation; None if not."""
-        return entry.error or _fault(entry.spec)
+        return entry.error or self.missing(entry.spec) or _why_not_usable(entry.spec)
 
     def catalogue(self) -> tuple[Listing, ...]:
         """Every first-party plugin, whether or not its distribution is installed."""
@@ -171,7 +172,7 @@ class Registry:
         listing = next((one for one in self.catalogue() if one.kind is kind and key in one.keys), None)
         for broken in self.broken:
             if normalise(broken.name) == key or (listing and broken.distribution == listing.distribution):
-                return UsageError(f"the {kind.value} {name!r} cannot be used: {broken}")
+                return UsageError(f"the {kind.value} {name!r} cannot be used: {broken}", code="plugin-broken")
         if listing:
             return _not_installed(f"the {kind.value} {name!r}", listing.distribution)
         known = self.names(kind)
@@ -179,8 +180,9 @@ class Registry:
         near = nearest(name, known) if closest(name, known) or not known else f"; known: {self.offers(kind)}"
         message = f"no {kind.value} named {name!r} {where}{near}"
         if self.broken and not closest(name, known):
-            return UsageError(message, "\n".join(f"It may come from another: {broken}." for broken in self.broken))
-        return UsageError(message)
+            hint = "\n".join(f"It may come from another: {broken}." for broken in self.broken)
+            return UsageError(message, hint, "no-such-plugin")
+        return UsageError(message, code="no-such-plugin")
 
 
 def is_common(spec: PluginSpec) -> bool:
@@ -193,7 +195,17 @@ def _clash(rivals: list[Entry]) -> str:
     return "it is offered by " + " and by ".join(sorted(f"{rival.distribution} {rival.version}" for rival in rivals))
 
 
-def _option_model(reference: str) -> type[Options]:
+def missing_modules(modules: Iterable[str], install: str) -> str | None:
+    """Which of some modules are not there, and how to install them; None where all are."""
+    missing = [module for module in modules if not module_exists(module)]
+    if not missing:
+        return None
+    verb = "is" if len(missing) == 1 else "are"
+    return f"{' and '.join(missing)} {verb} not installed" + (f"; install: {install}" if install else "")
+
+
+def option_model(reference: str) -> type[Options]:
+    """The option model that a reference names. Raises AdaptError when it cannot be loaded or is none."""
     from adapt_core.options import Options  # Imports pydantic, which listing plugins does not need.
 
     model = resolve(reference)
@@ -203,27 +215,30 @@ def _option_model(reference: str) -> type[Options]:
 
 
 def _require_option_model(reference: str) -> None:
-    """Loads an option model, but for modules that make theirs on demand and say in ``offers`` which they can."""
+    """Loads an option model, unless its module makes models on demand and says in ``offers`` that it can make this."""
     module, _, name = reference.partition(":")
     offers: Any = getattr(resolve_module(module, reference), "offers", None)
     if offers is None or not offers(name):
-        _option_model(reference)
+        option_model(reference)
 
 
-def _fault(spec: PluginSpec) -> str | None:
+def _why_not_usable(spec: PluginSpec) -> str | None:
     """Why a plugin would fail on use, as far as can be told without importing its implementation."""
     try:
         _require_option_model(spec.options)
         if isinstance(spec, TaskSpec):
-            _option_model(spec.dataset)
+            for reference in (spec.dataset, spec.prediction, *(each.model for each in spec.libraries)):
+                option_model(reference)
+            for library in spec.libraries:
+                option_model(library.engine.training)
     except AdaptError as error:
         return error.message
     from adapt_core.config.sections import core_names  # Imports pydantic, which listing plugins does not need.
 
     if spec.switch in core_names():
         return f"its switch {spec.switch!r} is a parameter of the core already, and chooses nothing"
-    targets = [spec.target, spec.engine] if isinstance(spec, TaskSpec) else [spec.target]
-    for target in targets:
+    engines = [each.engine.target for each in spec.libraries] if isinstance(spec, TaskSpec) else []
+    for target in filter(None, (spec.target, *engines, spec.check)):
         module = target.partition(":")[0]
         if not module_exists(module):
             return f"cannot load {target}: there is no module {module}"
@@ -235,9 +250,7 @@ def _not_installed(what: str, distribution: str) -> UsageError:
     try:
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return UsageError(
-            f"{what} is provided by {distribution}, which is not installed", f"pip install {distribution}"
-        )
-    return UsageError(
-        f"{what} is not in the installed {distribution} {version}", f"pip install --upgrade {distribution}"
-    )
+        message = f"{what} is provided by {distribution}, which is not installed"
+        return UsageError(message, f"pip install {distribution}", "plugin-not-installed")
+    message = f"{what} is not in the installed {distribution} {version}"
+    return UsageError(message, f"pip install --upgrade {distribution}", "plugin-not-installed")

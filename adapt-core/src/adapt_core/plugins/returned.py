@@ -1,4 +1,4 @@
-"""Holds plugins to what their calls must return, where the next line would fail with something else."""
+"""Checks what the calls of plugins return, where the next line would otherwise fail with a puzzling error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nested mappings, such as ``data.json``, as tables that a person reads; it goes by the shapes of the values."""
+"""Turns nested mappings, such as ``data.json``, into tables for people, by the shapes of their values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adapt_core.report.curves import readable
 from adapt_core.utils.units import number_text
 
 MOST_ITEMS = 200
-"""Items of a list or a table of counts that are shown."""
+"""The most items of a list, or of a table of counts, that are shown."""
 
 
 @dataclass(frozen=True)

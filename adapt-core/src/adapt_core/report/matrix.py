@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from adapt_core.bundles import Section
 
 COMPACT_FROM = 13
-"""Classes from which cells are drawn small, with their numbers shown by the pointer."""
+"""From this many classes on, cells are drawn small and show their numbers under the pointer."""
 
 MOST_PAIRS = 15
-"""Confused pairs that are listed."""
+"""The most confused pairs that are listed."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Label:
-    """One class: how many rows are truly of it, and how well they are told. None where nothing can be divided."""
+    """One class: how many rows truly belong to it, and how well they are told; None where that would divide by zero."""
 
     name: str
     rows: int
@@ -60,7 +60,7 @@ class Matrix:
 
     Attributes:
         compact: whether its cells are drawn small, without their numbers.
-        turned: whether its columns are too many, or their names too long, for headings that lie.
+        turned: whether its headings stand upright, since there are too many of them, or too long ones, to lie.
     """
 
     title: str

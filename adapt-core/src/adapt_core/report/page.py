@@ -11,14 +11,14 @@ from typing import Any
 from adapt_core.bundles import Section
 from adapt_core.config.yaml_writer import to_yaml
 from adapt_core.report.curves import charts, evaluations, finite, readable, training_log
-from adapt_core.report.facts import facts_of, value_text
-from adapt_core.report.matrix import matrix_of
+from adapt_core.report.facts import facts_of
+from adapt_core.report.parts import Grid, cell, part_of
 from adapt_core.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw
 from adapt_core.utils.files import write_text
 from adapt_core.utils.units import bytes_text, number_text, seconds_text
 
 MOST_LOG_LINES = 400
-"""Lines of the training log that the page shows; of more, every second, third, … one."""
+"""The most lines of the training log that are shown; of more, every second, third, … one."""
 
 MAIN_PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "safetensors", "numpy")
 """Packages whose versions are shown at once, beside Adapt's own; the others can be unfolded."""
@@ -31,15 +31,6 @@ class Fact:
     name: str
     value: str
     remark: str = ""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table of texts; ``note`` says what was left out."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    note: str = ""
 
 
 def write_report(
@@ -63,32 +54,26 @@ def write_report(
         result: the content of ``result.json``.
         sections: the task's own parts.
     """
-    html = (
-        _templates()
-        .get_template("report.html.j2")
-        .render(
-            title=_title(config),
-            status=str(result.get("status", "unfinished")),
-            about=_about(config, environment),
-            scores=_scores(result),
-            costs=_costs(result),
-            stages=_stages(result),
-            drawings=[draw(chart) for chart in charts(metrics)],
-            frame={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
-            evaluations=_grid(evaluations(metrics)),
-            log=_grid(training_log(metrics), MOST_LOG_LINES),
-            parts=[_part(section) for section in sections],
-            data=facts_of(data),
-            config=to_yaml(config),
-            environment=_environment(environment),
-            packages=_packages(environment),
-            percent=lambda share: "–" if share is None else f"{share:.1%}",
-        )
+    template = _templates().get_template("report.html.j2")
+    html = template.render(
+        title=_title(config),
+        status=str(result.get("status", "unfinished")),
+        about=_about(config, environment),
+        scores=_scores(result),
+        costs=_costs(result),
+        stages=_stages(result),
+        drawings=[draw(chart) for chart in charts(metrics)],
+        frame={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
+        evaluations=_grid(evaluations(metrics)),
+        log=_grid(training_log(metrics), MOST_LOG_LINES),
+        parts=[part_of(section) for section in sections],
+        data=facts_of(data),
+        config=to_yaml(config),
+        environment=_environment(environment),
+        packages=_packages(environment),
+        percent=lambda share: "–" if share is None else f"{share:.1%}",
     )
     write_text(path, html)
-
-
-# ---- head -----------------------------------------------------------------------------------------------------
 
 
 @cache
@@ -103,6 +88,9 @@ def _templates() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+# ---- head -----------------------------------------------------------------------------------------------------
 
 
 def _title(config: Mapping[str, Any]) -> str:
@@ -130,7 +118,7 @@ def _short(source: str) -> str:
 
 
 def _scores(result: Mapping[str, Any]) -> list[Fact]:
-    """The result's metrics, losses last; those that are no number are said to be none rather than left out."""
+    """The result's metrics, losses last. One that is no finite number is shown as such, and not left out."""
     metrics = _of(result, "metrics")
     # In the result, unlike in the log, what has no prefix is of the evaluation.
     names = {"loss": "evaluation loss", "train_loss": "training loss"}
@@ -187,37 +175,18 @@ def _grid(lines: Sequence[Mapping[str, Any]], most: int | None = None) -> Grid:
 
 
 def _placed(key: str, value: Any) -> str:
-    """A cell of a log: epochs and results of evaluations in columns of equal decimals."""
+    """A cell of a log. Epochs, and results of evaluations, have as many decimals as the others in their column."""
     if key == "epoch" and finite(value) is not None:
         return f"{value:.2f}"
-    return _measured(value) if key.startswith("eval_") else _cell(value)
+    return _measured(value) if key.startswith("eval_") else cell(value)
 
 
 def _measured(value: Any) -> str:
     """A result, in four decimals unless it is large, whole or minute."""
     number = finite(value)
     if number is None or isinstance(value, int) or abs(number) >= 100 or 0 < abs(number) < 1e-3:
-        return _cell(value)
+        return cell(value)
     return f"{number:.4f}"
-
-
-def _part(section: Section) -> dict[str, Any]:
-    """A task's section: a matrix, or a table whose cells keep their type for the template."""
-    if section.kind == "matrix":
-        return {"kind": "matrix", "title": section.title, "matrix": matrix_of(section)}
-    rows = [[value if isinstance(value, bool) else _cell(value) for value in row] for row in section.rows]
-    columns = [str(column) for column in section.columns]
-    numeric = [
-        bool(section.rows) and all(isinstance(row[number], (int, float)) for row in section.rows)
-        for number in range(len(columns))
-    ]
-    return {"kind": "table", "title": section.title, "grid": Grid(columns, rows), "numeric": numeric}
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "not a number"
-    return value if isinstance(value, str) else value_text(value)
 
 
 # ---- environment ----------------------------------------------------------------------------------------------

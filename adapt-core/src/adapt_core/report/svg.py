@@ -12,13 +12,13 @@ WIDTH, HEIGHT = 640, 270
 LEFT, RIGHT, TOP, BOTTOM = 58, 24, 12, 40
 
 MOST_VERTICES = 800
-"""Corners of a drawn curve; of more points, the lowest and the highest of every stretch are drawn."""
+"""The most corners of a drawn curve; of more points, the lowest and the highest of every stretch are drawn."""
 
 MOST_HOVERS = 120
-"""Points of a curve that say their value when the pointer is on them."""
+"""The most points of a curve that show their value under the pointer."""
 
 STYLES = 6
-"""Curves that the page has a colour and a dash pattern for; further ones use them again."""
+"""How many colours and dash patterns the page has for curves; further curves use them again."""
 
 
 @dataclass(frozen=True)

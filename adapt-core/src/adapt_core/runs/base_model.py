@@ -1,4 +1,4 @@
-"""A run goes on, and an adapter is used, with the base model that it began with."""
+"""Makes sure that a run goes on, and an adapter is used, with the base model that it began with."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ one shape apart, but not two that differ in some rows of an embedding only."""
 def fingerprint(model: Model) -> str:
     """The SHA-256 of a loaded base model's parameters: their names, shapes and evenly spaced values, as float32.
 
-    The head is left out, which may be made anew, and what else is (:attr:`Hints.fresh`, :attr:`Hints.loose`), and the
-    codes of quantized weights, which may be rounded otherwise on another device. The same on every device.
+    It is the same on every device. So it leaves out the codes of quantized weights, which another device may round
+    differently. It also leaves out the head and whatever is newly initialised (:attr:`Hints.fresh`,
+    :attr:`Hints.loose`).
     """
     digest = hashlib.sha256()
     for name, each in model.module.named_parameters():
@@ -33,7 +34,7 @@ def fingerprint(model: Model) -> str:
 
 
 def require_same_base(folder: RunFolder, model: Model, source: str) -> str:
-    """Holds a base model against the one with which a run began; a run that has not begun has none.
+    """Compares a base model with the one that a run began with; a run that has not begun has none.
 
     Args:
         folder: of the run.

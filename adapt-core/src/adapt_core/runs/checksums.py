@@ -22,11 +22,11 @@ def checksums(folder: Path) -> dict[str, str]:
 
 
 def require_intact(folder: Path, expected: Mapping[str, str]) -> None:
-    """Holds a saved model's files against what is known of them, before anything is loaded.
+    """Compares a saved model's files with their checksums, before anything is loaded.
 
     Args:
         folder: of the model.
-        expected: what :func:`checksums` found when it was saved; other files are looked at for damage only.
+        expected: what :func:`checksums` found when it was saved. Other files are only looked at for damage.
 
     Raises:
         AdaptError: a file is missing, damaged or changed, or may not be read, with its name.

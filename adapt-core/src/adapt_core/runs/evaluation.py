@@ -6,9 +6,7 @@ import tempfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from adapt_core.config.sections import TrainingOptions
 from adapt_core.interfaces import World
-from adapt_core.plugins.references import resolve
 from adapt_core.runs.folder import RunFolder
 from adapt_core.terminal.progress import Progress
 from adapt_core.terminal.quiet import quiet_libraries
@@ -34,16 +32,8 @@ def evaluate_loaded(run: LoadedRun, source: str | None, split: str | None) -> di
     """
     run.use()
     data = run.task.load_split(source, split, run.info)
-    asked = run.plan.training
-    # Only what evaluation needs: precision, optimizer and trackers belong to the machine that trained.
-    options = TrainingOptions(
-        do_train=False,
-        batch_size=asked.batch_size,
-        eval_batch_size=asked.eval_batch_size,
-        num_workers=asked.num_workers,
-    )
     with tempfile.TemporaryDirectory() as scratch:
-        plan = replace(run.plan, training=options)
-        engine = resolve(plan.task.spec.engine)(plan, RunFolder(scratch), World(), Progress())
+        plan = replace(run.plan, training=run.plan.training.for_evaluation())
+        engine = plan.make_engine(RunFolder(scratch), World(), Progress())
         evaluated = engine.evaluate(run.model, run.task.engine_inputs(data, run.model))
     return {"metrics": dict(evaluated.metrics), "rows": len(data.evaluation), "data": data.info["evaluation"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,28 @@ class LoadedRun:
         """Rows out of strings, or out of a file with the columns of the training data."""
         return self.task.parse_inputs(inputs, file, self.info)
 
-    def predict(self, rows: Sequence[Row] | Sequence[str]) -> Sequence[dict[str, Any]]:
-        """One prediction a row; a row may be a plain string where the task takes one."""
-        self.use()
+    def predict(self, rows: Sequence[Row] | Sequence[str], **options: Any) -> list[dict[str, Any]]:
+        """One prediction a row; see :meth:`predictions`."""
+        return list(self.predictions(rows, **options))
+
+    def predictions(self, rows: Sequence[Row] | Sequence[str], **options: Any) -> Iterator[dict[str, Any]]:
+        """One prediction a row, each as soon as its batch is through.
+
+        Args:
+            rows: as :meth:`parse_inputs` gives them; one may be a plain string where the task takes that.
+            options: of a prediction by this task (``adapt explain task NAME``), such as ``max_new_tokens``.
+
+        Raises:
+            ConfigError: an option is unknown or has a wrong value.
+        """
+        from adapt_core.config.validate import validate_options
+        from adapt_core.plugins.registry import option_model
+
+        spec = self.plan.task.spec
+        asked = validate_options(option_model(spec.prediction), options, f"prediction of {spec.name}")
         parsed = [self.parse_inputs([row])[0] if isinstance(row, str) else row for row in rows]
-        return self.task.predict(self.model, parsed, self.info)
+        self.use()
+        yield from self.task.predict(self.model, parsed, self.info, asked)
 
 
 def load_run(path: str | Path) -> LoadedRun:

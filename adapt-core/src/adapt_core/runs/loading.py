@@ -48,7 +48,9 @@ def load_artifact(folder: RunFolder, *, dequantized: bool = False) -> tuple[RunP
     return plan, task, model, info
 
 
-def load_dequantized(folder: RunFolder, rows: Sequence[Row], quantized: np.ndarray) -> tuple[Model, np.ndarray, float]:
+def load_dequantized(
+    folder: RunFolder, rows: Sequence[Row], quantized: Sequence[np.ndarray]
+) -> tuple[Model, Sequence[np.ndarray], float]:
     """The saved adapter of a run on its quantized base's weights in float32: what can be merged.
 
     Args:
@@ -63,9 +65,9 @@ def load_dequantized(folder: RunFolder, rows: Sequence[Row], quantized: np.ndarr
         AdaptError: that is more than rounding, where the quantizer computes with the dequantized weights.
     """
     # From the files: layers of a quantizer may not keep what they were made from.
-    plan, task, model, _ = load_artifact(folder, dequantized=True)
+    plan, task, model, info = load_artifact(folder, dequantized=True)
     assert plan.quantizer is not None
-    outputs = task.outputs(model, rows)
+    outputs = task.outputs(model, rows, info)
     limit = plan.quantizer.make().tolerance()
     difference, largest = compared(quantized, outputs)
     if limit is not None and not difference <= rounding(limit, largest):
@@ -150,7 +152,7 @@ def _require_same_base(run: RunFolder, plan: RunPlan, folder: RunFolder, other: 
 
 
 def _told_apart(first: Any, second: Any) -> tuple[str, str]:
-    """What two values are called: plugins by name, and where that is the same by the first option that differs."""
+    """Words that tell two values apart: the plugins' names, and where these are one, the first option that differs."""
     names = [str(each.spec.name if isinstance(each, Choice) else each or "none") for each in (first, second)]
     if names[0] == names[1]:
         own, other = first.options.model_dump(), second.options.model_dump()
@@ -160,7 +162,7 @@ def _told_apart(first: Any, second: Any) -> tuple[str, str]:
 
 
 def _require_intact(folder: RunFolder) -> None:
-    """Holds what a run saved and was told against the checksums in the result, which a run that is ending lacks."""
+    """Compares what a run saved and was told with the checksums in its result, which a run that is ending lacks."""
     result = read_json(folder.result) if folder.finished else {}
     require_intact(folder.model, result.get("sha256", {}))
     if "data_sha256" in result:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from adapt_core.bundles import Model, Row
 from adapt_core.errors import AdaptError, UsageError
-from adapt_core.models.biases import settle_biases
 from adapt_core.models.tolerance import compared, rounding, tolerance_for
 from adapt_core.plugins.returned import module_from
 from adapt_core.runs.loading import load_dequantized
@@ -72,7 +71,7 @@ def _claim(output: Path, run: LoadedRun) -> None:
 def _merge(run: LoadedRun, output: Path, data: str | None) -> dict[str, Any]:
     run.use()
     rows = _rows(run, data)
-    before = run.task.outputs(run.model, rows)
+    before = run.task.outputs(run.model, rows, run.info)
     found: dict[str, Any] = {}
     model = run.model
     if run.plan.quantizer is not None:
@@ -81,7 +80,7 @@ def _merge(run: LoadedRun, output: Path, data: str | None) -> dict[str, Any]:
     method = run.plan.method.make()
     merged = module_from(method, "merge", method.merge(model.module))
     _write(model.with_module(merged), output, run)
-    after = run.task.outputs(run.task.load_model(run.info, path=output), rows)
+    after = run.task.outputs(run.task.load_model(run.info, path=output), rows, run.info)
     difference, largest = compared(before, after)
     if not difference <= rounding(limit, largest):
         raise AdaptError(
@@ -106,16 +105,13 @@ def _rows(run: LoadedRun, data: str | None) -> Sequence[Row]:
 
 
 def _write(model: Model, output: Path, run: LoadedRun) -> None:
-    """A folder that the library's own ``from_pretrained`` loads."""
-    try:
-        settle_biases(model.module)
-    except AdaptError as error:
-        raise AdaptError(error.message, _instead(run)) from error
+    """A folder that the model's library loads."""
     with told_when_full(output, lambda: f"Free some of it. {ELSEWHERE}"):
-        model.module.save_pretrained(output)
-        if model.processor is not None:
-            model.processor.save_pretrained(output)
-        follow_umask(output)
+        try:
+            run.task.save_model(model, output)
+        except AdaptError as error:
+            raise AdaptError(error.message, _instead(run)) from error
+    follow_umask(output)
 
 
 def _instead(run: LoadedRun) -> str:

@@ -23,7 +23,7 @@ class FullTorchModel:
     def __init__(self, options: NoOptions) -> None:
         self.options = options
 
-    def save(self, model: Model, folder: Path) -> Path:
+    def save(self, model: Model, folder: Path, task: Task) -> Path:
         """Returns the file."""
         path = folder / "model.pt"
         torch.save(model.module.float(), path)

@@ -19,7 +19,7 @@ class Safetensors:
     def __init__(self, options: NoOptions) -> None:
         self.options = options
 
-    def save(self, model: Model, folder: Path) -> Path:
+    def save(self, model: Model, folder: Path, task: Task) -> Path:
         """Returns the file."""
         from safetensors.torch import save_model
 

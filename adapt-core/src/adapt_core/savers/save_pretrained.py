@@ -8,7 +8,6 @@ from typing import Any
 
 from adapt_core.bundles import Model
 from adapt_core.interfaces import Task
-from adapt_core.models.biases import settle_biases
 from adapt_core.options import NoOptions
 
 
@@ -18,13 +17,10 @@ class SavePretrained:
     def __init__(self, options: NoOptions) -> None:
         self.options = options
 
-    def save(self, model: Model, folder: Path) -> Path:
+    def save(self, model: Model, folder: Path, task: Task) -> Path:
         """Returns the folder. Raises AdaptError where ``from_pretrained`` would not load all of the model."""
-        settle_biases(model.module)
         path = folder / "save_pretrained"
-        model.module.save_pretrained(path)
-        if model.processor is not None:
-            model.processor.save_pretrained(path)
+        task.save_model(model, path)
         return path
 
     def load(self, path: Path, task: Task, info: Mapping[str, Any]) -> Model:

@@ -21,7 +21,7 @@ class StateDict:
     def __init__(self, options: NoOptions) -> None:
         self.options = options
 
-    def save(self, model: Model, folder: Path) -> Path:
+    def save(self, model: Model, folder: Path, task: Task) -> Path:
         """Returns the file."""
         path = folder / "state_dict.pt"
         torch.save(model.module.state_dict(), path)

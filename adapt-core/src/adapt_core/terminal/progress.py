@@ -27,18 +27,21 @@ PLAIN_WIDTH = 120
 
 
 class Progress:
-    """Says nothing. Every process but the main one uses this; the other two say it in their own ways."""
+    """Says nothing, for every process but the main one. The two classes that extend it each say it in their own way."""
 
     @contextmanager
     def stage(self, text: str) -> Iterator[None]:
-        """Within it, a stage of the run goes on (``"Loading the data"``)."""
+        """Shows a stage of the run (``"Loading the data"``) for as long as the block lasts."""
         yield
 
-    def show(self, sections: Sequence[Section], parameters: Mapping[str, int]) -> None:
-        """What the run trains on, and how many parameters (``total``, ``trainable``), before it trains."""
+    def show(self, sections: Sequence[Section]) -> None:
+        """Shows what the run is about to train on."""
 
-    def start(self, total_steps: int, total_epochs: float, step: int = 0) -> None:
-        """Training begins, after ``step`` steps of an earlier attempt."""
+    def parameters(self, counts: Mapping[str, int]) -> None:
+        """How many parameters there are, and how many are trained (``total``, ``trainable``)."""
+
+    def start(self, total_steps: int, total_epochs: float | None, step: int = 0) -> None:
+        """Training begins, after ``step`` steps of an earlier attempt; the epochs of a stream are not known."""
 
     def advance(self, step: int) -> None:
         """So many steps have been taken."""
@@ -67,12 +70,14 @@ class PlainProgress(Progress):
         yield
         self._print(f"{text}: {seconds_text(time.perf_counter() - begin)}")
 
-    def show(self, sections: Sequence[Section], parameters: Mapping[str, int]) -> None:
+    def show(self, sections: Sequence[Section]) -> None:
         console = Console(file=self._stream, width=PLAIN_WIDTH, color_system=None, force_terminal=False)
         print_sections(sections, console)
-        self._print(_parameters_text(parameters))
 
-    def start(self, total_steps: int, total_epochs: float, step: int = 0) -> None:
+    def parameters(self, counts: Mapping[str, int]) -> None:
+        self._print(_parameters_text(counts))
+
+    def start(self, total_steps: int, total_epochs: float | None, step: int = 0) -> None:
         self._pace = _Pace(total_steps, step)
         self._print(_start_text(total_steps, total_epochs, step))
 
@@ -118,11 +123,13 @@ class TerminalProgress(Progress):
             self._remove(task)
         self._console.print(Text.assemble(("✓ ", "green"), text, (f"  {_since(begin)}", "dim")))
 
-    def show(self, sections: Sequence[Section], parameters: Mapping[str, int]) -> None:
+    def show(self, sections: Sequence[Section]) -> None:
         print_sections(sections, self._console)
-        self._console.print(Text(_parameters_text(parameters)))
 
-    def start(self, total_steps: int, total_epochs: float, step: int = 0) -> None:
+    def parameters(self, counts: Mapping[str, int]) -> None:
+        self._console.print(Text(_parameters_text(counts)))
+
+    def start(self, total_steps: int, total_epochs: float | None, step: int = 0) -> None:
         self._pace = _Pace(total_steps, step)
         self._console.print(Text(_start_text(total_steps, total_epochs, step)))
         self._training = self._add("Training", total=total_steps)
@@ -180,10 +187,10 @@ class _Pace:
 
 
 def progress_for(stream: TextIO | None = None, *, quiet: bool = False) -> Progress:
-    """The way to tell that suits a stream, standard error by default: a bar on a terminal, lines elsewhere.
+    """The progress that suits a stream: a bar on a terminal, lines elsewhere.
 
     Args:
-        stream: where to write.
+        stream: where to write; standard error by default.
         quiet: say nothing at all.
     """
     if quiet:
@@ -206,9 +213,10 @@ def values_text(values: Mapping[str, Any]) -> str:
     return ", ".join(sorted(parts, key=lambda part: not part.startswith("epoch ")))
 
 
-def _start_text(total_steps: int, total_epochs: float, step: int) -> str:
+def _start_text(total_steps: int, total_epochs: float | None, step: int) -> str:
     start = f", going on after step {step}" if step else ""
-    return f"Training: {total_steps} steps, {number_text(total_epochs)} epochs{start}"
+    epochs = "" if total_epochs is None else f", {number_text(total_epochs)} epochs"
+    return f"Training: {total_steps} steps{epochs}{start}"
 
 
 def _parameters_text(parameters: Mapping[str, int]) -> str:

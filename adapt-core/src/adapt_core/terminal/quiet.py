@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from logging import ERROR, getLogger
 
 KERNELS = "bitsandbytes.backends.cpu.ops"
-"""Logs, when PEFT imports it on some CPUs, that a package is missing that would fetch a faster kernel from the hub."""
+"""A logger. When PEFT imports its library on some CPUs, it says that a package for faster kernels is missing."""
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silences transformers' load reports and progress bars, and deprecations that one library meets in another.
+    """Silences transformers' load reports and progress bars, and warnings of what libraries call in one another.
 
-    Errors still pass. What a report says that a user must know (a fresh head, say) Adapt says in its own words.
+    Errors still pass. What a user must know of a report, such as a fresh head, Adapt says in its own words.
     """
     from transformers.utils import logging
 

@@ -24,7 +24,7 @@ class StopRequest:
     signal: str | None = None
 
     def comes_within(self, seconds: float) -> bool:
-        """Whether a signal has come, or does so within the given time."""
+        """Whether a signal has come, or comes within the given time."""
         deadline = time.monotonic() + seconds
         while self.signal is None and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -33,7 +33,7 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal(request: StopRequest) -> Iterator[None]:
-    """Within it, the first signal is noted in the request; a second one acts as if this were not here.
+    """Notes the first signal in the request for as long as the block lasts; a second one acts as it did before.
 
     Outside the main thread, where Python delivers no signals, it does nothing.
     """
@@ -58,7 +58,7 @@ def stop_on_signal(request: StopRequest) -> Iterator[None]:
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Within it, SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
+    """Has SIGTERM raise KeyboardInterrupt, as Ctrl-C does, for as long as the block lasts."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -74,10 +74,10 @@ def sigterm_interrupts() -> Iterator[None]:
 
 
 def shield_worker() -> None:
-    """For a process that loads data: a signal to the whole group is for the run, which will end its workers itself.
+    """Has a process that loads data ignore Ctrl-C and the first SIGTERM: the run gets them too, and ends its workers.
 
-    Ctrl-C in a terminal and many schedulers signal every process of a group; a run whose workers die cannot take the
-    step after which it stops. A second SIGTERM ends the worker, as the run's own shutdown needs.
+    A terminal and many schedulers signal every process of a group. Without its workers, a run could not take the step
+    after which it stops. A second SIGTERM ends the worker, which the run's own shutdown needs.
     """
 
     def once(*_: object) -> None:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from adapt_core.bundles import Section
 
 LONGEST_CELL = 200
-"""Characters of a text that are shown; the report shows all of it."""
+"""The most characters of a text that are shown; the report shows all of it."""
 
 LARGEST_MATRIX = 12
-"""Classes up to which a matrix is readable on a terminal."""
+"""The most classes of a matrix that is readable on a terminal."""
 
 
 def print_sections(sections: Sequence[Section], console: Console) -> None:
@@ -29,8 +29,28 @@ def print_sections(sections: Sequence[Section], console: Console) -> None:
         if section.kind == "matrix" and len(section.columns) > LARGEST_MATRIX:
             count = len(section.columns)
             console.print(Text(f"{section.title}: {count} × {count}, see the report"), style="dim")
+        elif section.kind == "images":
+            console.print(Text(f"{section.title}: {len(section.rows)} images, see the report"), style="dim")
+        elif section.kind == "spans":
+            console.print(Text(section.title, style="bold"))
+            for text, ranges, remark in section.rows:
+                console.print(marked(text, ranges, remark))
         else:
             console.print(section_table(section))
+
+
+def marked(text: str, ranges: Sequence[tuple[int, int, str]], remark: str) -> Text:
+    """A text with its ranges in reverse, each followed by its label in brackets."""
+    found, place = Text(), 0
+    for start, end, label in sorted(ranges):
+        if start < place:
+            continue  # it overlaps one that is shown
+        found.append(text[place:start])
+        found.append(text[start:end], style="reverse")
+        found.append(f" [{label}]", style="dim")
+        place = end
+    found.append(text[place:])
+    return found.append(f"  {remark}", style="dim") if remark else found
 
 
 def section_table(section: Section) -> Table:

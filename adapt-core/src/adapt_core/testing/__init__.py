@@ -10,6 +10,7 @@ A method's::
         works_on = ("encoder", "causal_lm")
 """
 
+from adapt_core.testing.engine import EngineContract
 from adapt_core.testing.launcher import LauncherContract
 from adapt_core.testing.layers import LAYERS
 from adapt_core.testing.method import MethodContract
@@ -21,6 +22,7 @@ from adapt_core.testing.task import TaskContract
 __all__ = [
     "LAYERS",
     "MODELS",
+    "EngineContract",
     "LauncherContract",
     "MethodContract",
     "QuantizerContract",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,8 +10,10 @@ import torch
 from torch import Tensor
 
 from adapt_core.bundles import Model
+from adapt_core.engines.spec import TRAINER
+from adapt_core.kinds import EngineSpec
 from adapt_core.plugins.references import resolve
-from adapt_core.testing.engines import BATCH, HALF, STEPS, TRAINER, train, trainer_inputs
+from adapt_core.testing.engines import BATCH, HALF, STEPS, train
 from adapt_core.testing.layers import LAYERS
 from adapt_core.testing.models import MODELS, Tiny
 from adapt_core.testing.promises import MethodPromises, outputs_of
@@ -30,11 +31,10 @@ class MethodContract(MethodPromises):
         layer_options: further options for when it is told which layer to adapt.
         learning_rate: with which its loss falls within 20 steps of Adam.
         moves_base: whether it moves a part of the base's weights into the adapter.
-        engines: the engines to train it through, by ``"module:Class"``, each with what makes its inputs of a tiny
-            model: the Trainer's, unless you give others.
+        engines: the engines to train it through; the Trainer's, unless you give others.
     """
 
-    engines: ClassVar[Mapping[str, Callable[[Tiny], Any]]] = {TRAINER: trainer_inputs}
+    engines: ClassVar[tuple[EngineSpec, ...]] = (TRAINER,)
 
     @pytest.fixture(params=list(MODELS))
     def tiny(self, request: pytest.FixtureRequest) -> Tiny:
@@ -51,22 +51,21 @@ class MethodContract(MethodPromises):
     def test_it_trains_and_resumes_through_the_engines_that_it_claims(self, tmp_path: Path) -> None:
         """Resumed half-way, a training ends as one that was never interrupted, and what it saves loads again."""
         claimed = self._spec().engines
-        for engine in claimed or ():
-            resolve(engine)  # a mistyped one would be skipped below
-        tried = [engine for engine in self.engines if claimed is None or engine in claimed]
+        tried = [engine for engine in self.engines if claimed is None or set(engine.names) & set(claimed)]
         if not tried:
-            pytest.skip(f"{self.method} does not claim {', '.join(self.engines)}; `adapt check` refuses them together")
+            names = ", ".join(engine.name for engine in self.engines)
+            pytest.skip(f"{self.method} does not claim {names}; `adapt check` refuses them together")
         for index, engine in enumerate(tried):
             self._trains_and_resumes(engine, MODELS[self.works_on[0]], tmp_path / str(index))
 
-    def _trains_and_resumes(self, engine: str, tiny: Tiny, folder: Path) -> None:
+    def _trains_and_resumes(self, engine: EngineSpec, tiny: Tiny, folder: Path) -> None:
         folder.mkdir()
         ends: list[dict[str, Tensor]] = []
         for resume in (False, True):
             adapted, method = self._applied(tiny)
             model = Model(adapted, None, self._hints(tiny, adapted))
             start = {name: each.cpu().clone() for name, each in adapted.state_dict().items()}
-            inputs = self.engines[engine](tiny)
+            inputs = resolve(str(engine.test_inputs))(tiny)
             done = train(engine, inputs, model, self._spec(), method, folder / "run", self.learning_rate, resume=resume)
             ends.append({name: each.cpu().clone() for name, each in adapted.state_dict().items()})
             own = self._own(tiny, adapted)
@@ -81,7 +80,7 @@ class MethodContract(MethodPromises):
         self._reloads(tiny, adapted, method, folder, outputs_of(tiny, adapted))
 
     def test_gradient_checkpointing_changes_no_gradient_where_it_is_claimed(self) -> None:
-        """And does where it is not: one of its models shows it, since what is lost does not depend on the model."""
+        """Where it is not claimed, gradients change. One model shows it: what gets lost is the same on all."""
         names = [
             name for name in self.works_on if getattr(MODELS[name].seeded(), "supports_gradient_checkpointing", False)
         ]

@@ -48,7 +48,7 @@ class Tiny:
     targets: tuple[str, ...] = ()
 
     def seeded(self, seed: int = 0) -> nn.Module:
-        """The model with the weights of a seed, in evaluation mode, its batch normalisation with moved statistics."""
+        """The model with the weights of a seed, in evaluation mode, after a batch that has moved running statistics."""
         module = copy.deepcopy(_built(self, seed))
         torch.manual_seed(seed)
         return module
@@ -192,4 +192,4 @@ MODELS: dict[str, Tiny] = {
         Tiny("convolutional", _resnet, _images, fresh=("classifier",)),
     )
 }
-"""The models by what they are: ``tied_lm`` has transposed linear layers too, ``convolutional`` batch normalisation."""
+"""By name. ``tied_lm`` also has transposed linear layers, and ``convolutional`` batch normalisation."""

@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from adapt_core.bundles import Hints
+from adapt_core.bundles import Hints, Model
 from adapt_core.config.validate import validate_options
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Method
 from adapt_core.kinds import Kind, MethodSpec
 from adapt_core.models.architecture import hints_for
+from adapt_core.models.pretrained import save_model
 from adapt_core.plugins.registry import Registry
 from adapt_core.testing.models import MODELS, Tiny
 
@@ -117,16 +118,17 @@ class MethodPromises:
             assert not moved, f"{moved} was changed and is not trained"
 
     def _reloads(self, tiny: Tiny, adapted: nn.Module, method: Method, folder: Path, expected: Tensor) -> None:
-        method.save(adapted, folder / "saved")
         if self._spec().saves == "model":
-            held = sorted(file.name for file in (folder / "saved").iterdir())
-            assert "config.json" in held, f"saves is declared 'model', and no whole model was saved: {', '.join(held)}"
-            whole: Any = type(tiny.seeded())
-            again = whole.from_pretrained(folder / "saved").eval()
+            kind: Any = type(tiny.seeded())
+            made: Any = type(adapted)
+            assert made is kind, f"saves is declared 'model', and it made a {made.__name__} of one"
+            save_model(Model(adapted, None, self._hints(tiny, adapted)), folder / "saved")
+            again = kind.from_pretrained(folder / "saved").eval()
             assert torch.allclose(outputs_of(tiny, again), expected, atol=1e-5), "other outputs after loading"
             return
         from safetensors.torch import load_file
 
+        method.save(adapted, folder / "saved")
         saved = [name for file in (folder / "saved").glob("*.safetensors") for name in load_file(file)]
         trained = {_plain(name) for name in _trainable(adapted)}
         plain = tiny.seeded()
@@ -177,7 +179,7 @@ class MethodPromises:
         return hints_for(module, [f"{name}.weight" for name in tiny.fresh])
 
     def _own(self, tiny: Tiny, adapted: nn.Module) -> list[str]:
-        """What is trained because of the method: a fresh head is anyway, unless the head is all that it trains."""
+        """What is trained because of the method: not a fresh head, unless the head is all that it trains."""
         fresh = () if self._spec().head == "only" else tiny.fresh
         return [name for name in _trainable(adapted) if not any(f".{head}." in f".{name}" for head in fresh)]
 

@@ -26,13 +26,13 @@ QUANTIZED = ("causal_lm", "tied_lm", "encoder")
 
 
 class QuantizerContract(MethodPromises):
-    """Holds a method on a base of a quantizer to what a method's own suite asks, and the quantizer to its own part.
+    """Holds a method on a quantized base to what its own suite asks, and the quantizer to the following.
 
-    The head and the output layer stay whole, what was saved loads onto a base that is quantized anew, and merges into
-    the dequantized one, whose outputs are the quantized one's where the quantizer says so.
+    The head and the output layer stay whole. What was saved loads onto a base that is quantized anew. It merges into
+    the dequantized base, which gives the outputs of the quantized one as nearly as the quantizer says.
 
     Attributes:
-        works_on: as there; tried are those among :data:`QUANTIZED`.
+        works_on: as in :class:`~adapt_core.testing.method.MethodContract`; only :data:`QUANTIZED` are tried.
         quantizer: the plugin's name.
         quantizer_options: its options, as in a configuration.
     """

@@ -16,6 +16,7 @@ from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer, Saver, Task
 from adapt_core.kinds import Kind
 from adapt_core.models.architecture import hints_for
+from adapt_core.models.pretrained import save_model
 from adapt_core.plugins.registry import Registry
 from adapt_core.testing.models import MODELS, Tiny
 from adapt_core.testing.promises import outputs_of
@@ -33,6 +34,10 @@ class TinyTask:
         """The tiny model with the weights of another seed, or one from a folder."""
         module: Any = self.tiny.seeded(seed=1)
         return Model(type(module).from_pretrained(path) if path else module, None, hints_for(module))
+
+    def save_model(self, model: Model, folder: Path) -> None:
+        """As a model of transformers."""
+        save_model(model, folder)
 
 
 class SaverContract:
@@ -54,17 +59,17 @@ class SaverContract:
         """Inside the folder, as the path that it returns, with the same outputs; the model itself is left as it is."""
         tiny = MODELS[name]
         saver, spec = self._saver()
-        module = tiny.seeded()
+        module, task = tiny.seeded(), cast(Task, TinyTask(tiny))
         if name not in self.works_on:
             with pytest.raises(AdaptError):
-                saver.save(Model(module, None, hints_for(module)), tmp_path)
+                saver.save(Model(module, None, hints_for(module)), tmp_path, task)
             return
         expected = outputs_of(tiny, module)
-        path = saver.save(Model(module, None, hints_for(module)), tmp_path)
+        path = saver.save(Model(module, None, hints_for(module)), tmp_path, task)
         assert path.exists()
         assert path.resolve().is_relative_to(tmp_path.resolve()), "it wrote outside its folder"
         assert torch.equal(outputs_of(tiny, module), expected), "saving changed the model"
-        loaded = saver.load(path, cast(Task, TinyTask(tiny)), {})
+        loaded = saver.load(path, task, {})
         assert torch.allclose(outputs_of(tiny, loaded.module), expected, atol=1e-6)
         if not spec.pickle:
             for file in (each for each in tmp_path.rglob("*") if each.suffix in (".pt", ".pth", ".bin", ".pkl")):
@@ -74,14 +79,14 @@ class SaverContract:
         """An error, and no model with weights that nobody trained."""
         tiny = MODELS[self.works_on[0]]
         saver, _ = self._saver()
-        module = tiny.seeded()
-        path = saver.save(Model(module, None, hints_for(module)), tmp_path)
+        module, task = tiny.seeded(), cast(Task, TinyTask(tiny))
+        path = saver.save(Model(module, None, hints_for(module)), tmp_path, task)
         files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
         largest = max(files, key=lambda each: each.stat().st_size)
         content = largest.read_bytes()
         largest.write_bytes(content[: len(content) // 2])
         with pytest.raises(Exception):  # noqa: B017  # whatever the format's library raises
-            saver.load(path, cast(Task, TinyTask(tiny)), {})
+            saver.load(path, task, {})
 
     def _saver(self) -> tuple[Saver, Any]:
         registry = Registry.load()

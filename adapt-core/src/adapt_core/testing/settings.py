@@ -80,8 +80,8 @@ def suites(contract: type, methods: Iterable[str], ending: str = "", **members: 
     Args:
         contract: what they extend.
         methods: those to try; one that is not among :data:`SETTINGS` is tried with the contract's defaults.
-        ending: of the names.
-        members: what they have in common.
+        ending: of the classes' names.
+        members: attributes that all of them get.
     """
     names = {f"Test{''.join(map(str.capitalize, method.split('_')))}{ending}": method for method in methods}
     return {

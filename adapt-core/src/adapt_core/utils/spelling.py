@@ -1,4 +1,4 @@
-"""What somebody who made a typing mistake has meant."""
+"""Guesses the name that a mistyped one was meant to be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST = 100
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:
-    """The name that a shortened one begins, or else is most like, whatever its case; None when none is near."""
+    """The name that a text abbreviates, or else the one most like it, in any case; None when none is near."""
     import difflib  # Only mistakes need it.
 
     if len(name) > LONGEST:

@@ -14,14 +14,14 @@ from transformers import AutoModelForSequenceClassification, DataCollatorWithPad
 from adapt_core.bundles import Data, Evaluated, Model, Row, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Quantizer
-from adapt_core.models.pretrained import label_names, load_model
+from adapt_core.interfaces import Quantizer, Task
+from adapt_core.models.pretrained import label_names, load_model, save_model
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.data.inputs import read_inputs
 from adapt_nlp.text_classification.card import card
 from adapt_nlp.text_classification.data import LabelledTexts, load_classification_data, load_split
 from adapt_nlp.text_classification.encoding import EncodedRows, encode
-from adapt_nlp.text_classification.metrics import classification_metrics, confusion, logits_of
+from adapt_nlp.text_classification.metrics import ClassificationMeter, confusion, softmax
 from adapt_nlp.text_classification.options import TextClassificationData, TextClassificationOptions
 from adapt_nlp.tokenizer import load_tokenizer, longest
 
@@ -30,11 +30,11 @@ SHOWN_ROWS = 3
 REPORTED_ROWS = 20
 
 
-class TextClassification:
+class TextClassification(Task):
     """One label for a text or a pair of texts, with any encoder or decoder of transformers that can classify."""
 
     def __init__(self, plan: RunPlan) -> None:
-        self.plan = plan
+        super().__init__(plan)
         self.max_length = cast(TextClassificationOptions, plan.task.options).max_length
         self.dataset = cast(TextClassificationData, plan.dataset)
 
@@ -93,6 +93,14 @@ class TextClassification:
                 "Train the head, or give the data's labels the model's names with dataset.label_names.",
             )
 
+    def load_processor(self, info: Mapping[str, Any], path: Path | None = None) -> Any:
+        """The tokenizer."""
+        return load_tokenizer(self.plan.model, path)
+
+    def save_model(self, model: Model, folder: Path) -> None:
+        """As a model of transformers, with its tokenizer."""
+        save_model(model, folder)
+
     def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
         """Encoded rows, padded batch by batch to the longest text in each."""
         train = self._encoded(data.train, model)
@@ -100,7 +108,7 @@ class TextClassification:
             train=train,
             evaluation=self._encoded(data.evaluation, model),
             collate=DataCollatorWithPadding(model.processor),
-            metrics=classification_metrics,
+            meter=ClassificationMeter,
             lengths=train.lengths if train is not None else None,
         )
 
@@ -120,7 +128,7 @@ class TextClassification:
     def sections(self, evaluated: Evaluated, data: Data) -> Sequence[Section]:
         """Sample predictions, mistakes first, and the confusion matrix."""
         names = data.info["label_names"]
-        scores = _softmax(logits_of(evaluated.outputs))
+        scores = evaluated.outputs
         chosen = scores.argmax(axis=-1)
         truth = np.asarray(data.evaluation.labels)
         order = np.argsort(chosen == truth, kind="stable")
@@ -142,29 +150,27 @@ class TextClassification:
         rows = data.evaluation if data.evaluation is not None else data.train
         return [rows[index] for index in range(min(PROBE_ROWS, len(rows)))]
 
-    def outputs(self, model: Model, rows: Sequence[Row]) -> np.ndarray:
-        """Logits, float32, of shape (rows, labels)."""
-        return np.concatenate(list(self._logits(model, rows)))
+    def outputs(self, model: Model, rows: Sequence[Row], info: Mapping[str, Any]) -> Sequence[np.ndarray]:
+        """Logits, float32, of shape (labels,) a row."""
+        return [row for batch in self._logits(model, rows) for row in batch]
 
     def parse_inputs(self, inputs: Sequence[str], file: Path | None, info: Mapping[str, Any]) -> Sequence[Row]:
         """Rows with ``text`` and, for pairs, ``text_pair``; ``columns`` holds all that a file's row holds."""
         return read_inputs(inputs, file, info["columns"])
 
-    def predict(self, model: Model, rows: Sequence[Row], info: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+    def predict(
+        self, model: Model, rows: Sequence[Row], info: Mapping[str, Any], options: Any
+    ) -> Iterator[dict[str, Any]]:
         """Each row with ``label``, its ``score`` (a probability) and the ``scores`` of all labels."""
         names = info["label_names"]
-        if not rows:
-            return []
-        scores = _softmax(self.outputs(model, rows))
-        return [
-            {
+        scores = (row for batch in self._logits(model, rows) for row in softmax(batch))
+        for row, each in zip(rows, scores, strict=True):
+            yield {
                 **row,
                 "label": names[int(each.argmax())],
                 "score": float(each.max()),
                 "scores": dict(zip(names, map(float, each), strict=True)),
             }
-            for row, each in zip(rows, scores, strict=True)
-        ]
 
     def card(self, info: Mapping[str, Any], folder: Path) -> str:
         """The README of ``model/``."""
@@ -201,9 +207,3 @@ class TextClassification:
 def _joined(row: Row) -> str:
     """A row's text, or both of a pair."""
     return f"{row['text']} ⏎ {row['text_pair']}" if "text_pair" in row else str(row["text"])
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities over the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -16,12 +16,10 @@ from adapt_core.bundles import Memory, Model
 from adapt_core.errors import AdaptError
 from adapt_core.methods.shared.targets import shortest_endings
 from adapt_core.models.layers import is_linear
+from adapt_core.models.tolerance import TOLERANCE
 from adapt_core.utils.spelling import nearest_ending
 from adapt_quant.bitsandbytes.layers import dequantized, measure, misread, read_past, ready, unquantized
 from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions
-
-ROUNDING = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
-"""Largest difference of outputs by rounding, as a share of the largest output, by what a layer computes in."""
 
 MARKS = (
     "is_loaded_in_4bit",
@@ -166,7 +164,7 @@ class FourBit(BitsAndBytes):
 
     def tolerance(self) -> float | None:
         """Rounding in the dtype that layers compute in: weights are dequantized for every product."""
-        return ROUNDING[self.options.compute_dtype]
+        return TOLERANCE[self.options.compute_dtype]
 
     def notices(self) -> Sequence[str]:
         """That a CPU multiplies slowly in float16: MiniLM's steps took 18 times as long as in float32."""

@@ -1,50 +1,41 @@
-"""Batches for methods that look at data before training, and random numbers that do not notice."""
+"""Batches for methods that look at data before training."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import Any
 
-import numpy as np
-import torch
-from torch.utils.data import DataLoader, Sampler
-
-if TYPE_CHECKING:
-    from transformers import Trainer
-
-    from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.engines.common.rows import NOT_COUNTED
+from adapt_core.engines.trainer.loaders import is_stream, training_loader
+from adapt_core.engines.trainer.trainer import AdaptTrainer
+from adapt_core.interfaces import World
 
 
 class CalibrationBatches:
     """The batches of the first epoch, in its order, each made when it is asked for, on the model's device.
 
-    Every iteration begins anew. The Trainer's own loader is left alone: accelerate counts what is read from it.
+    Every iteration begins anew, and every process gets the same. Of a stream, as many as the training takes.
 
     Args:
-        trainer: gives batch size, collation and device.
-        inputs: the rows.
-        order: the sampler of the training rows, at the first epoch.
+        trainer: gives rows, batch size, collation and device.
     """
 
-    def __init__(self, trainer: Trainer, inputs: TrainerInputs, order: Sampler[int]) -> None:
+    def __init__(self, trainer: AdaptTrainer) -> None:
+        options, rows = trainer.training.options, trainer.train_dataset
         self._prepare: Any = trainer._prepare_input
-        size = trainer.args.train_batch_size
-        self._loader = DataLoader(inputs.train, size, sampler=order, collate_fn=inputs.collate)
+        self._steps = options.max_steps if is_stream(rows) else None
+        self._loader = training_loader(
+            rows,
+            trainer.data_collator,
+            batch=options.batch_size,
+            group=options.gradient_accumulation_steps,
+            seed=trainer.args.seed,
+            world=World(),
+            lengths=trainer.training.inputs.lengths if options.group_by_length else None,
+            workers=0,
+        )
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        for batch in self._loader:
-            yield self._prepare(batch)
-
-
-@contextmanager
-def randomness_kept() -> Iterator[None]:
-    """Python's, NumPy's and torch's generators, those of all GPUs included, are afterwards as they were before."""
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
+        for batch in islice(self._loader, self._steps):
+            yield self._prepare({name: value for name, value in batch.items() if name != NOT_COUNTED})

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
+from transformers.trainer_utils import has_length
 
-from adapt_core.engines.trainer.failures import nothing_used
-from adapt_core.errors import AdaptError
-from adapt_core.models.architecture import name_in_model
+from adapt_core.engines.common.gradients import idle_notice
+from adapt_core.engines.common.log import RunLog
 from adapt_core.terminal.signals import StopRequest
 
 if TYPE_CHECKING:
     from transformers import Trainer
 
     from adapt_core.bundles import Hints
-    from adapt_core.interfaces import Method
-    from adapt_core.runs.folder import RunFolder
+    from adapt_core.interfaces import Method, World
     from adapt_core.terminal.progress import Progress
 
 TIMES = ("_runtime", "_per_second", "_flos", "_time")
@@ -26,24 +24,21 @@ TIMES = ("_runtime", "_per_second", "_flos", "_time")
 
 
 class Log(TrainerCallback):
-    """Writes ``metrics.jsonl`` and shows progress; a loss that is no number ends the run."""
+    """Hands on what the Trainer logs."""
 
-    def __init__(self, folder: RunFolder, progress: Progress) -> None:
-        self.folder = folder
-        self.progress = progress
+    def __init__(self, log: RunLog) -> None:
+        self.log = log
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if state.is_world_process_zero:
-            # What a killed run logged after its last checkpoint happens again.
-            self.folder.rewrite_metrics(line for entry in state.log_history if (line := metric_line(entry)))
-            epochs = state.max_steps * args.gradient_accumulation_steps / len(kwargs["train_dataloader"])
-            self.progress.start(state.max_steps, epochs, state.global_step)
+        loader = kwargs["train_dataloader"]
+        epochs = state.max_steps * args.gradient_accumulation_steps / len(loader) if has_length(loader) else None
+        history = (line for entry in state.log_history if (line := metric_line(entry)))
+        self.log.start(state.max_steps, epochs, state.global_step, history)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if state.is_world_process_zero:
-            self.progress.advance(state.global_step)
+        self.log.advance(state.global_step)
 
     def on_log(
         self,
@@ -54,18 +49,9 @@ class Log(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         line = metric_line({**(logs or {}), "step": state.global_step})
-        if line is None or _already_evaluated(line, state):
-            return
-        for name in ("loss", "eval_loss"):
-            if not math.isfinite(line.get(name, 0.0)):
-                raise AdaptError(
-                    f"{name} is {line[name]} at step {state.global_step}: the run cannot learn from here",
-                    "Lower training.lr (LR), or use bf16 or float32 in place of fp16.",
-                )
-        if state.is_world_process_zero:
-            self.folder.append_metrics(line)
-            if state.max_steps:  # not for an evaluation on its own, whose metrics are the result
-                self.progress.log(state.global_step, line)
+        if line is not None and not _already_evaluated(line, state):
+            # An evaluation on its own has no steps; its metrics are the result.
+            self.log.write(line, shown=bool(state.max_steps))
 
 
 class MethodPhases(TrainerCallback):
@@ -90,14 +76,11 @@ class MethodPhases(TrainerCallback):
 
 
 class Gradients(TrainerCallback):
-    """Looks, in the first step, at whether what is trained beside the head gets a gradient.
-
-    What the model never calls gets none, and would be trained in vain: a run that trains nothing but the head ends.
-    """
+    """Looks, in the first step, at whether what is trained beside the head gets a gradient."""
 
     def __init__(self, method: str, hints: Hints, progress: Progress) -> None:
         self.method = method
-        self.head = tuple(f".{name}." for name in (*hints.head, *hints.fresh))
+        self.hints = hints
         self.progress = progress
         self.looked = False
 
@@ -107,42 +90,33 @@ class Gradients(TrainerCallback):
         if self.looked:
             return
         self.looked = True
-        own = {name: each for name, each in kwargs["model"].named_parameters() if each.requires_grad}
-        beside = [name for name in own if not any(head in f".{name}" for head in self.head)]
-        # By layer: a penalty may give a part of an update a gradient though the layer is never called.
-        unused = {name.partition(".lora_")[0] for name in beside if own[name].grad is None}
-        idle = [name for name in beside if name.partition(".lora_")[0] in unused]
-        if not idle:
-            return
-        first = name_in_model(idle[0])
-        if len(idle) == len(beside):
-            raise nothing_used(self.method, f"beside the head has a gradient, {first} among it")
-        if state.is_world_process_zero:
-            self.progress.notice(
-                f"{len(idle)} of {len(beside)} parameters that {self.method} trains had no gradient in the first step, "
-                f"{first} among them: the model did not use them."
-            )
+        notice = idle_notice(kwargs["model"], self.hints, self.method)
+        if notice and state.is_world_process_zero:
+            self.progress.notice(notice)
 
 
 class Stop(TrainerCallback):
-    """Ends training after the step in which a signal came, with a checkpoint.
+    """Ends training in all processes after the step in which a signal came to any, with a checkpoint.
 
     The checkpoint must be the one that an uninterrupted run would have made there, random numbers included. So what
     the schedule asks for at that very step, an evaluation say, is still done, and nothing else is.
     """
 
-    def __init__(self, request: StopRequest) -> None:
+    def __init__(self, request: StopRequest, world: World) -> None:
         self.request = request
+        self.world = world
+        self.stops = False
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self.request.signal is not None:
+        self.stops = self.world.any(self.request.signal is not None)
+        if self.stops:
             control.should_training_stop = True
             control.should_save = control.should_save or not _ends_epoch(state)
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if self.request.signal is None:
+        if not self.stops:
             return
         if _ends_epoch(state):
             control.should_save = True
@@ -156,12 +130,12 @@ class LossWindow(TrainerCallback, ExportableState):
     The Trainer starts them at zero, so that the first logged loss of a resumed run would be a mean over fewer steps.
     """
 
-    def __init__(self) -> None:
-        self.trainer: Trainer | None = None
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer: Any = trainer
 
     def state(self) -> dict[str, Any]:
-        trainer: Any = self.trainer
-        if trainer is None or not hasattr(trainer, "_tr_loss"):
+        trainer = self.trainer
+        if not hasattr(trainer, "_tr_loss"):
             return {"args": {}, "attributes": {}}
         return {
             "args": {},
@@ -178,7 +152,7 @@ class LossWindow(TrainerCallback, ExportableState):
         saved: Any = state.stateful_callbacks
         values = saved.get(type(self).__name__, {}).get("attributes") if isinstance(saved, dict) else None
         if state.global_step and values:
-            trainer: Any = self.trainer
+            trainer = self.trainer
             trainer._tr_loss += values["window"]
             trainer._total_loss_scalar = values["total"]
             trainer._globalstep_last_logged = values["logged"]

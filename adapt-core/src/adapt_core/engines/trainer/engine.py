@@ -3,109 +3,89 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from transformers import PrinterCallback, Trainer
+from transformers import PrinterCallback
 
 from adapt_core.bundles import Evaluated, Model, Trained
-from adapt_core.engines.trainer.arguments import check_machine, check_schedule, training_arguments
-from adapt_core.engines.trainer.calibration import CalibrationBatches, randomness_kept
-from adapt_core.engines.trainer.callbacks import TIMES, Gradients, Log, LossWindow, MethodPhases, Stop
-from adapt_core.engines.trainer.failures import failed_in_method, nothing_used, out_of_memory
+from adapt_core.engines.common.clock import Clock
+from adapt_core.engines.common.failures import out_of_memory, stopped
+from adapt_core.engines.common.log import RunLog
+from adapt_core.engines.common.randomness import randomness_kept
+from adapt_core.engines.trainer.arguments import check_machine, training_arguments
+from adapt_core.engines.trainer.calibration import CalibrationBatches
+from adapt_core.engines.trainer.callbacks import Gradients, Log, LossWindow, MethodPhases, Stop
 from adapt_core.engines.trainer.inputs import TrainerInputs
-from adapt_core.engines.trainer.optimizer import check_optimizer, optimizer_settings
-from adapt_core.engines.trainer.sampler import EpochSampler
-from adapt_core.errors import AdaptError, Interrupted
-from adapt_core.interfaces import Method, World
+from adapt_core.engines.trainer.loaders import is_stream
+from adapt_core.engines.trainer.optimizer import check_optimizer, check_schedule
+from adapt_core.engines.trainer.options import TrainerOptions, is_class
+from adapt_core.engines.trainer.trainer import AdaptTrainer, Training, trainer_class
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Engine, Method, World
+from adapt_core.models.counting import count_parameters
 from adapt_core.plan.run_plan import RunPlan
+from adapt_core.plugins.references import resolve
 from adapt_core.runs.folder import RunFolder
 from adapt_core.terminal.progress import Progress
-from adapt_core.terminal.signals import StopRequest, shield_worker, stop_on_signal
+from adapt_core.terminal.signals import StopRequest, stop_on_signal
 
 
-class TrainerEngine:
-    """Trains and evaluates with ``transformers.Trainer``.
+class TrainerEngine(Engine):
+    """Trains and evaluates with ``transformers.Trainer``, or a class of its kind that the task names.
 
     Its habits hold: names of optimizers, schedules and trackers, gradient accumulation, precision and devices are the
-    Trainer's own. Adapt adds the order of rows, whole checkpoints, the log and stopping.
+    Trainer's own. Adapt adds the order of rows, whole checkpoints, measuring, the log and stopping.
     """
 
     def __init__(self, plan: RunPlan, folder: RunFolder, world: World, progress: Progress) -> None:
         self.plan = plan
+        self.options = cast(TrainerOptions, plan.training)
         self.folder = folder
         self.world = world
         self.progress = progress
-        self._trainer: _Trainer | None = None
+        self._trainer: AdaptTrainer | None = None
 
     def check(self) -> None:
         """Tries the precision, the optimizer, the schedule and the trackers on this machine."""
-        options = self.plan.training
-        check_machine(options)
-        check_schedule(options)
-        check_optimizer(self._arguments(), options)
+        check_machine(self.options)
+        check_schedule(self.options)
+        check_optimizer(self._arguments(), self.options)
 
     def train(self, model: Model, method: Method, inputs: TrainerInputs, checkpoint: Path | None) -> Trained:
         """Trains in place. See :meth:`adapt_core.interfaces.Engine.train`."""
-        options = self.plan.training
-        if options.gradient_checkpointing and not getattr(model.module, "supports_gradient_checkpointing", False):
-            raise AdaptError(
-                "training.gradient_checkpointing (GRADIENT_CHECKPOINTING): "
-                f"{type(model.module).__name__} cannot recompute its activations",
-                "Remove the key.",
-            )
+        self._require_trainable(model, inputs)
         trainer = self._prepared(model, inputs)
-        calibrating = _Clock()
+        trainer.training.method = method
+        calibrating = Clock()
         if checkpoint is None and method.has("calibrate"):
-            batches = CalibrationBatches(trainer, inputs, trainer._get_train_sampler())
-            with calibrating, randomness_kept(), self.progress.stage("Calibrating the method"):
-                try:
-                    method.calibrate(model.module, batches)
-                except torch.OutOfMemoryError as error:
-                    raise out_of_memory(error, "batch_size (BATCH_SIZE)") from error
+            with calibrating:
+                self._calibrate(model, method, trainer)
+        self.progress.parameters(count_parameters(model.module))  # which calibration may have changed
         request = StopRequest()
-        trainer.method = method
-        trainer.add_callback(MethodPhases(method))
-        trainer.add_callback(Gradients(self.plan.method.spec.name, model.hints, self.progress))
-        trainer.add_callback(Stop(request))
-        begin = time.perf_counter()
-        with stop_on_signal(request):
-            try:
-                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            except torch.OutOfMemoryError as error:
-                raise out_of_memory(error, "batch_size (BATCH_SIZE)") from error
-            except RuntimeError as error:
-                # A signal to the whole group may end a data loader's process that was just starting, and the news of
-                # that may come before the signal itself.
-                if "DataLoader worker" not in str(error) or not request.comes_within(seconds=1):
-                    raise
-            finally:
-                self.progress.stop()
-        aside = trainer.evaluating.seconds + trainer.saving.seconds
-        seconds = time.perf_counter() - begin - aside
+        stop = Stop(request, self.world)
+        for callback in (
+            MethodPhases(method),
+            Gradients(self.plan.method.spec.name, model.hints, self.progress),
+            stop,
+        ):
+            trainer.add_callback(callback)
+        seconds = self._run(trainer, checkpoint, request)
         steps = trainer.state.global_step
-        if request.signal is not None:
-            saved = self.folder.checkpoints.steps()
-            state = f"the state of step {saved[-1]} is saved" if saved else "no state is saved"
-            raise Interrupted(
-                f"Stopped by {request.signal} after step {steps} of {trainer.state.max_steps}; {state}.",
-                f"Continue with: adapt run {self.folder.path} --resume" if saved else "Start it again.",
-            )
+        if stop.stops or request.signal is not None:
+            signal = request.signal or "a signal to another process"
+            raise stopped(str(signal), steps, trainer.state.max_steps, self.folder)
         trainer.drop_optimizer()
-        if not options.do_eval:
+        if not self.options.do_eval:
             trainer.unwrap()
-        share = (steps - trainer.first_step) / steps  # of the run's steps, those that this process took
-        rows = round(share * float(trainer.state.epoch or 0) * len(inputs.train))
         return Trained(
             steps=steps,
             seconds=seconds,
             calibrating=calibrating.seconds,
             evaluating=trainer.evaluating.seconds,
             saving=trainer.saving.seconds,
-            samples=rows,
+            samples=trainer.rows_trained,
             metrics={"train_loss": trainer.mean_loss},
         )
 
@@ -119,168 +99,74 @@ class TrainerEngine:
                 raise out_of_memory(error, "eval_batch_size (EVAL_BATCH_SIZE)") from error
         trainer.unwrap()
         assert trainer.last_evaluation is not None
-        output = trainer.last_evaluation[1]
-        metrics = {
-            name.removeprefix("eval_"): float(value)
-            for name, value in output.metrics.items()
-            if name.startswith("eval_") and isinstance(value, int | float) and not name.endswith(TIMES)
-        }
-        return Evaluated(metrics=metrics, outputs=output)
+        return trainer.last_evaluation[1]
 
-    def _arguments(self) -> Any:
-        checkpoints = Path(self.folder.checkpoints)
-        return training_arguments(self.plan.training, self.plan.seed, checkpoints, self.folder.path.name)
+    # ---- parts of a training --------------------------------------------------------------------------------------
 
-    def _prepared(self, model: Model, inputs: TrainerInputs) -> _Trainer:
-        """The one trainer of this run."""
-        if self._trainer is None:
-            window = LossWindow()
-            if not self.plan.training.do_train:
-                # As on a model with adapters: the Trainer refuses a quantized one, even if only to evaluate it.
-                model.module._hf_peft_config_loaded = True
-            self._trainer = _Trainer(
-                model=model.module,
-                args=self._arguments(),
-                train_dataset=inputs.train,
-                eval_dataset=inputs.evaluation,
-                data_collator=inputs.collate,
-                compute_metrics=inputs.metrics,
-                callbacks=[window, Log(self.folder, self.progress)],
+    def _require_trainable(self, model: Model, inputs: TrainerInputs) -> None:
+        recomputes = getattr(model.module, "supports_gradient_checkpointing", False)
+        if self.options.gradient_checkpointing and not recomputes:
+            raise AdaptError(
+                "training.gradient_checkpointing (GRADIENT_CHECKPOINTING): "
+                f"{type(model.module).__name__} cannot recompute its activations",
+                "Remove the key.",
             )
-            self._trainer.remove_callback(PrinterCallback)
-            self._trainer.folder = self.folder
-            self._trainer.world = self.world
-            self._trainer.method_name = self.plan.method.spec.name
-            self._trainer.keep = self.plan.training.checkpoints
-            self._trainer.optimizer_options = self.plan.training.optimizer_options
-            self._trainer.lengths = inputs.lengths if self.plan.training.group_by_length else None
-            self._trainer.model_accepts_loss_kwargs &= inputs.token_loss
-            window.trainer = self._trainer
-        return self._trainer
+        if is_stream(inputs.train) and self.options.max_steps is None:
+            raise AdaptError(
+                "training.max_steps is not given, and nobody knows how many rows a stream has",
+                "Say after how many steps the training ends.",
+            )
 
+    def _calibrate(self, model: Model, method: Method, trainer: AdaptTrainer) -> None:
+        with randomness_kept(), self.progress.stage("Calibrating the method"):
+            try:
+                method.calibrate(model.module, CalibrationBatches(trainer))
+            except torch.OutOfMemoryError as error:
+                raise out_of_memory(error, "batch_size (BATCH_SIZE)") from error
 
-class _Trainer(Trainer):
-    """The Trainer with Adapt's order of rows and checkpoints; it keeps its last evaluation and minds its time."""
+    def _run(self, trainer: AdaptTrainer, checkpoint: Path | None, request: StopRequest) -> float:
+        """Takes the steps; the seconds that they took."""
+        begin = time.perf_counter()
+        with stop_on_signal(request):
+            try:
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            except torch.OutOfMemoryError as error:
+                raise out_of_memory(error, "batch_size (BATCH_SIZE)") from error
+            except RuntimeError as error:
+                # A signal to the whole group may end a data loader's process that was just starting, and the news of
+                # that may come before the signal itself.
+                if "DataLoader worker" not in str(error) or not request.comes_within(seconds=1):
+                    raise
+            finally:
+                self.progress.stop()
+        return time.perf_counter() - begin - trainer.evaluating.seconds - trainer.saving.seconds
 
-    folder: RunFolder
-    world: World
-    keep: int
-    optimizer_options: Mapping[str, Any]
-    method: Method | None = None
-    method_name: str = ""
-    lengths: Any = None
-    last_evaluation: tuple[int, Any] | None = None
-    first_step: int = 0
+    # ---- the trainer ----------------------------------------------------------------------------------------------
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.evaluating, self.saving = _Clock(), _Clock()
-        super().__init__(*args, **kwargs)
+    def _arguments(self, inputs: TrainerInputs | None = None) -> Any:
+        own = () if inputs is None else (inputs.arguments, inputs.settings)
+        checkpoints = Path(self.folder.checkpoints)
+        return training_arguments(self.options, self.plan.seed, checkpoints, self.folder.path.name, *own)
 
-    @property
-    def mean_loss(self) -> float:
-        """Mean training loss over all steps of the run, those before a resume included."""
-        return float(self._total_loss_scalar) / max(self.state.global_step, 1)
-
-    def unwrap(self) -> None:
-        """Takes mixed precision off the model, which accelerate has wrapped around its ``forward``."""
-        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-
-    def drop_optimizer(self) -> None:
-        """Lets go of the optimizer, which may hold twice the model, before a second copy of that is loaded."""
-        for holder in (self, self.callback_handler):
-            holder.optimizer = holder.lr_scheduler = None
-        self.accelerator._optimizers.clear()
-        self.accelerator._schedulers.clear()
-
-    def compute_loss(self, model: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            found = super().compute_loss(model, *args, **kwargs)
-        except (torch.OutOfMemoryError, AdaptError):
-            raise
-        # Broad: a layer of any library may raise anything. It goes on, as it came or with the layer's name.
-        except Exception as error:
-            failure = failed_in_method(error, model, self.method_name)
-            if failure is None:
-                raise
-            raise failure from error
-        loss = found[0] if isinstance(found, tuple) else found
-        if model.training and torch.is_grad_enabled() and not loss.requires_grad:
-            raise nothing_used(self.method_name, "has a gradient")
-        return found
-
-    def get_optimizer_cls_and_kwargs(self, args: Any, model: Any = None) -> tuple[Any, Any]:  # type: ignore[override]
-        return optimizer_settings(args, model, self.optimizer_options)
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        dataset: Any = self.train_dataset if train_dataset is None else train_dataset
-        group = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return EpochSampler(len(dataset), self.args.seed, self.lengths, group)
-
-    def get_train_dataloader(self) -> Any:
-        return _shielded(super().get_train_dataloader())
-
-    def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> Any:
-        return _shielded(super().get_eval_dataloader(*args, **kwargs))
-
-    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
-        self.first_step = self.state.global_step
-        return super()._prepare_for_training(*args, **kwargs)  # type: ignore[no-untyped-call]
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        step = self.state.global_step
-        checkpoints = self.folder.checkpoints
-        with self.saving:
-            if self.world.is_main:
-                checkpoints.mark_incomplete(step)
-            self.world.barrier()
-            super()._save_checkpoint(model, trial)
-            self.world.barrier()
-            if self.world.is_main:
-                # A pickle of the Trainer's arguments, which nothing reads.
-                (checkpoints.at(step) / "training_args.bin").unlink(missing_ok=True)
-                if self.method is not None:
-                    self.method.save_state(self.model, checkpoints.at(step))
-                checkpoints.mark_complete(step)
-                checkpoints.keep_newest(self.keep)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        if self.method is not None and self.method.has("load_state"):
-            self.method.load_state(self.model, Path(resume_from_checkpoint))
-        else:
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        with self.evaluating:
-            return super().evaluate(*args, **kwargs)
-
-    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
-        output = super().evaluation_loop(*args, **kwargs)
-        self.last_evaluation = (self.state.global_step, output)
-        return output
-
-
-def _shielded(loader: Any) -> Any:
-    """The data loader with workers that leave signals to the run."""
-    loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)
-    return loader
-
-
-def _start_worker(start: Any, worker: int) -> None:
-    if start is not None:
-        start(worker)
-    shield_worker()
-
-
-class _Clock:
-    """Adds up the seconds spent within it, the GPU's pending work counted where it belongs: before."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __enter__(self) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        self._begin = time.perf_counter()
-
-    def __exit__(self, *exception: object) -> None:
-        self.seconds += time.perf_counter() - self._begin
+    def _prepared(self, model: Model, inputs: TrainerInputs) -> AdaptTrainer:
+        """The one trainer of this run."""
+        if self._trainer is not None:
+            return self._trainer
+        if not self.options.do_train:
+            # As on a model with adapters: the Trainer refuses a quantized one, even if only to evaluate it.
+            model.module._hf_peft_config_loaded = True
+        trainer: AdaptTrainer = trainer_class(inputs.trainer)(
+            training=Training(inputs, self.options, self.folder, self.world, self.plan.method.spec.name),
+            model=model.module,
+            args=self._arguments(inputs),
+            train_dataset=inputs.train,
+            eval_dataset=inputs.evaluation,
+            data_collator=inputs.collate,
+            callbacks=[*inputs.callbacks, *(resolve(each)() for each in self.options.trackers if is_class(each))],
+            **inputs.keywords,
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(LossWindow(trainer))
+        trainer.add_callback(Log(RunLog(self.folder, self.progress, self.world)))
+        self._trainer = trainer
+        return trainer

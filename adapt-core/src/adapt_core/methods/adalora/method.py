@@ -74,10 +74,10 @@ class Adalora(PeftAdapter):
             return super().add(module, folder)
 
     def _penalise(self, module: Any) -> None:
-        """Has the penalty added to the loss in training, and in training alone: an evaluation is to measure the model.
+        """Has the penalty added to the loss in training alone: an evaluation is to measure the model.
 
-        PEFT's tuner adds it to every loss; its wrapper of a model without a task calls the base and not the tuner, and
-        the tuner does not call the base's hooks.
+        It takes two hooks. PEFT's tuner adds the penalty to every loss. PEFT's wrapper of a model without a task never
+        calls the tuner, only the base, whose hooks the tuner does not call.
         """
         weight = self.options.orth_reg_weight
         module.base_model.register_forward_pre_hook(partial(_switch, weight))

@@ -11,7 +11,7 @@ from adapt_core.errors import AdaptError
 from adapt_core.methods.bitfit.options import BitfitOptions
 from adapt_core.methods.shared.layer_checks import adapted_of, why_left_out
 from adapt_core.methods.shared.own_tuner import OwnTunerMethod
-from adapt_core.methods.shared.targets import named_exactly, resolve, selected
+from adapt_core.methods.shared.targets import named_exactly, selected
 
 
 class Bitfit(OwnTunerMethod):
@@ -28,15 +28,15 @@ class Bitfit(OwnTunerMethod):
         targets = self.options.target_modules
         layers = self.layers(module, hints)
         if targets is not None:
-            wanted = selected(module, resolve(module, hints, targets, types=self.layer_types, unfit=self.unfit))
+            wanted = selected(module, self.resolved(module, hints, targets))
             self.require_layers(module, wanted)
             layers = [name for name in wanted if name in layers]
         layers = [name for name in layers if getattr(module.get_submodule(name), "bias", None) is not None]
-        names = adapted_of(module, layers, self.layer_types, self.unfit)
+        names = adapted_of(module, layers, self.layer_types, self.why_not_fit)
         if not names:
             raise AdaptError(
                 f"bitfit: {type(module).__name__} has no bias outside its head"
-                + why_left_out(module, layers, self.layer_types, self.unfit),
+                + why_left_out(module, layers, self.layer_types, self.why_not_fit),
                 "Choose another method.",
             )
         return SsfConfig(
@@ -45,8 +45,8 @@ class Bitfit(OwnTunerMethod):
             modules_to_save=list(self.options.modules_to_save),
         )
 
-    def unfit(self, layer: nn.Module) -> str | None:
+    def why_not_fit(self, layer: nn.Module) -> str | None:
         """Why the bias of a layer cannot take up a shift of its output; None where it can."""
-        from adapt_core.peft.ssf.folding import unfoldable
+        from adapt_core.peft.ssf.folding import why_not_foldable
 
-        return unfoldable(layer, scale=False)
+        return why_not_foldable(layer, scale=False)

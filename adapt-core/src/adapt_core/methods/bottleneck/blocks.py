@@ -9,7 +9,7 @@ from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.models.layers import bypassed, is_attention, is_linear
+from adapt_core.models.layers import is_attention, is_linear, why_not_called
 from adapt_core.peft.bottleneck.layer import widths
 
 HINT = "Name the layers that are to get an adapter in method.target_modules."
@@ -49,9 +49,9 @@ class Block:
 def transformer_blocks(module: nn.Module, hints: Hints) -> list[Block]:
     """The transformer blocks of a model, outside its head.
 
-    A block is an entry of a list of modules with linear layers both in an attention, which its class's name says, and
-    outside; the innermost such entry, where they are nested. In its feed-forward they are two or three, and the last
-    is as wide as what the first reads, as are the last of the attentions.
+    A block is an entry of a list of modules that has linear layers inside an attention, told by the name of its class,
+    and outside. Of nested entries it is the innermost. Those outside are the feed-forward's two or three; the last of
+    them, and of each attention, is as wide as what the first reads.
 
     Raises:
         AdaptError: there are none, or one is built in another way, so that an adapter could be put in a wrong place.
@@ -85,7 +85,7 @@ def _parts(module: nn.Module, entry: str) -> tuple[dict[str, list[str]], list[st
         if is_linear(layer) and name != entry:
             around = _attentions_around(module, name, entry)
             parent = module.get_submodule(name.rpartition(".")[0])
-            if bypassed(module.get_submodule(name), parent):
+            if why_not_called(module.get_submodule(name), parent):
                 continue
             if around:
                 attentions.setdefault(around[0], []).append(name)
@@ -124,7 +124,7 @@ def _block(module: nn.Module, name: str, attentions: dict[str, list[str]], other
 
 
 def _last(module: nn.Module, layers: Sequence[str], width: int) -> str:
-    """The layer of a sublayer that is called last, as wide as the residual connection: it need not be named last."""
+    """The layer of a sublayer that is called last: as wide as the residual connection, though not always named last."""
     fitting = [each for each in layers if widths(module.get_submodule(each))[1] == width]
     if layers[-1] in fitting or len(fitting) == 1:
         return fitting[-1]

@@ -10,7 +10,7 @@ from adapt_core.bundles import Hints
 from adapt_core.methods.bottleneck.blocks import Sublayer, transformer_blocks
 from adapt_core.methods.bottleneck.options import BottleneckOptions
 from adapt_core.methods.shared.own_tuner import OwnTunerMethod
-from adapt_core.methods.shared.targets import named_exactly, resolve
+from adapt_core.methods.shared.targets import named_exactly
 
 
 class Bottleneck(OwnTunerMethod):
@@ -43,7 +43,7 @@ class Bottleneck(OwnTunerMethod):
     def _places(self, module: nn.Module, hints: Hints) -> tuple[Any, dict[str, str] | None]:
         """The target modules, and by each of them the module whose input is read in the parallel form."""
         if self.options.target_modules is not None:
-            return resolve(module, hints, self.options.target_modules, types=self.layer_types, unfit=self.unfit), None
+            return self.resolved(module, hints, self.options.target_modules), None
         sublayers: list[Sublayer] = []
         for block in transformer_blocks(module, hints):
             sublayers += [block.feed_forward] if self.options.placement == "pfeiffer" else block.sublayers

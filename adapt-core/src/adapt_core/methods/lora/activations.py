@@ -15,8 +15,9 @@ IGNORED = -100
 def mask_of(batch: Mapping[str, Any]) -> dict[tuple[int, ...], Tensor]:
     """The tokens that count, by the shape (rows, tokens) of what they are tokens of.
 
-    Padding does not count, nor do tokens whose label is ignored, since nothing is learnt from them. An encoder's and a
-    decoder's tokens are told apart by their number; where it is the same, only places count that are real in both.
+    Padding does not count, nor do tokens whose label is ignored, since nothing is learnt from them. The tokens of an
+    encoder and a decoder are told apart by how many there are. With as many in both, only places count that are real in
+    both.
     """
     masks: dict[tuple[int, ...], Tensor] = {}
     given = [batch.get("attention_mask"), batch.get("decoder_attention_mask")]

@@ -20,7 +20,8 @@ from adapt_core.methods.lora.options import LoraOptions
 from adapt_core.methods.shared.peft_adapter import FIRST
 from adapt_core.methods.shared.second_adapter import base_layers
 from adapt_core.models.architecture import name_in_model
-from adapt_core.models.layers import is_linear, quantized_widths
+from adapt_core.models.layers import is_linear
+from adapt_core.models.quantized import quantized_widths, width_of
 from adapt_core.utils.files import read_json, write_json
 
 STATE = "loftq_state.json"
@@ -72,7 +73,7 @@ class LoftQ(Lora):
                 if self.changes_base and is_linear(base):
                     alternate(layer, self.options.loftq_iter)
                     digest.update(_bytes(base.weight))
-                elif weight and type(base).__name__ == "Linear4bit":
+                elif weight and width_of(base) == 4:
                     original = weight(name)
                     original = original.T if is_transposed(base) else original  # as it was quantized
                     held = dequantized(base.weight)
@@ -132,7 +133,7 @@ def _bytes(weight: Tensor) -> Any:
 
 
 def _require_four_bits(module: nn.Module, layers: Mapping[str, nn.Module], options: LoraOptions) -> None:
-    if not any(type(layer).__name__ == "Linear4bit" for layer in layers.values()):
+    if not any(width_of(layer) == 4 for layer in layers.values()):
         raise AdaptError(
             "method.init_lora_weights: loftq makes up for what quantization takes from weights, and no layer that "
             f"gets an update in {type(module).__name__} is in 4 bits",

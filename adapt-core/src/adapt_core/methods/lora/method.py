@@ -16,7 +16,7 @@ from adapt_core.methods.lora.options import START_OPTIONS, LoraOptions, LowRankO
 from adapt_core.methods.shared.layer_types import LINEAR
 from adapt_core.methods.shared.peft_adapter import PeftAdapter, stored_transposed
 from adapt_core.methods.shared.targets import resolve
-from adapt_core.models.layers import is_quantized
+from adapt_core.models.quantized import is_quantized
 from adapt_core.models.ties import separate
 from adapt_core.options import library_names
 from adapt_core.utils.files import read_json, write_json
@@ -38,7 +38,7 @@ class Lora(PeftAdapter):
 
     @property
     def layer_types(self) -> tuple[str, ...]:
-        """Those of LoRA, but where the start decomposes a matrix of the layer's weights or of its inputs."""
+        """Those of LoRA; only linear ones where the start decomposes a matrix of the layer's weights or inputs."""
         start = self.options.init_lora_weights
         if start == "olora":  # PEFT 0.21 decomposes a transposed matrix as if it were none
             return ("Linear",)
@@ -85,7 +85,7 @@ class Lora(PeftAdapter):
                 )
 
     def prepare(self, module: nn.Module, names: Collection[str]) -> None:
-        """Gives layers of which the update takes a part a weight of their own: others that share it keep theirs."""
+        """Gives layers whose weight the update takes a part of one of their own: others that share it keep theirs."""
         if starts_with_weights(self.options):
             separate(module, [module.get_submodule(name) for name in names])
 
@@ -101,10 +101,10 @@ class Lora(PeftAdapter):
         return adapted
 
     def save(self, module: nn.Module, folder: Path) -> None:
-        """Writes PEFT's format; an update that began with weights as its difference from then.
+        """Writes PEFT's format; of an update that began with a part of the weights, what has changed since then.
 
-        The adapter goes onto the base as its own file has it, and not onto what training left of it: ``B A - B0 A0``
-        is an ordinary LoRA of twice the rank (PiSSA, arXiv 2404.02948, appendix on converting PiSSA to LoRA).
+        So the adapter fits the base as its own file has it, and not only what training left of it: ``B A - B0 A0`` is
+        an ordinary LoRA of twice the rank (PiSSA, arXiv 2404.02948, appendix on converting PiSSA to LoRA).
         """
         super().save(module, folder)
         if self._start is None:

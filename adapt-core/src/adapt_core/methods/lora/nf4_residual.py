@@ -13,12 +13,13 @@ from transformers.pytorch_utils import Conv1D
 
 from adapt_core.errors import AdaptError
 from adapt_core.methods.shared.peft_adapter import FIRST
+from adapt_core.models.quantized import original_class
 from adapt_core.utils.files import read_json
 
 
 def is_transposed(layer: Any) -> bool:
     """Whether a layer's weight is stored as (in, out), or was before it was quantized."""
-    return issubclass(getattr(layer, "source_cls", type(layer)), Conv1D)
+    return issubclass(original_class(layer), Conv1D)
 
 
 def dequantized(weight: Any) -> Tensor:

@@ -13,6 +13,7 @@ from pydantic import create_model
 from adapt_core.errors import AdaptError
 from adapt_core.methods.peft_tuners.rules import RULES
 from adapt_core.methods.peft_tuners.source import Field, config_fields, tuners
+from adapt_core.methods.peft_tuners.table import tuner
 from adapt_core.methods.shared.layer_types import HOW_TO_NAME
 from adapt_core.options import Options, option
 
@@ -24,16 +25,6 @@ DEFAULTS: dict[str, Any] = {"num_virtual_tokens": 20}
 
 COMPUTED = frozenset({"total_step"})
 """Options that follow from the run."""
-
-UNUSED = {"osf": frozenset({"target_svd_config"})}
-"""Options that a tuner of PEFT 0.21 declares and never reads."""
-
-TARGETS = {
-    "ia3": "those that PEFT knows by architecture, or else all linear layers",
-    "ln_tuning": "the normalisation layers",
-    "trainable_tokens": "the embedding of the input",
-}
-"""The layers by default, where these are not all linear ones."""
 
 COUNTS = frozenset(
     {
@@ -58,7 +49,7 @@ COUNTS = frozenset(
         "vector_length",
     }
 )
-"""Sizes of what is trained: 1 at least, or nothing is; 0 only where that is PEFT's own default and says "not this"."""
+"""Sizes of what is trained: at least 1, or nothing is trained; 0 only where PEFT's own default 0 means "not this"."""
 
 
 def offers(name: str) -> bool:
@@ -73,27 +64,27 @@ def __getattr__(name: str) -> type[Options]:
 
 
 @cache
-def option_model(tuner: str) -> type[Options]:
+def option_model(name: str) -> type[Options]:
     """The option model of a tuner.
 
     Raises:
         AdaptError: the tuner's configuration cannot be read.
     """
     try:
-        hidden = COMPUTED | UNUSED.get(tuner, frozenset())
-        fields = {field.name: _field(tuner, field) for field in config_fields(tuner) if field.name not in hidden}
-        base = RULES.get(tuner, Options)
-        return create_model(f"{tuner}_options", __base__=base, __doc__=f"PEFT's own of {tuner}.", **fields)
+        hidden = COMPUTED.union(tuner(name).unused)
+        fields = {field.name: _field(name, field) for field in config_fields(name) if field.name not in hidden}
+        base = RULES.get(name, Options)
+        return create_model(f"{name}_options", __base__=base, __doc__=f"PEFT's own of {name}.", **fields)
     except (SyntaxError, TypeError, NameError) as error:
-        raise AdaptError(f"the configuration of PEFT's tuner {tuner!r} cannot be read: {error}") from error
+        raise AdaptError(f"the configuration of PEFT's tuner {name!r} cannot be read: {error}") from error
 
 
-def _field(tuner: str, field: Field) -> Any:
+def _field(name: str, field: Field) -> Any:
     default = DEFAULTS.get(field.name, field.default)
     flat = field.name if field.name in FLAT else None
     text = field.help or f"PEFT's {field.name}."
     if field.name == "target_modules":  # which Adapt reads
-        text = f"Layers to adapt: {HOW_TO_NAME}; by default {TARGETS.get(tuner, 'all linear layers')}."
+        text = f"Layers to adapt: {HOW_TO_NAME}; by default {tuner(name).default_layers}."
     counted = field.name in COUNTS and field.type in (int, int | None)
     bounds: dict[str, Any] = {"ge": 0 if default == 0 else 1} if counted else {}
     return field.type, option(default, help=text, flat=flat, **bounds)

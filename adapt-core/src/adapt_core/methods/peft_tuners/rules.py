@@ -21,7 +21,7 @@ ALLOCATION = (
 
 
 def one_of(chosen: str, default: str) -> type[Options]:
-    """Rules for two options of which one excludes the other, and the second is the one by default: 0 where it is not.
+    """Rules for two options that exclude each other. The second is the one by default, and 0 where the first is given.
 
     Args:
         chosen: the option whose default is 0.

@@ -13,6 +13,7 @@ from torch import nn
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.methods.peft_tuners.source import config_fields
+from adapt_core.methods.peft_tuners.table import tuner
 from adapt_core.methods.shared.peft_adapter import PeftAdapter, stored_transposed
 from adapt_core.methods.shared.targets import resolve
 
@@ -26,8 +27,13 @@ class PeftTuner(PeftAdapter):
     preset: ClassVar[str] = "all-linear"
     """The layers by default."""
 
+    @property
+    def layer_types(self) -> tuple[str, ...]:
+        """The types of layers that it can be told to adapt, by class name; empty means any."""
+        return tuner(self.name).layer_types
+
     def config(self, module: nn.Module, hints: Hints) -> Any:
-        """The tuner's ``PeftConfig``: what differs from its own defaults, and the layers by default all linear ones."""
+        """The tuner's ``PeftConfig``: what differs from PEFT's defaults, and the layers, by default all linear ones."""
         from peft import PeftType
         from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 

@@ -8,58 +8,60 @@ from torch import nn
 
 from adapt_core.methods.shared.layer_types import SCALED, grouped
 
-Unfit = Callable[[nn.Module], str | None]
+WhyNotFit = Callable[[nn.Module], str | None]
 """Says why a layer cannot be adapted though its type is declared; None where it can."""
 
 UNDECLARED = "its type is another"
 
 
 def adapted_of(
-    module: nn.Module, names: Iterable[str], types: Collection[str], unfit: Unfit | None = None
+    module: nn.Module, names: Iterable[str], types: Collection[str], why_not_fit: WhyNotFit | None = None
 ) -> list[str]:
     """Those of some layers that a method adapts.
 
     The arguments are those of :func:`adapt_core.methods.shared.targets.require_layer_types`.
     """
-    return [name for name in names if refusal(module, name, types, unfit) is None]
+    return [name for name in names if why_not_adapted(module, name, types, why_not_fit) is None]
 
 
-def why_left_out(module: nn.Module, names: Iterable[str], types: Collection[str], unfit: Unfit | None = None) -> str:
-    """For the end of an error, about the first layer that is not adapted; empty without one."""
+def why_left_out(
+    module: nn.Module, names: Iterable[str], types: Collection[str], why_not_fit: WhyNotFit | None = None
+) -> str:
+    """The end of an error: why the first layer that is not adapted is not; empty where all are."""
     for name in names:
-        why = refusal(module, name, types, unfit)
+        why = why_not_adapted(module, name, types, why_not_fit)
         if why is not None:
             kind = called(module.get_submodule(name))
             return f"; {name} is a {kind}" + ("" if why is UNDECLARED else f", and {why}")
     return ""
 
 
-def refusal(module: nn.Module, name: str, types: Collection[str], unfit: Unfit | None) -> str | None:
+def why_not_adapted(module: nn.Module, name: str, types: Collection[str], why_not_fit: WhyNotFit | None) -> str | None:
     """Why a method does not adapt a layer; None where it does."""
-    from adapt_core.models.layers import bypassed
+    from adapt_core.models.layers import why_not_called
 
     layer, parent = module.get_submodule(name), module.get_submodule(name.rpartition(".")[0])
-    why = bypassed(layer, parent)
+    why = why_not_called(layer, parent)
     if why is not None or not types:
         return why
     if _type_names(layer).isdisjoint(types):
         return UNDECLARED
-    return unfit(layer) if unfit else no_plain_layer(layer) or _settings_read(name, layer, parent)
+    return why_not_fit(layer) if why_not_fit else why_not_mergeable(layer) or _why_not_wrapped(name, layer, parent)
 
 
-def no_plain_layer(layer: nn.Module) -> str | None:
-    """Why an update of a layer's weight would be lost, or be another one merged than beside it; None where neither.
+def why_not_mergeable(layer: nn.Module) -> str | None:
+    """Why an update of a layer's weight would be lost, or do something else once it is merged; None where neither.
 
-    For every method but those that work on outputs alone: beside the layer, PEFT's tuners compute what a plain layer of
-    its class gives with the update as its weight, and merging adds the update to the weight. Both are the same where
-    the layer is plain.
+    For every method but those that work on outputs alone. Beside the layer, PEFT's tuners compute what a plain layer of
+    its class would give with the update as its weight. Merging adds the update to the weight. The two are the same
+    where the layer is plain.
     """
-    from adapt_core.models.layers import computed, otherwise
+    from adapt_core.models.layers import why_not_plain, why_not_stored
 
-    return computed(layer, "weight") or otherwise(layer)
+    return why_not_stored(layer, "weight") or why_not_plain(layer)
 
 
-def _settings_read(name: str, layer: nn.Module, parent: nn.Module) -> str | None:
+def _why_not_wrapped(name: str, layer: nn.Module, parent: nn.Module) -> str | None:
     """Why PEFT's wrapper of a convolution would not do: the model reads from it what only the layer itself has."""
     from adapt_core.models.module_source import settings_read
 
@@ -70,8 +72,9 @@ def _settings_read(name: str, layer: nn.Module, parent: nn.Module) -> str | None
 
 def _type_names(layer: nn.Module) -> set[str]:
     """The class names of a layer; of a quantized one, those of the layer that it was."""
-    kind: type = getattr(layer, "source_cls", type(layer))  # transformers' note of what it quantized
-    names = {each.__name__ for each in kind.__mro__}
+    from adapt_core.models.quantized import original_class
+
+    names = {each.__name__ for each in original_class(layer).__mro__}
     if _is_scaled(layer):
         return {SCALED}
     return set(grouped(*names)) if _is_grouped(layer) else names

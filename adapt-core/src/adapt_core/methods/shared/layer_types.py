@@ -1,12 +1,15 @@
 """The types of layers that each method can be told to adapt: what its plugin declares and what it holds itself to.
 
-By the name of the class, or of one that it extends: bitsandbytes' linear layers are ``Linear`` too. ``Conv1D`` is
-transformers' transposed linear layer. A convolution in groups is a type of its own, ``Conv2d (grouped)``: for most
-methods the update of a weight that not every input has a part in cannot be written down. So is an embedding that
-multiplies by a number, ``Embedding (scaled)``: merged into its weight, what is added to its output would be multiplied.
+A type is the name of a class, and classes that extend it count too: bitsandbytes' linear layers are ``Linear``.
+``Conv1D`` is transformers' transposed linear layer. Two types have names of their own:
 
-A layer's class may have a ``forward`` of its own. Where that computes otherwise than the class which it extends, as a
-convolution does that standardises its weight first, merging would change the outputs: such a layer is not adapted.
+- ``Conv2d (grouped)``, a convolution in groups. Most methods have no form for the update of its weight, in which not
+  every output has a number for every input.
+- ``Embedding (scaled)``, an embedding that multiplies by a number. What is added to its output would be multiplied too
+  once it is merged into the weight.
+
+A class may have a ``forward`` of its own. Where that computes something else than the class which it extends, merging
+would change the outputs, and the layer is not adapted: a convolution that standardises its weight first is one.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ HOW_TO_NAME = (
 )
 """What ``target_modules`` takes; :mod:`adapt_core.methods.shared.targets` reads it."""
 
+# Names and no classes: plugins are listed without torch. The classes are in adapt_core.models.layers.
 LINEAR = ("Linear", "Conv1D")
 CONVOLUTIONS = ("Conv1d", "Conv2d")
 TRANSPOSED_CONVOLUTIONS = ("ConvTranspose1d", "ConvTranspose2d")
@@ -36,42 +40,10 @@ WITH_BIAS = (*LINEAR, *_ANY_CONVOLUTION, *grouped(*_ANY_CONVOLUTION), *NORMS)
 
 LAYER_TYPES: dict[str, tuple[str, ...]] = {
     "adalora": (*LINEAR, "Conv2d"),
-    "adamss": ("Linear",),
-    "beft": ("Linear",),
     "bitfit": WITH_BIAS,
-    "boft": ("Linear", "Conv2d"),
     "bottleneck": LINEAR,
-    "c3a": ("Linear",),
-    "deft": LINEAR,
-    "delora": ("Linear",),
     "dora": (*LOW_RANK, SCALED),
-    "fourierft": LINEAR,
-    "frod": LINEAR,
-    "glora": ("Linear",),
-    "gralora": LINEAR,
-    "hira": LOW_RANK,
-    "hra": ("Linear", "Conv2d"),
-    "ia3": (*LINEAR, "Conv2d", "Conv3d", *grouped("Conv2d", "Conv3d")),
-    "lily": ("Linear",),
-    "loha": ("Linear", *CONVOLUTIONS, *grouped(*CONVOLUTIONS)),
-    "lokr": ("Linear", *CONVOLUTIONS, *grouped(*CONVOLUTIONS)),
     "lora": (*LOW_RANK, SCALED),
-    "miss": ("Linear",),
-    "oft": ("Linear", "Embedding"),
-    "osf": ("Linear",),
-    "peanut": ("Linear",),
-    "psoft": ("Linear",),
-    "pvera": LINEAR,
-    "randlora": LINEAR,
-    "road": ("Linear",),
-    "shira": ("Linear",),
     "ssf": (*WITH_BIAS, "Embedding"),
-    "supertuning": ("Linear",),
-    "tinylora": (*LINEAR, "Embedding"),
-    "trainable_tokens": ("Embedding", SCALED),
-    "unilora": LINEAR,
-    "vblora": LINEAR,
-    "vera": LINEAR,
-    "waveft": LINEAR,
 }
-"""By method. One that is not here adapts any layer, or chooses its layers itself."""
+"""Of the core's own methods; those of PEFT's tuners are in :mod:`adapt_core.methods.peft_tuners.table`."""

@@ -8,15 +8,15 @@ from torch import nn
 
 from adapt_core.errors import AdaptError
 from adapt_core.methods.shared.targets import means, meant
-from adapt_core.models.layers import is_quantized
+from adapt_core.models.quantized import is_quantized
 from adapt_core.utils.spelling import nearest_ending
 
 
 def whole_modules(module: nn.Module, asked: Sequence[str], own: Sequence[str]) -> list[str]:
     """The full names of the modules that are trained whole.
 
-    PEFT takes any module whose name ends as an entry does, be it in the middle of a word: by its full name a module is
-    less often mistaken.
+    PEFT takes any module whose name ends as an entry does, even in the middle of a word. Full names are less often
+    mistaken.
 
     Args:
         module: the model.

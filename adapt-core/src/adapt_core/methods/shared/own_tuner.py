@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.methods.shared.peft_adapter import PeftAdapter
-from adapt_core.methods.shared.targets import require_layer_types
+from adapt_core.methods.shared.targets import require_layer_types, resolve
 from adapt_core.models.layers import output_embeddings
 
 
@@ -28,13 +29,17 @@ class OwnTunerMethod(PeftAdapter):
 
         return super().add(module, folder)
 
-    def unfit(self, layer: nn.Module) -> str | None:
+    def why_not_fit(self, layer: nn.Module) -> str | None:
         """Why a layer of a declared type cannot be adapted; None where it can."""
         return None
 
+    def resolved(self, module: nn.Module, hints: Hints, asked: Any) -> list[str] | str:
+        """The layers that a configuration names; see :func:`adapt_core.methods.shared.targets.resolve`."""
+        return resolve(module, hints, asked, types=self.layer_types, why_not_fit=self.why_not_fit)
+
     def require_layers(self, module: nn.Module, names: Collection[str]) -> None:
         """Raises AdaptError for a targeted layer that the method cannot adapt."""
-        require_layer_types(module, names, self.layer_types, self.called, self.unfit)
+        require_layer_types(module, names, self.layer_types, self.called, self.why_not_fit)
 
     @staticmethod
     def layers(module: nn.Module, hints: Hints, operations: Collection[str] | None = None) -> list[str]:

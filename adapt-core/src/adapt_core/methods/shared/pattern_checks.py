@@ -1,4 +1,4 @@
-"""Holds what a configuration says of layers to the model: PEFT ignores what matches none of them, or only warns."""
+"""Checks what a configuration says of layers against the model: PEFT ignores what matches none, or only warns."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def targeted(module: nn.Module, config: Any, **changes: Any) -> list[str]:
 
 
 def require_effect(module: nn.Module, config: Any, method: str) -> None:
-    """Has every part of a configuration that is about some layers or parameters match at least one of them.
+    """Requires that each part of a configuration that is about some layers or parameters matches at least one.
 
     Args:
         module: the model.
@@ -51,10 +51,10 @@ def require_effect(module: nn.Module, config: Any, method: str) -> None:
 
 
 def require_read_as_meant(module: nn.Module, config: Any) -> None:
-    """Raises AdaptError where PEFT takes names of layers for those of experts, which transformers 5 has made tensors.
+    """Raises AdaptError where PEFT takes names of layers for those of experts, which are tensors since transformers 5.
 
-    For LoRA on some mixtures of experts it does, in lists and expressions alike, so that an adapter of an older version
-    loads: dense layers of the same names would be left out, and layers of all blocks adapted in place of one's.
+    PEFT does so for LoRA on some mixtures of experts, so that an adapter of an older version loads. Dense layers of the
+    same names would be left out, and layers of all blocks adapted in place of those of one.
     """
     from peft import PeftType
     from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers

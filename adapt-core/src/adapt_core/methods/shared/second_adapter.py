@@ -47,8 +47,8 @@ WORDS = {
 def saved_config(module: nn.Module, folder: Path) -> Any:
     """The ``PeftConfig`` of a saved adapter.
 
-    That of a tuner which PEFT gives no ``modules_to_save`` gets it, with what was trained whole beside the adapter by
-    the tensors that are saved: PEFT 0.21 would load these into the base itself, over those of another adapter.
+    Where PEFT's own has no ``modules_to_save``, it gets one: the modules that were trained whole beside the adapter, by
+    the tensors that are saved. PEFT 0.21 would load these into the base itself, over those of another adapter.
 
     Args:
         module: the base model, or one that carries adapters.
@@ -65,7 +65,7 @@ def saved_config(module: nn.Module, folder: Path) -> Any:
 
 
 def require_apart(model: Any, config: Any, folder: Path) -> None:
-    """Raises AdaptError for an adapter that would share with a loaded one what both have changed, naming the option.
+    """Raises AdaptError, with the option, where an adapter has changed a part of the base that a loaded one has too.
 
     Args:
         model: the ``PeftModel``.

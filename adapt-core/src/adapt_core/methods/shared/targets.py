@@ -10,11 +10,16 @@ from torch import nn
 
 from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
-from adapt_core.methods.shared.layer_checks import UNDECLARED, Unfit, adapted_of, called, refusal, why_left_out
-from adapt_core.models.layers import is_attention, is_linear, output_embeddings
+from adapt_core.methods.shared.layer_checks import (
+    UNDECLARED,
+    WhyNotFit,
+    adapted_of,
+    called,
+    why_left_out,
+    why_not_adapted,
+)
+from adapt_core.models.layers import CONVOLUTIONS, is_attention, is_linear, output_embeddings
 from adapt_core.utils.spelling import closest
-
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 OUTSIDE = " outside its head"
 
@@ -25,16 +30,16 @@ def resolve(
     asked: Any,
     default: str = "all-linear",
     types: Collection[str] = (),
-    unfit: Unfit | None = None,
+    why_not_fit: WhyNotFit | None = None,
 ) -> list[str] | str:
     """The target modules as PEFT takes them: names or their last parts, or one regular expression.
 
     Args:
         module: the model, before the method.
-        hints: its head and fresh layers, which no preset reaches into, nor into the output layer of a language model.
+        hints: its head and fresh layers. No preset reaches into these, or into a language model's output layer.
         asked: names, parts of names after a dot, one regular expression, or presets; None for the default.
         default: a preset.
-        types, unfit: of the method, as in :func:`require_layer_types`: presets leave out what that refuses.
+        types, why_not_fit: of the method, as in :func:`require_layer_types`: presets leave out what that refuses.
 
     Raises:
         AdaptError: a name, pattern or preset matches nothing, with the nearest names.
@@ -53,12 +58,12 @@ def resolve(
     for each in wanted:
         if each in PRESETS:
             all_of_it = preset(module, hints, each)
-            found = adapted_of(module, all_of_it, types, unfit)
+            found = adapted_of(module, all_of_it, types, why_not_fit)
             if not found:
                 which = f" that the method adapts, which are {', '.join(types) or 'any'}" if all_of_it else OUTSIDE
                 raise AdaptError(
                     f"{type(module).__name__} has no layer of the preset {each!r}{which}"
-                    + why_left_out(module, all_of_it, types, unfit),
+                    + why_left_out(module, all_of_it, types, why_not_fit),
                     "Name layers in method.target_modules.",
                 )
         else:
@@ -76,7 +81,7 @@ def means(entry: str, name: str) -> bool:
 
 
 def meant(entries: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Those of many names that some of many entries mean; see :func:`means`."""
+    """The names that at least one of the entries means; see :func:`means`."""
     endings = tuple(f".{each}" for each in entries)
     return [name for name in names if f".{name}".endswith(endings)]
 
@@ -89,7 +94,7 @@ def selected(module: nn.Module, targets: list[str] | str) -> list[str]:
 
 
 def require_layer_types(
-    module: nn.Module, names: Iterable[str], types: Collection[str], method: str, unfit: Unfit | None = None
+    module: nn.Module, names: Iterable[str], types: Collection[str], method: str, why_not_fit: WhyNotFit | None = None
 ) -> None:
     """Holds a method to the layers that it declares (``MethodSpec.module_types``), and to those that are called.
 
@@ -100,12 +105,12 @@ def require_layer_types(
             name ``Conv2d (grouped)``, an embedding that multiplies ``Embedding (scaled)``. None of them means any
             layer that is called.
         method: what to call it in the error.
-        unfit: why a layer of one of the types cannot be adapted; None for :func:`no_plain_layer`.
+        why_not_fit: why a layer of one of the types cannot be adapted; None for :func:`why_not_mergeable`.
 
     Raises:
-        AdaptError: a layer is of another type, or is not called by the module around it, or is unfit.
+        AdaptError: a layer is of another type, or is not called by the module around it, or does not fit.
     """
-    wrong = {name: why for name in names if (why := refusal(module, name, types, unfit))}
+    wrong = {name: why for name in names if (why := why_not_adapted(module, name, types, why_not_fit))}
     if not wrong:
         return
     name, why = next(iter(wrong.items()))

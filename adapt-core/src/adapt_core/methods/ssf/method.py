@@ -10,7 +10,7 @@ from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.methods.shared.layer_checks import adapted_of, why_left_out
 from adapt_core.methods.shared.own_tuner import OwnTunerMethod
-from adapt_core.methods.shared.targets import named_exactly, resolve
+from adapt_core.methods.shared.targets import named_exactly
 from adapt_core.methods.ssf.options import DEFAULT, SsfOptions
 
 
@@ -43,22 +43,22 @@ class Ssf(OwnTunerMethod):
             if isinstance(layer, SsfLayer) and getattr(layer.get_base_layer(), "bias", layer) is None
         ]
 
-    def unfit(self, layer: nn.Module) -> str | None:
+    def why_not_fit(self, layer: nn.Module) -> str | None:
         """Why a layer cannot take up a scale and a shift; None where it can."""
-        from adapt_core.peft.ssf.folding import unfoldable
+        from adapt_core.peft.ssf.folding import why_not_foldable
 
-        return unfoldable(layer)
+        return why_not_foldable(layer)
 
     def _targets(self, module: nn.Module, hints: Hints) -> Any:
         if self.options.target_modules is not None:
-            return resolve(module, hints, self.options.target_modules, types=self.layer_types, unfit=self.unfit)
+            return self.resolved(module, hints, self.options.target_modules)
         operations = self.options.operations or DEFAULT
         layers = self.layers(module, hints, operations)
-        names = adapted_of(module, layers, self.layer_types, self.unfit)
+        names = adapted_of(module, layers, self.layer_types, self.why_not_fit)
         if not names:
             raise AdaptError(
                 f"{type(module).__name__} has none of the operations {', '.join(operations)} outside its head"
-                + why_left_out(module, layers, self.layer_types, self.unfit),
+                + why_left_out(module, layers, self.layer_types, self.why_not_fit),
                 "Name others in method.operations.",
             )
         return named_exactly(module, names)

@@ -17,8 +17,8 @@ class BottleneckConfig(OwnTunerConfig):
 
     Attributes, beside those of :class:`~adapt_core.peft.tuner.OwnTunerConfig`:
         form: ``"serial"``: the bottleneck reads the targeted layer's output; ``"parallel"``: it reads an input.
-        input_modules: of which input, for the parallel form: by the dotted name of a targeted layer, the dotted name
-            of the module whose first argument its bottleneck reads. A layer that is not in it: its own.
+        input_modules: for the parallel form, which input is read: from the dotted name of a targeted layer to that of
+            the module whose first argument its bottleneck reads. A layer that is not in it reads its own input.
         reduction_factor: the bottleneck is so many times narrower than what it reads.
         non_linearity: a key of :data:`adapt_core.peft.bottleneck.layer.NON_LINEARITIES`.
         scaling: the bottleneck's output is multiplied by it.

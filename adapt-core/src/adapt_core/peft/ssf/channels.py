@@ -9,17 +9,13 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from adapt_core.models.layers import channels_first
-
-TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
-CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2}
-BATCH_NORMS = {nn.BatchNorm1d: 1, nn.BatchNorm2d: 2}
+from adapt_core.models.layers import TRANSPOSED_CONVOLUTIONS, channels_first
 
 OPERATIONS: dict[str, tuple[type[nn.Module], ...]] = {
     "linear": (nn.Linear, Conv1D),
-    "conv": tuple(CONVOLUTIONS),
+    "conv": (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d),
     "layer_norm": (nn.LayerNorm,),
-    "batch_norm": tuple(BATCH_NORMS),
+    "batch_norm": (nn.BatchNorm1d, nn.BatchNorm2d),
     "embedding": (nn.Embedding,),
 }
 """The layers that can be scaled and shifted, by the name of their operation."""
@@ -56,10 +52,9 @@ def channels_of(layer: nn.Module, output: Tensor | None = None) -> Channels:
         return Channels(layer.embedding_dim, -1)
     if isinstance(layer, nn.LayerNorm):
         return Channels(layer.normalized_shape[-1], -3 if channels_first(layer) else -1)
-    for kind, dimensions in CONVOLUTIONS.items():
-        if isinstance(layer, kind):
-            convolution: Any = layer
-            return Channels(int(convolution.out_channels), -dimensions - 1)
+    if isinstance(layer, OPERATIONS["conv"]):
+        convolution: Any = layer
+        return Channels(int(convolution.out_channels), -len(convolution.kernel_size) - 1)
     if isinstance(layer, nn.BatchNorm1d):
         return Channels(layer.num_features, 1 - output.dim() if output is not None else -1)
     if isinstance(layer, nn.BatchNorm2d):
@@ -99,12 +94,12 @@ def fold(layer: nn.Module, scale: Tensor | None, shift: Tensor) -> None:
 
 def _beside(layer: nn.Module, weight: Tensor, scale: Tensor) -> Tensor:
     """The scale in a shape that multiplies the output channels of a weight."""
-    if isinstance(layer, TRANSPOSED):
+    if isinstance(layer, TRANSPOSED_CONVOLUTIONS):
         # (in, out / groups, ...): the inputs of a group meet that group's outputs.
         groups = layer.groups
         inputs = weight.shape[0] // groups
         each = scale.view(groups, 1, -1).expand(groups, inputs, -1).reshape(weight.shape[0], -1)
         return each.view(*each.shape, *(1,) * (weight.dim() - 2))
-    if isinstance(layer, nn.Linear) or type(layer) in CONVOLUTIONS or isinstance(layer, tuple(CONVOLUTIONS)):
+    if isinstance(layer, (nn.Linear, *OPERATIONS["conv"])):
         return scale.view(-1, *(1,) * (weight.dim() - 1))
     return scale

@@ -9,7 +9,6 @@ from torch import nn
 
 from adapt_core.models.layers import (
     SHORTENED,
-    computed,
     differs,
     outputs_of,
     own_function,
@@ -17,31 +16,33 @@ from adapt_core.models.layers import (
     remembered,
     same,
     twin_of,
+    why_not_stored,
 )
 from adapt_core.peft.ssf.channels import channels_of, fold
 
 
-def unfoldable(layer: nn.Module, *, scale: bool = True) -> str | None:
+def why_not_foldable(layer: nn.Module, *, scale: bool = True) -> str | None:
     """Why a layer cannot take up a scale and a shift of its output; None where it can.
 
-    A class with a ``forward`` of its own may: folded into a copy with random numbers, they must do what they do after
-    it. They do not where an activation follows inside, or where the weight is standardised first.
+    A class with a ``forward`` of its own is tried: scale and shift are folded into a copy with random weights, which
+    must then give its former output, scaled and shifted. It does not where it applies an activation, or standardises
+    its weight first.
 
     Args:
         layer: one of :data:`adapt_core.peft.ssf.channels.OPERATIONS`.
         scale: whether there is one, and not a shift alone.
     """
-    if reason := computed(layer, *(("weight", "bias") if scale else ("bias",))):
+    if reason := why_not_stored(layer, *(("weight", "bias") if scale else ("bias",))):
         return reason
     if getattr(layer, "max_norm", None) is not None:
         return SHORTENED
     kind = plain_class(layer)
     if kind is None or not own_function(layer, kind):
         return None
-    return remembered(_folded, layer, scale=scale)
+    return remembered(_why_not_folded, layer, scale=scale)
 
 
-def _folded(layer: nn.Module, *, scale: bool) -> str | None:
+def _why_not_folded(layer: nn.Module, *, scale: bool) -> str | None:
     kind: Any = plain_class(layer)
     twin = twin_of(layer)
     before = outputs_of(twin)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from adapt_core.peft.ssf.channels import channels_of, fold
 from adapt_core.peft.ssf.config import SsfConfig
-from adapt_core.peft.ssf.folding import unfoldable
+from adapt_core.peft.ssf.folding import why_not_foldable
 from adapt_core.peft.ssf.function import scale_shift
 from adapt_core.peft.tuner import OwnTunerLayer
 
@@ -99,7 +99,7 @@ class SsfLayer(OwnTunerLayer):
         for name in check_adapters_to_merge(self, adapter_names):
             if name in self.ssf_shift:
                 shift, scale = self.ssf_shift[name].data, self._scale_of(name)
-                if reason := unfoldable(self.get_base_layer(), scale=scale is not None):
+                if reason := why_not_foldable(self.get_base_layer(), scale=scale is not None):
                     raise TypeError(f"a {type(self.get_base_layer()).__name__} takes up no adapter: {reason}")
                 if safe_merge and not all(torch.isfinite(each).all() for each in (scale, shift) if each is not None):
                     raise ValueError(f"the adapter {name!r} holds numbers that are not finite")

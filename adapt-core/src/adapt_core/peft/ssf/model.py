@@ -82,9 +82,9 @@ def _look_at_outputs(
 ) -> None:
     """Decides which layers may keep their output, before the first step.
 
-    They may where nothing changes it in place. Which operations follow a layer is not to be read off a model: a forward
-    pass that is thrown away shows it, by the version counters of the outputs. It leaves no trace in random numbers and
-    running statistics.
+    They may where nothing changes it in place. A model does not tell which operations follow a layer, so a forward pass
+    is made and thrown away: the version counters of the outputs show what was changed. Random numbers and running
+    statistics stay as they were.
     """
     devices = sorted({each.device for each in model.parameters() if each.device.type == "cuda"}, key=str)
     with torch.no_grad(), torch.random.fork_rng(devices), _statistics_kept(model):

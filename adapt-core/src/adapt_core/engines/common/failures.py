@@ -8,8 +8,9 @@ from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
-from adapt_core.errors import AdaptError
+from adapt_core.errors import AdaptError, Interrupted
 from adapt_core.models.architecture import name_in_model
+from adapt_core.runs.folder import RunFolder
 
 
 def nothing_used(method: str, what: str) -> AdaptError:
@@ -71,3 +72,20 @@ def _tuner(module: nn.Module, name: str) -> tuple[BaseTunerLayer | None, str]:
         if isinstance(layer, BaseTunerLayer):
             return layer, ".".join(steps[end:])
     return None, ""
+
+
+def stopped(signal: str, step: int, steps: int, folder: RunFolder) -> Interrupted:
+    """The error of a run that a signal has stopped.
+
+    Args:
+        signal: its name.
+        step: the last that was taken.
+        steps: of the whole run.
+        folder: of the run, whose newest checkpoint is named.
+    """
+    saved = folder.checkpoints.steps()
+    state = f"the state of step {saved[-1]} is saved" if saved else "no state is saved"
+    return Interrupted(
+        f"Stopped by {signal} after step {step} of {steps}; {state}.",
+        f"Continue with: adapt run {folder.path} --resume" if saved else "Start it again.",
+    )

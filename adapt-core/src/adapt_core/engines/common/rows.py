@@ -1,0 +1,178 @@
+"""Which rows a process sees: every global batch is a function of (seed, epoch), and each process takes a share of it.
+
+So the rows of a step do not depend on the number of processes, on what else draws random numbers, or on how often the
+run was resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset, IterableDataset, Sampler, get_worker_info
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import World
+from adapt_core.utils.seeds import derived_seed
+
+NOT_COUNTED = "adapt_not_counted"
+"""The key that marks a batch as a stand-in: its process has no row in this step, and must still take part in it."""
+
+
+def global_batches(
+    rows: int, seed: int, epoch: int, size: int, lengths: Sequence[int] | None = None, group: int = 1
+) -> list[list[int]]:
+    """The batches of one epoch, of all processes together; the last may be smaller.
+
+    Args:
+        rows: their number.
+        seed: of the run.
+        epoch: counted from 0.
+        size: rows in a batch, over all processes.
+        lengths: of the rows, for batches of like length; None for a plain permutation.
+        group: batches that make one optimizer step, whose rows should be of like length.
+
+    Returns:
+        Row numbers, each once.
+    """
+    generator = torch.Generator().manual_seed(derived_seed(seed, epoch))
+    if lengths is None:
+        order = torch.randperm(rows, generator=generator).tolist()
+    else:
+        order = get_length_grouped_indices(list(lengths), size * group, generator=generator)
+    return [order[start : start + size] for start in range(0, rows, size)]
+
+
+def share(rows: Sequence[Any], rank: int, size: int) -> Sequence[Any]:
+    """The part of some rows that is a process's: contiguous, and as large as the others' within one row."""
+    each, more = divmod(len(rows), size)
+    start = rank * each + min(rank, more)
+    return rows[start : start + each + (rank < more)]
+
+
+class EpochBatches(Sampler[list[int]]):
+    """A process's share of every global batch of an epoch.
+
+    Where a batch has fewer rows than there are processes, those without one get its first row as a stand-in, as the
+    number ``-1 - row``; :class:`CountedRows` knows it.
+
+    Args:
+        rows: the data set; told the epoch where it has ``set_epoch``.
+        seed: of the run.
+        batch: rows in a batch on each process.
+        group: batches in an optimizer step.
+        world: the processes.
+        lengths: of the rows, for batches of like length.
+    """
+
+    def __init__(
+        self, rows: Any, seed: int, batch: int, group: int, world: World, lengths: Sequence[int] | None = None
+    ) -> None:
+        self.rows = rows
+        self.seed = seed
+        self.size = batch * world.size
+        self.group = group
+        self.world = world
+        self.lengths = lengths
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch whose batches the next iteration gives."""
+        self.epoch = epoch
+        if hasattr(self.rows, "set_epoch"):
+            self.rows.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in global_batches(len(self.rows), self.seed, self.epoch, self.size, self.lengths, self.group):
+            mine = share(batch, self.world.rank, self.world.size)
+            yield list(mine) if mine else [-1 - batch[0]]
+
+
+class EvaluationBatches(Sampler[list[int]]):
+    """A process's share of the rows, in their order, in batches; every process has as many.
+
+    Args:
+        rows: their number.
+        batch: rows in a batch.
+        world: the processes.
+    """
+
+    def __init__(self, rows: int, batch: int, world: World) -> None:
+        mine = share(range(rows), world.rank, world.size)
+        self.batches = [list(mine[start : start + batch]) for start in range(0, len(mine), batch)]
+        largest = len(share(range(rows), 0, world.size))
+        self.batches += [[-1]] * (-(-largest // batch) - len(self.batches))
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+
+class CountedRows(Dataset[Any]):
+    """A data set whose rows say whether they count: ``(row, counted)``. See :class:`EpochBatches`."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[Any, bool]:
+        return (self.rows[index], True) if index >= 0 else (self.rows[-1 - index], False)
+
+
+class StreamedRows(IterableDataset[Any]):
+    """A process's share of rows that come one after the other, without end: pass after pass.
+
+    A pass is an epoch, of which the rows are told where they have ``set_epoch``. Rows are dealt out one at a time to
+    the processes, and within a process to its workers, so that each comes once.
+
+    Args:
+        rows: an iterable that can be iterated again.
+        world: the processes.
+    """
+
+    def __init__(self, rows: Any, world: World) -> None:
+        self.rows = rows
+        self.world = world
+
+    def __iter__(self) -> Iterator[tuple[Any, bool]]:
+        worker = get_worker_info()
+        workers, own = (worker.num_workers, worker.id) if worker else (1, 0)
+        turns, mine = self.world.size * workers, self.world.rank * workers + own
+        epoch = 0
+        while True:
+            if hasattr(self.rows, "set_epoch"):
+                self.rows.set_epoch(epoch)
+            place = -1
+            for place, row in enumerate(self.rows):
+                if place % turns == mine:
+                    yield row, True
+            if place < mine:
+                raise AdaptError(
+                    f"The stream ends after {place + 1} rows, which is fewer than there are processes and workers",
+                    "Set training.num_workers to 0, or give more rows.",
+                )
+            epoch += 1
+
+
+class Collation:
+    """Makes a batch of rows that say whether they count; marks it where none does.
+
+    Args:
+        collate: the task's own, which takes rows.
+    """
+
+    def __init__(self, collate: Any) -> None:
+        self.collate = collate
+
+    def __call__(self, rows: Sequence[tuple[Any, bool]]) -> Any:
+        batch = self.collate([row for row, _ in rows])
+        return batch if any(counted for _, counted in rows) else {**batch, NOT_COUNTED: True}

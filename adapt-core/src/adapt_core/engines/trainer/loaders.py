@@ -1,0 +1,56 @@
+"""Loaders of batches: the rows of a process in Adapt's order, and worker processes that leave signals to the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from adapt_core.engines.common.rows import Collation, CountedRows, EpochBatches, EvaluationBatches, StreamedRows
+from adapt_core.interfaces import World
+from adapt_core.terminal.signals import shield_worker
+
+
+class EpochLoader(DataLoader[Any]):
+    """A loader that can be told its epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch whose batches the next iteration gives."""
+        if isinstance(self.batch_sampler, EpochBatches):
+            self.batch_sampler.set_epoch(epoch)
+
+
+def is_stream(rows: Any) -> bool:
+    """Whether rows come one after the other, so that nobody knows how many there are."""
+    return not hasattr(rows, "__len__")
+
+
+def training_loader(
+    rows: Any, collate: Any, *, batch: int, group: int, seed: int, world: World, lengths: Any, workers: int
+) -> EpochLoader:
+    """Batches of a process's training rows; see :class:`EpochBatches` and :class:`StreamedRows` for their order."""
+    if is_stream(rows):
+        return _loader(StreamedRows(rows, world), collate, workers, batch_size=batch)
+    order = EpochBatches(rows, seed, batch, group, world, lengths)
+    return _loader(CountedRows(rows), collate, workers, batch_sampler=order)
+
+
+def evaluation_loader(rows: Any, collate: Any, *, batch: int, world: World, workers: int) -> EpochLoader:
+    """Batches of a process's evaluation rows, in their order."""
+    return _loader(CountedRows(rows), collate, workers, batch_sampler=EvaluationBatches(len(rows), batch, world))
+
+
+def _loader(rows: Any, collate: Any, workers: int, **keywords: Any) -> EpochLoader:
+    return EpochLoader(
+        rows,
+        collate_fn=Collation(collate),
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_start_worker if workers else None,
+        **keywords,
+    )
+
+
+def _start_worker(_: int) -> None:
+    shield_worker()

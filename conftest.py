@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
@@ -90,6 +92,24 @@ class ListedSkips:
             self.unlisted.append(f"{report.nodeid}: {reason}")
 
 
+class ImportsKept:
+    """Takes what libraries make when they are imported out of the garbage collector's sight.
+
+    There are a million objects of it. The Trainer collects after each training, which would take half of a short one's
+    time.
+    """
+
+    modules = 0
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self) -> None:
+        if len(sys.modules) > self.modules + 100:
+            self.modules = len(sys.modules)
+            gc.collect()
+            gc.freeze()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     allowed = tomllib.loads(SKIPS.read_text(encoding="utf-8")).get("skip", [])
     config.pluginmanager.register(ListedSkips(allowed), "adapt-listed-skips")
+    config.pluginmanager.register(ImportsKept(), "adapt-imports-kept")

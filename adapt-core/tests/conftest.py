@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from toy_runs import TINY
 TOY = Path(__file__).parent / "toy"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Installs the toy task, in this process and those it starts, and gives a configuration for it.
 
@@ -65,6 +67,19 @@ def toy_config(toy: dict[str, Any], tmp_path: Path) -> Any:
         return config
 
     return make
+
+
+@pytest.fixture
+def reload_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was saved is loaded and compared in this process: a new one takes many times as long."""
+    from adapt_core.pipeline import saving, verify
+
+    def here(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        assert command[-3] == verify.__name__
+        verify.main(*command[-2:])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(saving, "subprocess", SimpleNamespace(run=here))
 
 
 @pytest.fixture

@@ -51,8 +51,13 @@ def run(
         from adapt_core.pipeline.run import run_pipeline
         from adapt_core.terminal.progress import progress_for
 
-        for checkpoint in folder.removed:
-            progress_for().notice(f"Removed {checkpoint}: it was not complete.")
+        progress = progress_for()
+        for checkpoint, reason in folder.removed.items():
+            progress.notice(f"Removed {checkpoint}: {reason}.")
+        if plan.training.resume:
+            newest = folder.checkpoints.newest()
+            begins = f"goes on from {newest.name}" if newest else "has no checkpoint and begins at step 0"
+            progress.notice(f"The run in {folder.path} {begins}.")
         launcher = plan.launcher.make()
         with sigterm_interrupts():
             try:

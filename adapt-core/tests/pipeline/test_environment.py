@@ -13,9 +13,10 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from fake_distributions import install
 
 from adapt_core.errors import AdaptError
-from adapt_core.pipeline.environment import describe_environment, git_state, peak_memory_bytes
+from adapt_core.pipeline.environment import describe_environment, git_state, installed_packages, peak_memory_bytes
 from adapt_core.pipeline.resources import require_space
 from adapt_core.utils.files import to_json
 
@@ -40,6 +41,15 @@ def test_the_environment_says_versions_device_and_threads(monkeypatch: pytest.Mo
     assert found["device"]["memory_bytes"] > 100_000_000
     assert found["device"]["name"]
     assert found["git"] is None
+
+
+def test_of_two_installed_versions_the_one_that_is_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for site, version in (("later", "1.0"), ("first", "2.0")):
+        install(tmp_path / site, "Twice.There", version, {}, {})
+        monkeypatch.syspath_prepend(tmp_path / site)
+    assert installed_packages()["Twice.There"] == metadata.version("Twice.There") == "2.0"
 
 
 def test_the_environment_names_neither_user_nor_machine_nor_path(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,9 +189,9 @@ def test_the_example_refuses_a_model_of_which_it_would_train_the_head_alone() ->
         apply_method(module, "biases")
 
 
-@pytest.mark.usefixtures("bitfit")
+@pytest.mark.usefixtures("bitfit", "reload_here")
 def test_the_example_runs_and_what_it_saved_is_what_was_trained(toy_config: Any) -> None:
-    """A whole run, with the reload in a new process."""
+    """A whole run, with the reload."""
     result = run(toy_config(method={"name": "Biases"}, training={"max_steps": 3}))
     assert result["status"] == "completed"
     assert result["reload_difference"]["model"] < 1e-6

@@ -22,7 +22,7 @@ def checkpoints(tmp_path: Path) -> Checkpoints:
 
 def test_there_is_no_newest_checkpoint_before_the_first(checkpoints: Checkpoints) -> None:
     assert checkpoints.newest() is None
-    assert checkpoints.remove_incomplete() == []
+    assert checkpoints.remove_unusable() == {}
 
 
 def test_the_newest_checkpoint_is_that_of_the_most_steps(checkpoints: Checkpoints) -> None:
@@ -36,7 +36,7 @@ def test_a_checkpoint_that_was_never_marked_does_not_count_and_is_removed(checkp
     save_checkpoint(checkpoints, 10)
     save_checkpoint(checkpoints, 20, complete=False)
     assert checkpoints.newest() == checkpoints.at(10)
-    assert checkpoints.remove_incomplete() == [checkpoints.at(20)]
+    assert checkpoints.remove_unusable() == {checkpoints.at(20): "it was not complete"}
     assert names_in(checkpoints.path) == ["checkpoint-10"]
 
 
@@ -50,7 +50,7 @@ def test_a_checkpoint_with_a_missing_or_a_shorter_file_does_not_count(checkpoint
 def test_a_checkpoint_counts_though_another_program_has_put_a_file_into_it(checkpoints: Checkpoints) -> None:
     save_checkpoint(checkpoints, 10)
     (checkpoints.at(10) / ".DS_Store").write_bytes(b"x")
-    assert checkpoints.remove_incomplete() == []
+    assert checkpoints.remove_unusable() == {}
     assert checkpoints.newest() == checkpoints.at(10)
 
 
@@ -110,5 +110,5 @@ def test_whenever_a_run_is_killed_its_newest_checkpoint_is_whole(tmp_path: Path,
     assert step >= announced[-1]
     for part in range(8):
         assert (newest / f"{part}.bin").read_bytes() == bytes([step % 256]) * 50_000
-    checkpoints.remove_incomplete()
+    checkpoints.remove_unusable()
     assert all((folder / "complete.json").is_file() for folder in tmp_path.iterdir())

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from run_process import RunProcess
 from toy_runs import stopped_at
 
 import adapt_core
@@ -21,31 +18,8 @@ from adapt_core.errors import AdaptError, UsageError
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_reload")]
 
 
-ADAPT = [sys.executable, "-c", "from adapt_core.cli import main; main()"]
-
 LONG = {"epochs": 5, "interval": "steps", "interval_steps": 7, "logging_steps": 5, "batch_size": 16}
 """80 steps, with checkpoints, log lines and epochs that fall on different steps."""
-
-
-def start(config: dict[str, Any], folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    file = folder / "config.json"
-    file.write_text(json.dumps(config))
-    return subprocess.Popen(
-        [*ADAPT, "run", str(file), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 240
-    while not condition():
-        if process.poll() is not None:
-            raise AssertionError(f"ended before its time: {process.communicate()[1][-3000:]}")
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def whole_checkpoints(run: Path) -> list[Path]:
@@ -70,11 +44,9 @@ def uninterrupted(toy: dict[str, Any], tmp_path_factory: pytest.TempPathFactory)
 def test_a_killed_run_resumes_bit_for_bit(toy_config: Any, uninterrupted: Path, tmp_path: Path) -> None:
     config = toy_config(training=LONG)
     run = Path(config["output_dir"])
-    process = start(config, tmp_path)
-    wait_for(lambda: len(whole_checkpoints(run)) >= 3, process)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    process = RunProcess(config, tmp_path)
+    process.wait_for(lambda: len(whole_checkpoints(run)) >= 3)
+    assert process.kill() == -signal.SIGKILL
     assert not (run / "result.json").exists() and not (run / "model").exists()
 
     result = adapt_core.run(config, resume=True)
@@ -87,10 +59,9 @@ def test_a_checkpoint_that_a_kill_left_half_written_is_passed_over(
 ) -> None:
     config = toy_config(training=LONG)
     run = Path(config["output_dir"])
-    process = start(config, tmp_path)
-    wait_for(lambda: len(whole_checkpoints(run)) >= 3, process)
+    process = RunProcess(config, tmp_path)
+    process.wait_for(lambda: len(whole_checkpoints(run)) >= 3)
     process.kill()
-    process.communicate()
     newest = max(whole_checkpoints(run), key=lambda path: int(path.parent.name.split("-")[1])).parent
     adapter = newest / "adapter_model.safetensors"
     adapter.write_bytes(adapter.read_bytes()[:100])
@@ -107,11 +78,11 @@ def test_a_stopped_run_saves_its_state_and_says_how_to_go_on(
     """A terminal and many schedulers signal the whole group, the processes that load data included."""
     config = toy_config(training={**LONG, "num_workers": 2})
     run = Path(config["output_dir"])
-    process = start(config, tmp_path)
-    wait_for(lambda: len(whole_checkpoints(run)) >= 2, process)
+    process = RunProcess(config, tmp_path)
+    process.wait_for(lambda: len(whole_checkpoints(run)) >= 2)
     send(process.pid, number)
-    _, shown = process.communicate(timeout=240)
-    assert process.returncode == 130, shown[-3000:]
+    code, shown = process.ended(), process.shown.read_text()
+    assert code == 130, shown[-3000:]
     assert f"Stopped by {number.name} after step" in " ".join(shown.split())
     assert f"adapt run {run} --resume" in " ".join(shown.split())
     assert "Traceback" not in shown

@@ -170,7 +170,7 @@ def test_resuming_deletes_and_names_the_checkpoint_that_a_kill_left_half_written
         save_checkpoint(folder.checkpoints, 10)
         save_checkpoint(folder.checkpoints, 20, complete=False)
     with new(tmp_path / "a", resume=True) as folder:
-        assert folder.removed == [folder.checkpoints.at(20)]
+        assert folder.removed == {folder.checkpoints.at(20): "it was not complete"}
         assert names_in(folder.checkpoints.path) == ["checkpoint-10"]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from run_folders import names_in
 
 from adapt_core.config.yaml_writer import to_yaml
 from adapt_core.errors import AdaptError
-from adapt_core.utils.files import read_json, read_json_lines, to_json, write_json
+from adapt_core.utils.files import crc32, follow_umask, read_json, read_json_lines, to_json, write_json
 
 
 def test_json_is_standard_even_for_what_is_no_number(tmp_path: Path) -> None:
@@ -59,3 +61,33 @@ def test_a_string_that_looks_like_something_else_is_quoted_in_yaml(text: str) ->
 @pytest.mark.parametrize("text", ["plain", "a: b", "line\nbreak", "ünïcödé", "{text}: {label}", "1.2.3", " "])
 def test_every_string_survives_yaml(text: str) -> None:
     assert yaml.safe_load(to_yaml({"value": text})) == {"value": text}
+
+
+def test_the_checksum_is_the_crc_32_of_the_zip_format(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"123456789")  # the check value of the catalogues of CRCs
+    assert crc32(tmp_path / "a") == "cbf43926"
+    (tmp_path / "b").write_bytes(bytes(3 << 20))  # more than is read at once
+    assert crc32(tmp_path / "b") == f"{binascii.crc32(bytes(3 << 20)):08x}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no umask")
+@pytest.mark.parametrize(("umask", "rights"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_files_follow_the_umask_and_nothing_else_is_touched(tmp_path: Path, umask: int, rights: int) -> None:
+    (tmp_path / "part").mkdir(mode=0o700)
+    for name in ("a", "part/b"):
+        (tmp_path / name).touch(mode=0o600)
+    (tmp_path / "outside").touch(mode=0o600)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path / "outside")
+    for name in ("a", "part"):
+        (tmp_path / name).rename(folder / name)
+    before = os.umask(umask)
+    try:
+        follow_umask(folder)
+    finally:
+        os.umask(before)
+    assert names_in(folder) == ["a", "link", "part"]
+    modes = {name: (folder / name).lstat().st_mode & 0o777 for name in ("a", "part/b", "part")}
+    assert modes == {"a": rights, "part/b": rights, "part": 0o700}
+    assert (tmp_path / "outside").stat().st_mode & 0o777 == 0o600

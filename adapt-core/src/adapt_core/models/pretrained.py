@@ -16,6 +16,7 @@ from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer
 from adapt_core.models.architecture import head_and_output, hints_for
 from adapt_core.models.biases import settle_biases
+from adapt_core.utils.files import require_permission
 
 
 def load_model(
@@ -123,6 +124,12 @@ def _require_pretrained(module: PreTrainedModel, model: Model, reshaped: set[str
 
 def unloadable(what: str, options: ModelOptions, source: str, error: Exception) -> AdaptError:
     """An error of ``from_pretrained`` in words; the library's own first line is the reason."""
+    if options.path:
+        try:
+            for file in sorted(each for each in Path(source).glob("*") if each.is_file()):
+                require_permission(file)
+        except AdaptError as refused:
+            return refused
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     if options.path:
         hint = "A model folder holds config.json, the weights (model.safetensors) and the tokenizer's files."

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from email.parser import HeaderParser
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,13 @@ def describe_environment() -> dict[str, Any]:
 
 
 def installed_packages() -> dict[str, str]:
-    """Version by name of every installed distribution, in alphabetical order."""
-    found = {item.name: item.version for item in metadata.distributions() if item.name}
+    """Version by name of every installed distribution, in alphabetical order; of two, that which Python finds first."""
+    found: dict[str, str] = {}
+    for item in metadata.distributions():
+        text = item.read_text("METADATA") or item.read_text("PKG-INFO") or ""
+        head = HeaderParser().parsestr(text.partition("\n\n")[0])  # whole descriptions would take ten times as long
+        if head["Name"]:
+            found.setdefault(head["Name"], head["Version"])
     return dict(sorted(found.items(), key=lambda pair: pair[0].lower()))
 
 

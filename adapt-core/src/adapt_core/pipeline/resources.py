@@ -45,7 +45,7 @@ def require_same_data(folder: RunFolder, data: Data) -> None:
 
 
 def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module, *, with_base: bool) -> None:
-    """Raises AdaptError when the disk has no room for what the run will write.
+    """Raises AdaptError when the disk has no room for what the run will write beside what it has written before.
 
     Args:
         plan: of the run.
@@ -60,12 +60,15 @@ def require_space_for(plan: RunPlan, folder: RunFolder, module: nn.Module, *, wi
     # A quantized base is dequantized before an adapter is merged into it.
     merged = sum(FLOAT32 * count for _, count in parameters_counted(module)) if plan.quantizer else total
     options = plan.training
-    kept = options.checkpoints + 1  # the newest is written before the oldest goes
+    there = len(folder.checkpoints.steps())
+    kept = max(options.checkpoints, there) + 1  # the newest is written before the oldest goes
     if options.interval == "epoch":
         kept = min(kept, math.ceil(options.epochs))
+    new = max(kept - there, 1)  # a stop may have put one between those of the schedule
     needs = []
     if options.do_train:
-        needs.append((f"{kept} checkpoints", kept * (saved + 2 * trainable)))  # Adam keeps two numbers a parameter
+        what = "1 checkpoint" if new == 1 else f"{new} checkpoints"
+        needs.append((what, new * (saved + 2 * trainable)))  # Adam keeps two numbers a parameter
         needs.append(("model/", total if with_base else saved))
         if plan.saver is not None:
             needs.append(("export/", merged))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from adapt_core.bundles import Evaluated, Trained
@@ -18,6 +19,7 @@ from adapt_core.runs.base_model import KEY, require_same_base
 from adapt_core.runs.folder import RunFolder
 from adapt_core.terminal.progress import progress_for
 from adapt_core.terminal.quiet import quiet_libraries
+from adapt_core.utils.disk import told_when_full
 from adapt_core.utils.files import read_json, write_json
 
 
@@ -65,10 +67,12 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
             for text in (f"Memory: {memory.text}", *quantizer.notices()):
                 progress.notice(text)
 
+    disk = partial(told_when_full, folder.path, partial(_after_a_full_disk, folder))
     trained, evaluated, saved = None, None, None
     if plan.training.do_train:
         checkpoint = folder.checkpoints.newest() if plan.training.resume else None
-        trained = engine.train(model, method, inputs, checkpoint)
+        with disk():
+            trained = engine.train(model, method, inputs, checkpoint)
         watch.add(prepare=trained.calibrating, train=trained.seconds)
         watch.add(evaluate=trained.evaluating, save=trained.saving)
         parameters = count_parameters(model.module)  # calibration may have changed them
@@ -77,7 +81,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
             evaluated = engine.evaluate(model, inputs)
     own = method.sections(model.module) if trained else ()  # saving may merge it
     if trained is not None and world.is_main:
-        with watch("save", "Saving"):
+        with disk(), watch("save", "Saving"):
             saved = save(plan, folder, task, method, model, data, watch)
     world.barrier()
     result = _result(trained, evaluated)
@@ -89,8 +93,15 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     }
     result |= saved or {"artifact": None, "export": None}
     if world.is_main:
-        _finish(folder, result, [*(task.sections(evaluated, data) if evaluated else ()), *own])
+        with disk():
+            _finish(folder, result, [*(task.sections(evaluated, data) if evaluated else ()), *own])
     return result
+
+
+def _after_a_full_disk(folder: RunFolder) -> str:
+    """How the run is to go on. One that has nothing saved may have left nothing to replace, which is no fault."""
+    ways = f"continue with: adapt run {folder.path} --resume" if folder.checkpoints.newest() else "use --overwrite."
+    return f"Free some of it, then {ways}"
 
 
 def _result(trained: Trained | None, evaluated: Evaluated | None) -> dict[str, Any]:

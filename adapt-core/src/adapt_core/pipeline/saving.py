@@ -25,7 +25,7 @@ from adapt_core.plugins.returned import module_from
 from adapt_core.runs.checksums import checksums, choices_sha256, sha256
 from adapt_core.runs.folder import RunFolder
 from adapt_core.runs.loading import load_dequantized
-from adapt_core.utils.files import read_json, write_json, write_text
+from adapt_core.utils.files import follow_umask, read_json, write_json, write_text
 
 OF_SEVERAL = frozenset({"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
 """By which libraries tell that a process is one of several."""
@@ -63,6 +63,7 @@ def save(
             if place.is_dir():
                 model.processor.save_pretrained(place)
     write_text(folder.model / "README.md", task.card(data.info, folder.model))
+    follow_umask(folder.model)
     saved = checksums(folder.model)
     # Before the export, for which a saver may change the model's precision.
     limit = tolerance_for(model.module)
@@ -78,6 +79,7 @@ def save(
             )
         merged = module_from(method, "merge", method.merge(model.module))
         export = saver.save(model.with_module(merged), folder.export, task)
+        follow_umask(folder.export)
     with watch("verify", "Loading what was saved in a new process"):
         differences = _differences(folder, rows, expected, export)
     _, largest = compared(expected[folder.model.name], expected[folder.model.name])

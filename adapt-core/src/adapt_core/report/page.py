@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +54,8 @@ def write_report(
         result: the content of ``result.json``.
         sections: the task's own parts.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("adapt_core.report", "templates"),
-        autoescape=True,  # whatever a data set holds, it is text here
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = templates.get_template("report.html.j2").render(
+    template = _templates().get_template("report.html.j2")
+    html = template.render(
         title=_title(config),
         status=str(result.get("status", "unfinished")),
         about=_about(config, environment),
@@ -81,6 +74,20 @@ def write_report(
         percent=lambda share: "–" if share is None else f"{share:.1%}",
     )
     write_text(path, html)
+
+
+@cache
+def _templates() -> Any:
+    """The page's templates; made once, since compiling them takes longer than filling them in."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("adapt_core.report", "templates"),
+        autoescape=True,  # whatever a data set holds, it is text here
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 # ---- head -----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.errors import AdaptError
-from adapt_core.utils.files import jsonable, read_json
+from adapt_core.utils.files import jsonable, read_json, require_permission
 
 NOT_LOADED = ("README.md",)
 """Files that people may edit: nothing reads them back."""
@@ -29,7 +29,7 @@ def require_intact(folder: Path, expected: Mapping[str, str]) -> None:
         expected: what :func:`checksums` found when it was saved. Other files are only looked at for damage.
 
     Raises:
-        AdaptError: a file is missing, damaged or changed, with its name.
+        AdaptError: a file is missing, damaged or changed, or may not be read, with its name.
     """
     _require_readable(folder)
     for name, digest in expected.items():
@@ -68,6 +68,7 @@ def _require_readable(folder: Path) -> None:
     for path in sorted(folder.glob("*.json")):
         read_json(path)
     for path in sorted(folder.glob("*.safetensors")):
+        require_permission(path)
         try:
             with safe_open(path, framework="pt"):
                 pass  # the header is held against the size of the file

@@ -34,7 +34,7 @@ class RunFolder:
 
     Attributes:
         replaced: where an overwritten run lies until the new one has something to keep.
-        removed: checkpoints that a kill had left incomplete, and that resuming has deleted.
+        removed: checkpoints that a run cannot go on from, and that resuming has deleted, with the reason.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -50,7 +50,7 @@ class RunFolder:
         self.result = self.path / "result.json"
         self.lock_file = self.path / "run.lock"
         self.replaced = self.path / ".replaced"
-        self.removed: list[Path] = []
+        self.removed: dict[Path, str] = {}
         self._lock: filelock.BaseFileLock | None = None
 
     def __fspath__(self) -> str:
@@ -82,6 +82,7 @@ class RunFolder:
             UsageError: the folder holds something that this run must not touch, or another process is writing it, or
                 there is nothing to resume, or the configuration to resume with would change the result. Nothing has
                 been written then.
+            AdaptError: every checkpoint to resume from is damaged; nothing has been deleted.
         """
         if resume and overwrite:
             raise UsageError("Resuming and overwriting exclude each other.", "Give only one of the two.")
@@ -98,7 +99,7 @@ class RunFolder:
             folder._require_ours(resume=resume, overwrite=overwrite)
             if resume:
                 folder._require_same(canonical)
-                folder.removed = folder.checkpoints.remove_incomplete()
+                folder.removed = folder.checkpoints.remove_unusable()
                 folder.rewrite_metrics(folder.read_metrics())  # drops a last line that a kill has cut short
             elif overwrite:
                 folder._set_aside()

@@ -14,7 +14,8 @@ from adapt_core.models.tolerance import compared, rounding, tolerance_for
 from adapt_core.plugins.returned import module_from
 from adapt_core.runs.loading import load_dequantized
 from adapt_core.terminal.quiet import quiet_libraries
-from adapt_core.utils.files import read_json
+from adapt_core.utils.disk import told_when_full
+from adapt_core.utils.files import follow_umask, read_json
 
 if TYPE_CHECKING:
     from adapt_core.runs.loaded import LoadedRun
@@ -105,10 +106,12 @@ def _rows(run: LoadedRun, data: str | None) -> Sequence[Row]:
 
 def _write(model: Model, output: Path, run: LoadedRun) -> None:
     """A folder that the model's library loads."""
-    try:
-        run.task.save_model(model, output)
-    except AdaptError as error:
-        raise AdaptError(error.message, _instead(run)) from error
+    with told_when_full(output, lambda: f"Free some of it. {ELSEWHERE}"):
+        try:
+            run.task.save_model(model, output)
+        except AdaptError as error:
+            raise AdaptError(error.message, _instead(run)) from error
+    follow_umask(output)
 
 
 def _instead(run: LoadedRun) -> str:

@@ -13,7 +13,6 @@ from adapt_core.bundles import Model
 from adapt_core.engines.spec import TRAINER
 from adapt_core.kinds import EngineSpec
 from adapt_core.plugins.references import resolve
-from adapt_core.plugins.registry import Registry
 from adapt_core.testing.engines import BATCH, HALF, STEPS, train
 from adapt_core.testing.layers import LAYERS
 from adapt_core.testing.models import MODELS, Tiny
@@ -115,7 +114,7 @@ class MethodContract(MethodPromises):
         """
         declared = self._spec().module_types
         adapted = declared if self.layer_types is None else self.layer_types
-        if "target_modules" not in Registry.load().options(self._spec()).model_fields:
+        if "target_modules" not in self._registry().options(self._spec()).model_fields:
             assert not declared, "module_types are declared, but there is no option target_modules"
         elif not adapted or layer in adapted:
             self._keeps_its_promises(LAYERS[layer], tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -42,11 +43,12 @@ class MethodPromises:
         assert refused.value.message
 
     def _keeps_its_promises(self, tiny: Tiny, tmp_path: Path) -> None:
-        self._deterministic(tiny)
-        self._starts_as_declared(tiny)
         base = tiny.seeded()
+        before = outputs_of(tiny, base)
         frozen = {name: each.detach().clone() for name, each in _state(base).items()}
         adapted, method = self._adapted(tiny, base)
+        self._deterministic(tiny, adapted)
+        self._starts_as_declared(before, outputs_of(tiny, adapted))
         self._trains_its_own_parameters_only(tiny, adapted)
         self._learns(tiny, adapted, method)
         self._leaves_the_rest_alone(tiny, adapted, frozen)
@@ -54,14 +56,12 @@ class MethodPromises:
         self._reloads(tiny, adapted, method, tmp_path, expected)
         self._merges_as_declared(*self._to_merge(adapted, method, tiny, expected))
 
-    def _deterministic(self, tiny: Tiny) -> None:
-        first, second = (_trainable(self._adapted(tiny)[0]) for _ in range(2))
+    def _deterministic(self, tiny: Tiny, adapted: nn.Module) -> None:
+        first, second = _trainable(adapted), _trainable(self._adapted(tiny)[0])
         assert first.keys() == second.keys()
         assert all(torch.equal(first[name], second[name]) for name in first), "not the same with the same seed"
 
-    def _starts_as_declared(self, tiny: Tiny) -> None:
-        before = outputs_of(tiny, tiny.seeded())
-        after = outputs_of(tiny, self._adapted(tiny)[0])
+    def _starts_as_declared(self, before: Tensor, after: Tensor) -> None:
         same = before.shape == after.shape and torch.allclose(before, after, atol=1e-4)
         assert same == self._spec().identity, f"identity is declared {self._spec().identity}"
 
@@ -131,11 +131,12 @@ class MethodPromises:
         method.save(adapted, folder / "saved")
         saved = [name for file in (folder / "saved").glob("*.safetensors") for name in load_file(file)]
         trained = {_plain(name) for name in _trainable(adapted)}
-        base = {name for name, _ in tiny.seeded().named_parameters()}
+        plain = tiny.seeded()
+        base = {name for name, _ in plain.named_parameters()}
         extra = [name for name in saved if _plain(name) in base - trained]
         assert not extra, f"the adapter's file holds weights of the base: {extra}"
         # Not by the one that applied it: a saved run is loaded in another process.
-        again = self._made(tiny).load(tiny.seeded(), folder / "saved", self._hints(tiny, tiny.seeded())).eval()
+        again = self._made(tiny).load(plain, folder / "saved", self._hints(tiny, plain)).eval()
         assert torch.allclose(outputs_of(tiny, again), expected, atol=1e-5), "other outputs after loading"
 
     def _to_merge(
@@ -150,22 +151,29 @@ class MethodPromises:
             with pytest.raises(AdaptError):
                 method.merge(adapted)
             return
-        own = {name for name, _ in tiny.seeded().named_parameters(remove_duplicate=False)}
+        plain = tiny.seeded()
+        own = {name for name, _ in plain.named_parameters(remove_duplicate=False)}
         declared = {_plain(name) for name in method.added_biases(adapted)}
         merged = method.merge(adapted).eval()
         added = {name for name, _ in merged.named_parameters(remove_duplicate=False)} - own
         assert added == {f"{name}.bias" for name in declared}, "merging adds other parameters than it says"
-        foreign = {type(module) for module in merged.modules()} - {type(module) for module in tiny.seeded().modules()}
+        foreign = {type(module) for module in merged.modules()} - {type(module) for module in plain.modules()}
         assert not foreign, f"the merged model still holds {foreign}"
-        assert _hooks(merged) == _hooks(tiny.seeded()), "the merged model still holds hooks"
+        assert _hooks(merged) == _hooks(plain), "the merged model still holds hooks"
         scale = max(float(expected.abs().max()), 1.0)
         difference = float((outputs_of(tiny, merged) - expected).abs().max())
         assert difference < 1e-4 * scale, f"merging changes outputs by {difference}"
 
     # ---- helpers --------------------------------------------------------------------------------------------------
 
+    @classmethod
+    @cache
+    def _registry(cls) -> Registry:
+        """What is installed; read once for a suite, whose tests ask often."""
+        return Registry.load()
+
     def _spec(self) -> MethodSpec:
-        return cast(MethodSpec, Registry.load().get(Kind.METHOD, self.method).spec)
+        return cast(MethodSpec, self._registry().get(Kind.METHOD, self.method).spec)
 
     def _hints(self, tiny: Tiny, module: nn.Module) -> Hints:
         return hints_for(module, [f"{name}.weight" for name in tiny.fresh])
@@ -198,7 +206,7 @@ class MethodPromises:
 
     def _made(self, tiny: Tiny) -> Any:
         """The method with the options for a tiny model."""
-        registry = Registry.load()
+        registry = self._registry()
         entry = registry.get(Kind.METHOD, self.method)
         options = validate_options(registry.options(entry.spec), self._options(tiny), f"method {self.method}")
         return registry.load_target(entry)(options)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
+import zlib
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -58,6 +60,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def require_permission(path: Path) -> None:
+    """Raises AdaptError for a file that this user may not read, of which libraries say that it is not there."""
+    try:
+        path.open("rb").close()
+    except PermissionError as error:
+        raise AdaptError(f"{path} may not be read: {error.strerror}", "Have its owner allow it: chmod a+r.") from error
+
+
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """The mappings in a JSON-lines file, none when it is not there.
 
@@ -89,6 +99,33 @@ def write_text(path: Path, text: str) -> None:
     temporary.write_text(text, encoding="utf-8", newline="\n")
     sync(temporary)
     temporary.replace(path)
+
+
+def crc32(path: Path) -> str:
+    """The CRC-32 of a file, in eight hexadecimal digits: another one after any one flipped bit, or a run of 32.
+
+    It is against damage and not against malice, and several times as fast as a cryptographic hash.
+    """
+    checksum = 0
+    buffer = memoryview(bytearray(1 << 20))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            checksum = zlib.crc32(buffer[:count], checksum)
+    return f"{checksum:08x}"
+
+
+def follow_umask(folder: Path) -> None:
+    """Gives every file below a folder the rights of a new file there; some libraries write theirs for the owner alone.
+
+    A new one is made to see, since the umask can only be read by changing it, for all threads.
+    """
+    new = folder / ".new.tmp"
+    new.touch()
+    rights = stat.S_IMODE(new.stat().st_mode)
+    new.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) != rights:
+            path.chmod(rights)
 
 
 def sync(path: Path) -> None:

@@ -148,6 +148,9 @@ def apply_method(
     What the module's ``save_pretrained`` writes then fits only the changed weights. :func:`run` saves what can be used
     without them.
 
+    What is trained is float32. A frozen base in bfloat16 stays so under an adapter; where weights of its own would be
+    trained (a head is), and where it is in float16, the whole module becomes float32, which takes twice the memory.
+
     Some methods do their part while the model is trained: AdaLoRA takes ranks away, LoRA+ has two learning rates. They
     need ``phases=True``, and their phases called in the loop: ``parameter_groups(module, lr)`` for the optimizer, where
     it is not None, ``before_training(module, steps)`` before the first step, and ``after_step(module, step)`` after
@@ -180,6 +183,7 @@ def apply_method(
     from adapt_core.config.validate import validate_options
     from adapt_core.kinds import Kind
     from adapt_core.models.architecture import hints_for
+    from adapt_core.models.precision import settle_precision
     from adapt_core.models.quantized import quantized_widths
     from adapt_core.pipeline.applying import applied
     from adapt_core.plan.combinations import why_not_checkpointed, why_not_quantized
@@ -220,6 +224,7 @@ def apply_method(
             )
         hints = hints_for(module, train_head=train_head)
         adapted = applied(chosen, module, hints, train_batch_norm=train_batch_norm)
+        settle_precision(adapted)
         if calibrates:
             chosen.calibrate(adapted, batches)
         return (adapted, chosen) if phases else adapted

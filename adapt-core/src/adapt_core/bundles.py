@@ -45,11 +45,13 @@ class Model:
         processor: its tokenizer or image processor; anything with ``save_pretrained(folder)`` and
             ``from_pretrained(folder)``, or None.
         hints: what a method should know of it.
+        notices: what a person should know of it before it is trained, a sentence each.
     """
 
     module: Module
     processor: Any
     hints: Hints
+    notices: tuple[str, ...] = ()
 
     def with_module(self, module: Module) -> Model:
         """The same with another module."""

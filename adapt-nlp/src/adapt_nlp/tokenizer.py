@@ -1,4 +1,4 @@
-"""Loading tokenizers and models of transformers, with plain errors."""
+"""Loading tokenizers of transformers, with plain errors, and how much of a text a model is given."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from adapt_core.config.sections import ModelOptions
 from adapt_core.errors import AdaptError
+from adapt_core.models.positions import usable_positions
 from adapt_core.models.pretrained import model_source, unloadable
 
 LONGEST = 512
@@ -15,18 +16,24 @@ LONGEST = 512
 
 
 def load_tokenizer(options: ModelOptions, path: Path | None = None) -> PreTrainedTokenizerBase:
-    """The tokenizer that belongs to a model. Raises AdaptError when it cannot be loaded."""
+    """The tokenizer that belongs to a model, which settles with it what pads.
+
+    Raises:
+        AdaptError: it cannot be loaded, or its files are not there.
+    """
     source = model_source(options, path)
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError) as error:
+    # Broad: without their files, the classes of tokenizers fail with whatever that leads to in each.
+    except Exception as error:
         raise unloadable("tokenizer", options, source, error) from error
-    if tokenizer.pad_token is None:
-        if tokenizer.eos_token is None:
-            raise AdaptError(
-                f"The tokenizer of {source} has neither a padding nor an end token, so batches cannot be made"
-            )
-        tokenizer.pad_token = tokenizer.eos_token
+    if not _knows_words(tokenizer):
+        raise AdaptError(
+            f"{source} has no tokenizer: without its files, {type(tokenizer).__name__} knows special tokens only, and "
+            "every text would be the same",
+            "Put the tokenizer's files beside the weights (tokenizer.json, or vocab.txt and the like): "
+            "AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER) writes them.",
+        )
     return tokenizer
 
 
@@ -36,7 +43,7 @@ def longest(asked: int | None, tokenizer: PreTrainedTokenizerBase, module: PreTr
     Raises:
         AdaptError: the configuration asks for more than the model has positions for.
     """
-    positions = getattr(getattr(module, "config", None), "max_position_embeddings", None)
+    positions = usable_positions(module) if module is not None else None
     if asked is None:
         return min(limit for limit in (LONGEST, tokenizer.model_max_length, positions) if limit)
     if positions and asked > positions:
@@ -45,3 +52,21 @@ def longest(asked: int | None, tokenizer: PreTrainedTokenizerBase, module: PreTr
             f"Give {positions} or less.",
         )
     return asked
+
+
+def pad_behind(tokenizer: PreTrainedTokenizerBase, module: PreTrainedModel) -> None:
+    """Has batches padded where a model that reads whole texts does not see it.
+
+    That is behind them: positions are counted from the first token, padding or not. XLNet's kind, which reads the last
+    place of all and counts positions from each other, has it in front.
+    """
+    tokenizer.padding_side = "left" if getattr(module.config, "summary_type", None) == "last" else "right"
+
+
+def _knows_words(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether a tokenizer has tokens for texts, beside special and added ones.
+
+    Without its files it may still have these, and one for what begins a word.
+    """
+    added = {*tokenizer.get_added_vocab(), *tokenizer.all_special_tokens}
+    return len(set(tokenizer.get_vocab()) - added) > 1

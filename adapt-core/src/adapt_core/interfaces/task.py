@@ -54,7 +54,7 @@ class Task(ABC):
     def load_model(
         self, info: Mapping[str, Any], path: Path | None = None, quantizer: Quantizer | None = None
     ) -> Model:
-        """Loads the model.
+        """Loads the model, in float32 but for what is quantized: what is trained must be.
 
         Args:
             info: :attr:`Data.info`, of this run or read back from ``data.json``.

@@ -43,7 +43,7 @@ def hints_for(module: nn.Module, fresh_keys: Iterable[str] = (), train_head: boo
     return Hints(
         head=tuple(head),
         fresh=tuple(dict.fromkeys(inside.values())),
-        loose=tuple(key for key in keys if "." not in key),
+        loose=tuple(key for key in keys if "." not in key and key in module._parameters),
         blocks=tuple(_blocks(module, head)),
         train_head=train_head,
         peft_task=_peft_task(module),

@@ -235,3 +235,12 @@ def output_embeddings(module: nn.Module) -> nn.Module | None:
     """A language model's output layer, which is left as it is."""
     find = getattr(module, "get_output_embeddings", None)
     return find() if find is not None else None
+
+
+def input_embeddings(module: nn.Module) -> nn.Module | None:
+    """What a transformers model looks its tokens up in; None for a model of another kind, of images say."""
+    find = getattr(module, "get_input_embeddings", None)
+    try:
+        return find() if find is not None else None
+    except NotImplementedError:
+        return None

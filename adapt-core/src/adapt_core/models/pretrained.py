@@ -3,61 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedModel
 
-from adapt_core.bundles import Model
+from adapt_core.bundles import Hints, Model
 from adapt_core.config.sections import ModelOptions
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer
 from adapt_core.models.architecture import head_and_output, hints_for
 from adapt_core.models.biases import settle_biases
+from adapt_core.models.fresh import fresh_parts
+from adapt_core.models.positions import counts_from_padding
+from adapt_core.models.precision import HALF, dtype_name
+from adapt_core.models.quantized import quantized_widths
+from adapt_core.models.tokens import require_embeddings, settle_padding, tokenizer_of
 from adapt_core.utils.files import require_permission
+from adapt_core.utils.units import bytes_text
 
 
 def load_model(
     auto_class: Any,
     options: ModelOptions,
-    tokenizer: PreTrainedTokenizerBase,
+    processor: Any,
     *,
     path: Path | None = None,
     train_head: bool | None = None,
     config: Mapping[str, Any],
     quantizer: Quantizer | None = None,
 ) -> Model:
-    """A model of transformers with its hints: which of its modules are the head, and which are fresh.
+    """A model of transformers, float32 but for what is quantized, with its hints and with what a person should know.
 
     Args:
         auto_class: the ``AutoModelFor…`` of the task.
         options: the ``model`` section.
-        tokenizer: becomes the model's processor; its padding token is set in the model.
+        processor: the model's, a tokenizer or one for images; a tokenizer and the model get one padding token.
         path: a saved whole model to load instead of the one in ``options``.
         train_head: passed on in the hints.
         config: values to set in the model's configuration.
         quantizer: of the base; the head and the output layer stay as they are.
 
     Raises:
-        AdaptError: the model cannot be loaded, or the checkpoint has no weights for most of it.
+        AdaptError: the model cannot be loaded, the checkpoint has no weights for most of it, or the tokenizer uses
+            tokens for which the model has no embedding.
     """
     source = model_source(options, path)
+    tokenizer = tokenizer_of(processor)
+    notices: list[str] = []
     try:
         settings = AutoConfig.from_pretrained(source, **config)
-        if settings.pad_token_id is None:
-            settings.pad_token_id = tokenizer.pad_token_id
-        further = quantizer.load_kwargs(kept_whole(auto_class, settings)) if quantizer else {}
+        if tokenizer is not None:
+            keeps_own = partial(_counts_from_padding, auto_class, settings)
+            notices += settle_padding(tokenizer, settings, source, keeps_own)
+        stored = settings.dtype
+        quantized = quantizer.load_kwargs(kept_whole(auto_class, settings)) if quantizer else {}
         module, loaded = auto_class.from_pretrained(
-            source, config=settings, ignore_mismatched_sizes=True, output_loading_info=True, **further
+            source,
+            config=settings,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **{"dtype": torch.float32, **quantized},
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise unloadable("model", options, source, error) from error
     reshaped = {entry[0] for entry in loaded["mismatched_keys"]}
-    model = Model(module, tokenizer, hints_for(module, {*loaded["missing_keys"], *reshaped}, train_head))
-    _require_pretrained(module, model, reshaped, source)
-    return model
+    missing = {*loaded["missing_keys"], *reshaped}
+    hints = hints_for(module, missing, train_head)
+    notices += fresh_parts(module, hints, missing, source)
+    _require_own_shapes(hints, reshaped, source)
+    if tokenizer is not None:
+        notices += require_embeddings(tokenizer, module, source)
+    if stored in HALF and not quantized_widths(module):
+        size = bytes_text(sum(each.nbytes for each in module.parameters()))
+        notices.append(
+            f"{source} is stored in {dtype_name(stored)}. It is loaded in float32 and takes {size}: in 16 bits, small "
+            "updates would round away."
+        )
+    return Model(module, processor, hints, tuple(notices))
 
 
 def save_model(model: Model, folder: Path) -> None:
@@ -97,23 +123,21 @@ def model_source(options: ModelOptions, path: Path | None = None) -> str:
 
 def kept_whole(auto_class: Any, settings: Any) -> list[str]:
     """The modules of a model that a quantizer leaves alone, found without making its weights."""
+    return head_and_output(_outline(auto_class, settings))
+
+
+def _outline(auto_class: Any, settings: Any) -> PreTrainedModel:
+    """A model without its weights."""
     with torch.device("meta"):
-        return head_and_output(auto_class.from_config(settings))
+        return auto_class.from_config(settings)  # type: ignore[no-any-return]
 
 
-def _require_pretrained(module: PreTrainedModel, model: Model, reshaped: set[str], source: str) -> None:
-    made = {id(each) for name in model.hints.fresh for each in module.get_submodule(name).parameters()}
-    made |= {id(module.get_parameter(name)) for name in model.hints.loose}
-    counts = {True: 0, False: 0}
-    for parameter in module.parameters():
-        counts[id(parameter) in made] += parameter.numel()
-    if counts[True] > counts[False]:
-        raise AdaptError(
-            f"{source} holds no weights for most of {type(module).__name__}: {counts[True]:,} of "
-            f"{sum(counts.values()):,} parameters would start at random",
-            "Is it the right checkpoint, and for the right architecture?",
-        )
-    outside = [key for key in reshaped if not key.startswith(tuple(f"{name}." for name in model.hints.head) or "\0")]
+def _counts_from_padding(auto_class: Any, settings: Any) -> bool:
+    return counts_from_padding(_outline(auto_class, settings))
+
+
+def _require_own_shapes(hints: Hints, reshaped: set[str], source: str) -> None:
+    outside = [key for key in reshaped if not key.startswith(tuple(f"{name}." for name in hints.head) or "\0")]
     if outside:
         raise AdaptError(
             f"The weights in {source} do not fit its own config.json: {', '.join(sorted(outside)[:5])} "

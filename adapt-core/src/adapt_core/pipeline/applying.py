@@ -11,6 +11,7 @@ from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Method
 from adapt_core.models.batch_norm import stay_in_evaluation
+from adapt_core.models.precision import trained_in_half
 from adapt_core.plugins.returned import module_from, require_fresh_trained
 
 
@@ -54,6 +55,11 @@ def _held(layer: nn.Module) -> bool:
 
 
 def require_trained(module: nn.Module) -> None:
-    """Raises AdaptError when a method has left nothing in a model trainable."""
+    """Raises AdaptError when a method has left nothing in a model trainable, or what would be trained in 16 bits."""
     if not any(each.requires_grad and each.numel() for each in module.parameters()):
         raise AdaptError("Nothing in the model would be trained.", "Choose another method, or other target modules.")
+    for name, precision in trained_in_half(module).items():
+        raise AdaptError(
+            f"{name} would be trained in {precision}, in which small updates round away",
+            "This is a mistake in the task's plugin: have its load_model load in float32 (dtype=torch.float32).",
+        )

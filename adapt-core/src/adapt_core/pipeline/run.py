@@ -9,6 +9,7 @@ from typing import Any
 from adapt_core.bundles import Evaluated, Trained
 from adapt_core.interfaces import World
 from adapt_core.models.counting import count_parameters
+from adapt_core.models.experts import notices_of_experts
 from adapt_core.pipeline.applying import applied, require_trained
 from adapt_core.pipeline.environment import describe_environment, peak_memory_bytes
 from adapt_core.pipeline.resources import require_same_data, require_space_for, seed_everything
@@ -63,9 +64,11 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         write_json(folder.environment, describe_environment() | {KEY: base, "world": world.describe()})
         write_json(folder.data, data.info)
         progress.show(task.preview(data))
-        if quantizer and memory:
-            for text in (f"Memory: {memory.text}", *quantizer.notices()):
-                progress.notice(text)
+        of_quantizer = (f"Memory: {memory.text}", *quantizer.notices()) if quantizer and memory else ()
+        trained_by = plan.method.options if plan.training.do_train else None
+        of_experts = notices_of_experts(model.module, trained_by, quantized=quantizer is not None)
+        for text in (*model.notices, *of_quantizer, *of_experts):
+            progress.notice(text)
 
     disk = partial(told_when_full, folder.path, partial(_after_a_full_disk, folder))
     trained, evaluated, saved = None, None, None

@@ -1,8 +1,27 @@
-"""Numbers as people read them."""
+"""Numbers, and many values, as people read them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
+
+SHOWN = 5
+"""So many values are named in a message; the others are counted."""
+
+
+def listed(values: Sequence[Any], total: int | None = None) -> str:
+    """``"1, 2, 3 and 20 more"``: the first values, and how many of ``total`` are left out."""
+    total = len(values) if total is None else total
+    shown = ", ".join(str(value) for value in values[:SHOWN])
+    left = total - min(len(values), SHOWN)
+    return f"{shown} and {left} more" if left > 0 else shown
+
+
+def shortened(value: Any) -> str:
+    """A value as Python writes it, cut to the length of a message."""
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
 def bytes_text(count: float) -> str:

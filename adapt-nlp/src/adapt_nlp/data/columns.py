@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.spelling import closest
+from adapt_core.utils.units import shortened
 from adapt_nlp.data.files import file_format
-from adapt_nlp.data.table import Table, short
+from adapt_nlp.data.table import Table
 
 if TYPE_CHECKING:
     from adapt_nlp.text_classification.options import TextClassificationData
@@ -191,7 +192,7 @@ def read_strings(table: Table, name: str) -> list[str]:
     if other:
         raise AdaptError(
             f"{table.source}: column {name!r} holds values that are not text at {table.place(other)}, "
-            f"the first of them {short(values[other[0]])}.",
+            f"the first of them {shortened(values[other[0]])}.",
             f"Name a column of text in the configuration, or write these values as text. {columns_there_are(table)}",
         )
     return _checked(table, f"column {name!r}", [value or "" for value in values])

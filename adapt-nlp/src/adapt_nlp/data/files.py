@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapt_core.errors import AdaptError, UsageError
-from adapt_nlp.data.table import LazyColumns, Table, listed
+from adapt_core.utils.units import listed
+from adapt_nlp.data.table import LazyColumns, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.errors import AdaptError, UsageError
+from adapt_core.utils.units import listed, shortened
 from adapt_nlp.data.columns import column
 from adapt_nlp.data.options import LabelNames, check_label_names
-from adapt_nlp.data.table import Table, listed, short
+from adapt_nlp.data.table import Table
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]*")
-FRACTION = re.compile(r"[-+]?[0-9]*\.[0-9]+([eE][-+]?[0-9]+)?")
+WHOLE = re.compile(r"[-+]?[0-9]+")
+NUMBER = re.compile(r"[-+]?(([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][-+]?[0-9]+)?|nan|inf(inity)?)", re.IGNORECASE)
+NO_VALUE = ("na", "n/a", "#n/a", "none", "null", "-", "?")
+"""What stands in a column of numbers where there is none, in any case."""
 
 TYPE_NAMES = {str: "text", int: "whole numbers", bool: "booleans"}
 
@@ -38,6 +42,25 @@ def given_names(names: LabelNames | None, table: Table, label: str) -> NameOf | 
     if isinstance(names, dict):
         return {str(value): name for value, name in names.items()}
     return None if names is None else by_position(names)
+
+
+def names_in(table: Table, label: str, given: NameOf | None, recorded: Sequence[str] | None) -> NameOf | None:
+    """The names that the labels of another split or file than the training one are read with.
+
+    Where it records names of its own, its numbers mean these, whatever they mean in the training rows.
+
+    Args:
+        table: the rows.
+        label: their column of labels.
+        given: what :func:`given_names` found for the training rows.
+        recorded: the names that the training data itself records for its numbers, in their order; None where none.
+    """
+    own = table.class_names.get(label)
+    if own is None or list(own) == list(recorded or ()):
+        return given
+    called = dict(given or {})
+    called |= {name: called[str(number)] for number, name in enumerate(recorded or ()) if str(number) in called}
+    return by_position([called.get(name, name) for name in own])
 
 
 def by_position(names: Sequence[str]) -> NameOf:
@@ -68,8 +91,8 @@ def read_labels(table: Table, label: str, names: NameOf | None) -> list[str]:
             "Give these rows a label or remove them.",
         )
     _check_type(table, label, values)
-    if names is None and all(isinstance(value, str) and FRACTION.fullmatch(value) for value in set(values)):
-        raise _no_class(table, label, values, range(len(values)))
+    if names is None and (fractions := _fractions(values)):
+        raise _no_class(table, label, values, [row for row, value in enumerate(values) if value in fractions])
     name_of = {value: _name(value, names) for value in set(values)}
     outside = [value for value, name in name_of.items() if name is None]
     if outside and names is not None:
@@ -123,12 +146,22 @@ def _check_type(table: Table, label: str, values: Sequence[Any]) -> None:
         )
 
 
+def _fractions(values: Sequence[Any]) -> set[str]:
+    """The labels that are numbers and no whole ones, where all labels are numbers, as text: a measure, no class."""
+    texts = {value for value in values if isinstance(value, str)}
+    numbers = {text for text in texts if NUMBER.fullmatch(text.strip())}
+    if not all(text in numbers or text.strip().lower() in NO_VALUE for text in texts):
+        return set()
+    return {text for text in numbers if not WHOLE.fullmatch(text.strip())}
+
+
 def _no_class(table: Table, label: str, values: Sequence[Any], rows: Sequence[int]) -> AdaptError:
     """The error for labels that are no classes: numbers with a fraction, lists, objects."""
     return AdaptError(
         f"{table.source}: column {label!r} holds labels that are neither text nor whole numbers at "
-        f"{table.place(rows)}, the first of them {short(values[rows[0]])}.",
-        "A class is text, a whole number or a boolean, one a row. Put numbers with a fraction into classes first.",
+        f"{table.place(rows)}, the first of them {shortened(values[rows[0]])}.",
+        "A class is text, a whole number (1, not 1.0) or a boolean, one a row. Put numbers with a fraction into "
+        f"classes first; where they are the names of classes, list them, quoted, in {KEY}.",
     )
 
 

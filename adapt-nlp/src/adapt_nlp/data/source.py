@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.spelling import nearest
+from adapt_core.utils.units import listed
 from adapt_nlp.data.files import KNOWN, file_format, from_arrow, read_file
-from adapt_nlp.data.table import LazyColumns, Table, listed
+from adapt_nlp.data.table import LazyColumns, Table
 
 if TYPE_CHECKING:
     from adapt_nlp.data.options import TextDataOptions
@@ -177,8 +178,19 @@ def _joined(shards: Sequence[Table], source: str) -> Table:
                 f"{', '.join(names)}.",
                 "Give all files of a split the same columns.",
             )
-    columns = LazyColumns(names, lambda name: [value for shard in shards for value in shard.columns[name]])
-    return Table(source, columns, sum(map(len, shards)), class_names=shards[0].class_names)
+
+    def load(name: str) -> list[Any]:
+        for shard in shards:
+            if shard.class_names.get(name) != shards[0].class_names.get(name):
+                raise AdaptError(
+                    f"{shard.source} has other names for the numbers in column {name!r} than {shards[0].source}: "
+                    f"{listed(shard.class_names.get(name, ('none',)))}, and there "
+                    f"{listed(shards[0].class_names.get(name, ('none',)))}.",
+                    "Write all files of a split with the same ClassLabel.",
+                )
+        return [value for shard in shards for value in shard.columns[name]]
+
+    return Table(source, LazyColumns(names, load), sum(map(len, shards)), class_names=shards[0].class_names)
 
 
 # ---- the datasets library -------------------------------------------------------------------------------------

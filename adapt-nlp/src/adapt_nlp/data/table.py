@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-SHOWN = 5
-"""So many rows are named in a message; the others are counted."""
+from adapt_core.utils.units import SHOWN, listed
 
 
 @dataclass(frozen=True)
@@ -62,17 +61,3 @@ class LazyColumns(Mapping[str, Sequence[Any]]):
 
     def __len__(self) -> int:
         return len(self._names)
-
-
-def listed(values: Sequence[Any], total: int | None = None) -> str:
-    """``"1, 2, 3 and 20 more"``: the first values, and how many of ``total`` are left out."""
-    total = len(values) if total is None else total
-    shown = ", ".join(str(value) for value in values[:SHOWN])
-    left = total - min(len(values), SHOWN)
-    return f"{shown} and {left} more" if left > 0 else shown
-
-
-def short(value: Any) -> str:
-    """A value as Python writes it, cut to the length of a message."""
-    shown = repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -19,11 +19,15 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 folder = "."  # this folder
 labels = {labels!r}
+tokenizer = AutoTokenizer.from_pretrained(folder)
 base = AutoModelForSequenceClassification.from_pretrained(
-    {base!r}, num_labels=len(labels), id2label=dict(enumerate(labels)){further}
+    {base!r},
+    num_labels=len(labels),
+    id2label=dict(enumerate(labels)),
+    pad_token_id=tokenizer.pad_token_id,
+    {further},
 )
 model = PeftModel.from_pretrained(base, folder).eval()
-tokenizer = AutoTokenizer.from_pretrained(folder)
 """
 
 OWN = """\
@@ -67,7 +71,7 @@ def card(plan: RunPlan, info: Mapping[str, Any], folder: Path) -> str:
     loaded = OWN_BASE if (folder / OWN_BASE).is_dir() else base
     code = code.format(
         imports=_imports(folder, quantized=bool(quantized)) if library == "peft" else "",
-        further=f", {quantized}" if quantized else "",
+        further=quantized or 'dtype="float32"',
         example=example,
         labels=list(info["label_names"]),
         base=loaded,

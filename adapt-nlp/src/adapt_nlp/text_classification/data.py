@@ -11,7 +11,7 @@ from typing import Any
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_nlp.data.columns import LABEL_NAMES, TextColumns, choose, find_text
-from adapt_nlp.data.labels import NameOf, given_names, ids, ordered, read_labels
+from adapt_nlp.data.labels import NameOf, given_names, ids, names_in, ordered, read_labels
 from adapt_nlp.data.sample import draw, hold_out
 from adapt_nlp.data.source import DataSource, open_local, open_source
 from adapt_nlp.data.table import Table
@@ -64,8 +64,9 @@ class ClassificationRows:
         label_names: the labels' names in the order of their ids.
         info: for ``data.json``: ``source``, ``splits`` (the data's own names), ``evaluation`` (where its rows are
             from), ``rows``, ``labels`` (training rows by label name), ``label_names``, ``label_values`` (the names
-            by the labels in the data, None where these are the names), ``columns`` and ``fingerprint``, the SHA-256
-            of the texts and labels used.
+            by the labels in the data, None where these are the names), ``recorded_names`` (those that the data
+            itself has for its numbers, or None), ``columns`` and ``fingerprint``, the SHA-256 of the texts and labels
+            used.
     """
 
     train: LabelledTexts
@@ -99,6 +100,7 @@ def load_classification_data(
     columns = find_text(table, options)
     label = choose(table, options.label_column, "dataset.label_column", LABEL_NAMES, "the label", columns.needed)
     given = given_names(options.label_names, table, label)
+    recorded = table.class_names.get(label)
     texts, pairs = columns.texts(table)
     names = read_labels(table, label, given)
     known = ordered(names) if given is None else list(given.values())
@@ -111,7 +113,7 @@ def load_classification_data(
     origin = None
     if evaluate and roles.validation is not None:
         origin = f"split {roles.validation}"
-        evaluation = _labelled(_read(source, roles.validation), columns, label, given, known)
+        evaluation = _labelled(_read(source, roles.validation), columns, label, given, recorded, known)
     elif evaluate:
         origin = f"held out from split {roles.train}"
         held = hold_out(train.labels, options.validation_share, seed)
@@ -142,6 +144,7 @@ def load_classification_data(
         "labels": {name: counts[position] for position, name in enumerate(known)},
         "label_names": known,
         "label_values": given,
+        "recorded_names": recorded and list(recorded),
         "columns": columns.as_dict() | {"label": label},
         "fingerprint": _fingerprint(train, evaluation, known),
     }
@@ -179,8 +182,8 @@ def load_split(
     named = opened.roles(options).test if source is None and split == "test" else None
     table = _read(opened, named or opened.find(split))
     columns = TextColumns.from_dict(info["columns"])
-    rows = _labelled(table, columns, info["columns"]["label"], info["label_values"], info["label_names"])
-    return rows, table.source
+    label, recorded = info["columns"]["label"], info.get("recorded_names")
+    return _labelled(table, columns, label, info["label_values"], recorded, info["label_names"]), table.source
 
 
 def _rows_of_run(
@@ -211,16 +214,22 @@ def _read(source: DataSource, split: str) -> Table:
 
 
 def _labelled(
-    table: Table, columns: TextColumns, label: str, given: NameOf | None, known: Sequence[str]
+    table: Table,
+    columns: TextColumns,
+    label: str,
+    given: NameOf | None,
+    recorded: Sequence[str] | None,
+    known: Sequence[str],
 ) -> LabelledTexts:
     """The rows of a table other than the training one.
 
     Args:
         given: the names that the training rows' labels were read with.
+        recorded: the names that the training data itself has for its numbers.
         known: the training labels in the order of their ids.
     """
     texts, pairs = columns.texts(table)
-    names = read_labels(table, label, given or given_names(None, table, label))
+    names = read_labels(table, label, names_in(table, label, given, recorded))
     return LabelledTexts(texts, pairs, ids(table, label, names, known))
 
 

@@ -16,6 +16,7 @@ from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer, Task
 from adapt_core.models.pretrained import label_names, load_model, save_model
+from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.data.inputs import read_inputs
 from adapt_nlp.text_classification.card import card
@@ -23,7 +24,7 @@ from adapt_nlp.text_classification.data import LabelledTexts, load_classificatio
 from adapt_nlp.text_classification.encoding import EncodedRows, encode
 from adapt_nlp.text_classification.metrics import ClassificationMeter, confusion, softmax
 from adapt_nlp.text_classification.options import TextClassificationData, TextClassificationOptions
-from adapt_nlp.tokenizer import load_tokenizer, longest
+from adapt_nlp.tokenizer import load_tokenizer, longest, pad_behind
 
 PROBE_ROWS = 16
 SHOWN_ROWS = 3
@@ -82,6 +83,7 @@ class TextClassification(Task):
         if path is None and not trained and not model.hints.fresh:
             self._require_labels(names)
         model.processor.model_max_length = longest(self.max_length, model.processor, model.module)
+        pad_behind(model.processor, model.module)
         return model
 
     def _require_labels(self, names: Sequence[str]) -> None:
@@ -181,7 +183,9 @@ class TextClassification(Task):
     def _encoded(self, rows: LabelledTexts | None, model: Model) -> EncodedRows | None:
         if rows is None:
             return None
-        return encode(model.processor, rows.texts, rows.pairs, rows.labels)
+        encoded = encode(model.processor, rows.texts, rows.pairs, rows.labels)
+        require_known(model.processor, model.module, encoded.features["input_ids"], rows.texts)
+        return encoded
 
     def _logits(self, model: Model, rows: Sequence[Row]) -> Iterator[np.ndarray]:
         """Logits batch by batch, in evaluation mode; the model's mode is left as it was."""
@@ -192,14 +196,10 @@ class TextClassification(Task):
         with torch.inference_mode():
             for start in range(0, len(rows), size):
                 batch = rows[start : start + size]
+                texts = [row["text"] for row in batch]
                 pairs = [row["text_pair"] for row in batch] if "text_pair" in batch[0] else None
-                encoded = model.processor(
-                    [row["text"] for row in batch],
-                    pairs,
-                    truncation=True,
-                    padding=True,
-                    return_tensors="pt",
-                )
+                encoded = model.processor(texts, pairs, truncation=True, padding=True, return_tensors="pt")
+                require_known(model.processor, model.module, encoded["input_ids"].tolist(), texts)
                 yield model.module(**encoded.to(device)).logits.float().cpu().numpy()
         model.module.train(training)
 

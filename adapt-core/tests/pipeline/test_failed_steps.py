@@ -14,7 +14,7 @@ from transformers import T5Config, T5ForTokenClassification
 
 import adapt_core
 from adapt_core import AdaptError
-from adapt_core.engines.trainer.failures import failed_in_method
+from adapt_core.engines.common.failures import failed_in_method
 
 pytestmark = pytest.mark.usefixtures("no_reload")
 QUICK = {"max_steps": 2}

@@ -64,8 +64,7 @@ def finished(toy_config: Any, folder: Path, **changes: Any) -> Path:
 
 def outputs(run: adapt_core.LoadedRun) -> np.ndarray:
     run.use()
-    found: np.ndarray = run.task.outputs(run.model, run.parse_inputs(INPUTS))
-    return found
+    return np.stack(run.task.outputs(run.model, run.parse_inputs(INPUTS), run.info))
 
 
 @contextmanager

@@ -78,8 +78,8 @@ def test_data_json_says_what_was_trained_on(run_folder: Path) -> None:
 def test_long_texts_are_cut_at_max_length(quick: Any, tmp_path: Path) -> None:
     quick(task={"name": "text_classification", "max_length": 4})
     run = adapt_core.load_run(tmp_path / "quick")
-    cut = run.task.outputs(run.model, [{"text": "rain sun wind cloud storm"}])
-    same = run.task.outputs(run.model, [{"text": "rain sun soup bread rice"}])
+    cut = np.stack(run.task.outputs(run.model, [{"text": "rain sun wind cloud storm"}], run.info))
+    same = np.stack(run.task.outputs(run.model, [{"text": "rain sun soup bread rice"}], run.info))
     assert np.allclose(cut, same)  # [CLS] rain sun [SEP]
 
 
@@ -166,8 +166,8 @@ def test_pairs_of_texts_are_read_together(quick: Any, tmp_path: Path) -> None:
     pairs.write_text("".join(json.dumps(row) + "\n" for row in rows * 6))
     quick(dataset={"path": str(pairs)})
     run = adapt_core.load_run(tmp_path / "quick")
-    one = run.task.outputs(run.model, [{"text": "rain", "text_pair": "soup"}])
-    other = run.task.outputs(run.model, [{"text": "rain", "text_pair": "song"}])
+    one = np.stack(run.task.outputs(run.model, [{"text": "rain", "text_pair": "soup"}], run.info))
+    other = np.stack(run.task.outputs(run.model, [{"text": "rain", "text_pair": "song"}], run.info))
     assert not np.allclose(one, other, atol=1e-7)
 
 

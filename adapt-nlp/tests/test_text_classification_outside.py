@@ -35,7 +35,7 @@ def outside(code: str, folder: Path, without: tuple[str, ...] = ("adapt_core", "
 @pytest.fixture(scope="session")
 def expected(run_folder: Path) -> np.ndarray:
     run = adapt_core.load_run(run_folder)
-    return run.task.outputs(run.model, [{"text": "rain wind storm"}, {"text": "soup bread"}])
+    return np.stack(run.task.outputs(run.model, [{"text": "rain wind storm"}, {"text": "soup bread"}], run.info))
 
 
 def test_the_cards_code_loads_the_adapter_without_adapt(run_folder: Path, expected: np.ndarray) -> None:
@@ -49,7 +49,9 @@ def test_the_card_of_a_tuner_of_adapts_own_says_what_makes_it_known(config: dict
     training = {**config["training"], "max_steps": 3}
     adapt_core.run({**config, "method": "bitfit", "training": training, "output_dir": str(run)})
     loaded = adapt_core.load_run(run)
-    expected = loaded.task.outputs(loaded.model, [{"text": "rain wind storm"}, {"text": "soup bread"}])
+    expected = np.stack(
+        loaded.task.outputs(loaded.model, [{"text": "rain wind storm"}, {"text": "soup bread"}], loaded.info)
+    )
     code = (run / "model" / "README.md").read_text().split("```python\n")[1].split("```")[0]
     assert "import adapt_core.peft" in code
     assert np.allclose(outside(code, run / "model", without=("adapt_nlp",)), expected, atol=1e-6)
@@ -80,7 +82,9 @@ def test_a_whole_model_loads_with_its_labels_by_its_card(config: dict[str, Any],
     run = tmp_path / "run"
     adapt_core.run({**config, "training": {**config["training"], "max_steps": 3}, "output_dir": str(run)})
     loaded = adapt_core.load_run(run)
-    expected = loaded.task.outputs(loaded.model, [{"text": "rain wind storm"}, {"text": "soup bread"}])
+    expected = np.stack(
+        loaded.task.outputs(loaded.model, [{"text": "rain wind storm"}, {"text": "soup bread"}], loaded.info)
+    )
     code = (run / "model" / "README.md").read_text().split("```python\n")[1].split("```")[0]
     code += "\nassert set(model.config.id2label.values()) == {'food', 'music', 'weather'}"
     assert np.allclose(outside(code, run / "model"), expected, atol=1e-6)

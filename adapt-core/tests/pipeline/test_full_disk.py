@@ -69,9 +69,9 @@ def test_a_checkpoint_that_finds_no_room_says_so_and_the_run_resumes(
 def test_an_export_that_finds_no_room_says_so(toy_config: Any, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = StateDict.save
 
-    def filled(self: StateDict, model: Any, folder: Path) -> Path:
+    def filled(self: StateDict, model: Any, folder: Path, task: Any) -> Path:
         fill(disk, 0)
-        return original(self, model, folder)
+        return original(self, model, folder, task)
 
     monkeypatch.setattr(StateDict, "save", filled)
     config = toy_config(training=QUICK, save="state_dict", output_dir=str(disk / "run"))

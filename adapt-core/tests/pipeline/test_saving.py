@@ -107,8 +107,8 @@ def test_what_was_not_saved_right_fails_the_run_with_the_numbers(
 ) -> None:
     original = StateDict.save
 
-    def damaged(self: Any, model: Any, folder: Path) -> Path:
-        path = original(self, model, folder)
+    def damaged(self: Any, model: Any, folder: Path, task: Any) -> Path:
+        path = original(self, model, folder, task)
         content = torch.load(path, weights_only=True)
         content["classifier.bias"] += 0.5
         torch.save(content, path)
@@ -127,8 +127,8 @@ def test_what_was_not_saved_right_fails_the_run_with_the_numbers(
 def test_what_cannot_be_loaded_again_fails_the_run(toy_config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     original = StateDict.save
 
-    def truncated(self: Any, model: Any, folder: Path) -> Path:
-        path = original(self, model, folder)
+    def truncated(self: Any, model: Any, folder: Path, task: Any) -> Path:
+        path = original(self, model, folder, task)
         path.write_bytes(path.read_bytes()[:200])
         return path
 

@@ -139,7 +139,8 @@ def everything(told: Progress) -> None:
     with told.stage("Loading [bold]"):
         pass
     rows = [["good", "a [bold]fine[/bold] film"], ["[/oops]", "dull"]]
-    told.show([Section("What the model sees", "table", ["label", "text"], rows)], {"total": 100, "trainable": 5})
+    told.show([Section("What the model sees", "table", ["label", "text"], rows)])
+    told.parameters({"total": 100, "trainable": 5})
     told.start(10, 1.0)
     told.advance(5)
     told.log(5, {"loss": float("nan"), "epoch": 0.5})

@@ -119,7 +119,7 @@ def tagging(encoder: Path, sentences: Path) -> dict[str, Any]:
 def tagged_run(tagging: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with LoRA and an export."""
     folder = tmp_path_factory.mktemp("tagged") / "run"
-    training = {"lr": 3e-3, "epochs": 6, "num_workers": 0}
+    training = {"lr": 1e-2, "epochs": 20, "batch_size": 8, "num_workers": 0, "interval": "steps", "interval_steps": 900}
     method = {"name": "lora", "r": 16, "dropout": 0.0}
     changes = {"method": method, "training": training, "save": "save_pretrained", "output_dir": str(folder)}
     adapt_core.run({**tagging, **changes})

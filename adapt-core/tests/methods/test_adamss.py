@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from adapt_core import AdaptError, apply_method
 from adapt_core.bundles import Model
+from adapt_core.engines.spec import TRAINER
 from adapt_core.errors import ConfigError
 from adapt_core.methods.peft_tuners.adamss import Allocation
 from adapt_core.testing import MODELS
-from adapt_core.testing.engines import HALF, STEPS, TRAINER, train, trainer_inputs
+from adapt_core.testing.engines import HALF, STEPS, train, trainer_inputs
 from adapt_core.testing.promises import MethodPromises, outputs_of
 
 pytestmark = pytest.mark.usefixtures("no_reload")
@@ -187,8 +188,8 @@ def test_what_is_frozen_is_saved_with_the_rest(tmp_path: Path) -> None:
 def test_without_allocation_a_checkpoint_is_the_engines_own() -> None:
     _, method = Adamss().applied()
     phases = ("before_training", "after_step", "save_state", "load_state", "sections")
-    assert not [name for name in phases if hasattr(method, name)]
-    assert all(hasattr(Adamss(**ALLOCATES).applied()[1], name) for name in phases)
+    assert not [name for name in phases if method.has(name)]
+    assert all(Adamss(**ALLOCATES).applied()[1].has(name) for name in phases)
 
 
 @pytest.mark.parametrize(
@@ -265,4 +266,4 @@ def test_a_missing_library_is_named(error: str, tmp_path: Path, monkeypatch: pyt
 def test_a_copy_is_of_the_same_kind(options: Mapping[str, Any]) -> None:
     _, method = Adamss(**options).applied()
     again = copy.deepcopy(method)
-    assert type(again) is type(method) and hasattr(again, "after_step") == bool(options)
+    assert type(again) is type(method) and again.has("after_step") == bool(options)

@@ -56,7 +56,7 @@ def test_groups_of_parameters_reach_the_optimizer(toy_config: Any) -> None:
     adapt_core.run(config)
     groups = optimizer(config["output_dir"])["param_groups"]
     first = {group["initial_lr"] for group in groups}
-    assert first == {1e-3, pytest.approx(8e-3)}
+    assert sorted(first) == pytest.approx([1e-3, 8e-3])
     rates = {round(group["lr"] / group["initial_lr"], 6) for group in groups}
     assert len(rates) == 1, "the schedule moves all groups alike"
 

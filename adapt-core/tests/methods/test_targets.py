@@ -136,13 +136,13 @@ def test_a_convolution_in_groups_that_a_method_cannot_merge_is_refused(method: s
     model = nn.ModuleDict({"whole": nn.Conv2d(4, 4, 1), "parted": nn.Conv2d(4, 4, 3, groups=groups)})
     says = rf"parted is a Conv2d \(grouped\), which {method} does not adapt; it adapts Linear"
     with pytest.raises(AdaptError, match=says):
-        apply_method(model, method, target_modules=["whole", "parted"])
+        apply_method(model, method, phases=True, target_modules=["whole", "parted"])
 
 
 @pytest.mark.parametrize("method", ["lora", "adalora", "hira", "ssf"])
 def test_a_preset_leaves_out_what_the_method_does_not_adapt(method: str) -> None:
     model = nn.ModuleDict({"whole": nn.Conv2d(4, 4, 1), "parted": nn.Conv2d(4, 4, 3, groups=2)})
-    adapted = apply_method(model, method, target_modules="conv")
+    adapted, _ = apply_method(model, method, phases=True, target_modules="conv")
     found = {name.split(".")[2] for name, each in adapted.named_parameters() if each.requires_grad}
     assert found == ({"whole", "parted"} if method == "ssf" else {"whole"})
 

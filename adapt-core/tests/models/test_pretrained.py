@@ -68,8 +68,9 @@ def test_every_kind_of_model_is_loaded_in_float32(
     assert all(torch.equal(own[name], each) for name, each in kept.items() if name in own)
     assert model.hints.head == head
     size = 4 * sum(each.numel() for each in model.module.parameters()) / 1000
+    shown = f"{size:.0f}" if size >= 100 else f"{size:.1f}"
     (notice,) = model.notices
-    assert f"is stored in {str(dtype)[6:]}. It is loaded in float32 and takes {size:.0f} kB" in notice
+    assert f"is stored in {str(dtype)[6:]}. It is loaded in float32 and takes {shown} kB" in notice
 
 
 def test_a_checkpoint_in_float32_needs_no_word(tmp_path: Path) -> None:

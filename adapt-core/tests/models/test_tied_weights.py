@@ -136,7 +136,7 @@ def test_other_exports_hold_what_is_untied_and_what_is_tied(saver: Any, end: str
     method, module = adapted(tiny.seeded(), "lora", target_modules=[end], dropout=0.0)
     expected = answers(tiny, module)
     export = saver(NoOptions())
-    path = export.save(Model(method.merge(module), None, Hints()), tmp_path)
+    path = export.save(Model(method.merge(module), None, Hints()), tmp_path, Bases())
     again = export.load(path, Bases(), {}).module
     assert torch.allclose(answers(tiny, again), expected, atol=1e-5)
     assert (again.lm_head.weight is again.transformer.wte.weight) == (end == "c_attn")

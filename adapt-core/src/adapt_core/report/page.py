@@ -77,6 +77,23 @@ def write_report(
     write_text(path, html)
 
 
+def write_sections(path: Path, title: str, sections: Sequence[Section]) -> None:
+    """Writes sections as one HTML file that needs nothing beside it.
+
+    Args:
+        path: the file to write.
+        title: its heading.
+        sections: what it shows, in their order.
+    """
+    template = _templates().get_template("sections.html.j2")
+    html = template.render(
+        title=title,
+        parts=[part_of(section) for section in sections],
+        percent=lambda share: "–" if share is None else f"{share:.1%}",
+    )
+    write_text(path, html)
+
+
 @cache
 def _templates() -> Any:
     """The page's templates; made once, since compiling them takes longer than filling them in."""

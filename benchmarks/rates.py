@@ -25,10 +25,10 @@ import adapt_core
 DATASETS = ("rotten_tomatoes", "banking77")
 STEPS = {"short": 200, "long": 1000}
 ROWS = (
-    "adalora:2e-3,5e-3,1e-2",
+    "adalora:2e-3,5e-3,1e-2,2e-2",
     "adalora,tinit=0,tfinal=0:2e-3,5e-3,1e-2",
-    "last_layer:1e-3,5e-3,1e-2,5e-2",
-    "lora:5e-4",
+    "last_layer:1e-3,1e-2,5e-2",
+    "lora:5e-4,2e-3",
     "full:5e-5",
 )
 

@@ -125,9 +125,7 @@ class TextClassification(Task):
                     [len(each) for each in ids],
                     limit,
                     labels=dict(Counter(names[label] for label in rows.labels)),
-                    examples=[as_tokens(f"First of {name}, as tokens", processor, shown[:examples])]
-                    if examples
-                    else [],
+                    examples=as_tokens(name, processor, shown[:examples]),
                 )
             )
         return found

@@ -110,7 +110,7 @@ class TokenClassification(Task):
         return preview(data)
 
     def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
-        """The lengths of sentences, their tags, and the first of each split as tokens, with the tag that each stands for.
+        """The lengths of sentences, their tags, and the first of each split as tokens, each with its word's tag.
 
         Sentences beyond the limit are read in windows.
         """
@@ -129,7 +129,7 @@ class TokenClassification(Task):
                     token_lengths(processor, [joined(words)[0] for words in rows.tokens]),
                     limit,
                     labels=dict(Counter(names[tag] for tags in rows.tags for tag in tags)),
-                    examples=[as_tokens(f"First of {name}, as tokens", processor, shown)] if examples else [],
+                    examples=as_tokens(name, processor, shown),
                 )
             )
         return found

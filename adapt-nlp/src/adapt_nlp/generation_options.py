@@ -1,4 +1,4 @@
-"""Options of generating text, by transformers' names. Imports nothing heavy: it is loaded to check what is asked for."""
+"""Options of generating text, by transformers' names. Imports nothing heavy: it is loaded to check them."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.utils import is_flash_attn_2_available
+from transformers.utils.import_utils import is_flash_attn_2_available
 
 from adapt_core.errors import AdaptError
 from adapt_core.models.pretrained import model_source, outline, unloadable

@@ -70,11 +70,11 @@ def _argument(number: int, text: str, wanted: Columns) -> dict[str, Any]:
 
 def _rows(table: Table, wanted: Columns) -> list[dict[str, Any]]:
     if wanted.format == "chat":
-        name = wanted.messages
+        name = str(wanted.messages)
         if name in table.columns:
             read = read_conversations(table, name, answered=False)
             return [{"messages": unanswered(messages)} for messages in read]
-        said = read_strings(table, _plain_column(table, [str(name)]))
+        said = read_strings(table, _plain_column(table, [name]))
         return [{"messages": [{"role": "user", "content": text}]} for text in said]
     if wanted.format != "text":
         needed = wanted.format_names if wanted.format_string is not None else (str(wanted.prompt),)

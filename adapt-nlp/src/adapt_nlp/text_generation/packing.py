@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from datasets import Dataset, are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-from trl import pack_dataset
+from trl.data_utils import pack_dataset
 
-from adapt_core.models.tokens import embedding_rows
 from adapt_core.models.quantized import quantized_widths
+from adapt_core.models.tokens import embedding_rows
 from adapt_core.models.tolerance import TOLERANCE, tolerance_for
 from adapt_nlp.text_generation.encoding import EncodedTexts
 
@@ -29,10 +29,11 @@ def packed(rows: EncodedTexts, limit: int) -> Dataset:
     shown = not are_progress_bars_disabled()
     disable_progress_bars()
     try:
-        return pack_dataset(columns, limit, strategy="bfd")
+        made: Dataset = pack_dataset(columns, limit, strategy="bfd")
     finally:
         if shown:
             enable_progress_bars()
+    return made
 
 
 class Collation:

@@ -70,7 +70,7 @@ def marked(tokenizer: PreTrainedTokenizerBase, encoded: EncodedTexts, row: int) 
     labels = [IGNORED, *encoded.labels[row][1:]]
     tokens = zip(encoded.input_ids[row], labels, strict=True)
     for learnt, run in groupby(tokens, key=lambda token: token[1] != IGNORED):
-        piece = tokenizer.decode([token for token, _ in run])
+        piece = str(tokenizer.decode([token for token, _ in run]))
         if learnt:
             spans.append((len(text), len(text) + len(piece), LEARNT))
         text += piece

@@ -42,4 +42,5 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         prediction="adapt_nlp.generation_options:GenerationOptions",
         libraries=TRANSFORMERS,
         aliases=("causal_lm", "language_modeling"),
+        model_kind="causal",
     )

@@ -70,7 +70,8 @@ def _fits(value: object, hint: Any) -> bool:
     if get_origin(hint) is tuple:
         return isinstance(value, tuple) and all(_fits(each, parts[0]) for each in value)
     if get_origin(hint) is Mapping:
-        return isinstance(value, Mapping) and all(_fits(*each) for pair in value.items() for each in zip(pair, parts))
+        pairs = value.items() if isinstance(value, Mapping) else [(None, None)]
+        return all(_fits(key, parts[0]) and _fits(each, parts[1]) for key, each in pairs)
     if get_origin(hint) in (Union, UnionType):
         return any(_fits(value, part) for part in parts)
     if isinstance(value, bool):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,7 @@ def _facts(spec: PluginSpec) -> list[tuple[str, str]]:
             facts += [("Models from", ", ".join(f"{each} (engine {each.engine})" for each in spec.libraries))]
         case MethodSpec():
             facts += [
-                ("Recommended learning rate", f"{spec.learning_rate:g}"),
+                ("Recommended learning rate", _rates(spec)),
                 ("Saves", "a whole model" if spec.saves == "model" else "an adapter over the unchanged base model"),
                 ("The model's head is", HEADS[spec.head]),
                 ("Engines", _any(spec.engines)),
@@ -130,10 +131,21 @@ def _facts(spec: PluginSpec) -> list[tuple[str, str]]:
     return facts
 
 
+KINDS = {"causal": "causal language models", "encoder": "encoders"}
+
+
+def _rates(spec: MethodSpec) -> str:
+    """The recommended learning rates, with the kinds of models that they are for."""
+    others = [f"{rate:g} for {KINDS[kind]}" for kind, rate in spec.learning_rates.items()]
+    return ", ".join([f"{spec.learning_rate:g}", *others])
+
+
 def _plain(value: Any) -> Any:
     """A field of a spec as JSON has it: a library with its engine by their names."""
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return dict(value)
     return {"name": value.name, "engine": value.engine.name} if isinstance(value, Library) else value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,17 +12,18 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import adapt_core
+from adapt_core.errors import AdaptError
 
 ROOT = Path(__file__).parent.parent
 
 LORA = {"name": "lora", "r": 16, "dropout": 0.0}
 METHODS: dict[str, dict[str, Any]] = {
     "full": {},
-    "lora": {"method": LORA, "training": {"lr": 2e-2}},
+    "lora": {"method": LORA, "training": {"epochs": 25}},
     "ssf": {"method": {"name": "ssf"}, "training": {"lr": 3e-2, "epochs": 25}},
     "qlora": {
         "method": LORA,
-        "training": {"lr": 2e-2},
+        "training": {"epochs": 25},
         "quantization": {"name": "bnb_4bit", "compute_dtype": "float32"},
     },
 }
@@ -63,6 +65,10 @@ def test_a_run_is_evaluated_used_merged_and_loaded_by_transformers(
     if name in ("full", "lora"):
         assert said == wanted
 
+    if (name, kind) == ("ssf", "t5"):  # whose linear layers have no biases: an ordinary T5 cannot hold the shifts
+        with pytest.raises(AdaptError, match="parameters that its architecture lacks"):
+            adapt_core.merge_run(run, tmp_path / "merged")
+        return
     folder = run / "model"
     if name != "full":
         merged = adapt_core.merge_run(run, tmp_path / "merged")
@@ -81,22 +87,24 @@ def test_a_run_is_evaluated_used_merged_and_loaded_by_transformers(
 
 @pytest.mark.e2e
 @pytest.mark.usefixtures("no_reload")
-@pytest.mark.parametrize(("kind", "task", "metric"), [("t5", "summarization", "rouge"), ("bart", "translation", "bleu")])
+@pytest.mark.parametrize(
+    ("kind", "task", "metric"), [("t5", "summarization", "rouge"), ("bart", "translation", "bleu")]
+)
 def test_sixty_four_real_pairs_are_learnt_by_heart(
     kind: str, task: str, metric: str, tiny: ModuleType, test_data: Path, tmp_path: Path
 ) -> None:
-    import json
-
     name = {"summarization": "scitldr", "translation": "tatoeba_en_sv"}[task]
     lines = (test_data / task / name / "train.jsonl").read_text(encoding="utf-8").splitlines()[:64]
     rows = [json.loads(line) for line in lines]
     if task == "summarization":  # a beginning tells an abstract from the others
-        rows = [{"document": row["document"][:80], "summary": row["summary"][:60]} for row in rows]
+        rows = [{"document": row["document"][:60], "summary": row["summary"][:40]} for row in rows]
     data = tiny.write_split(tmp_path / "data", rows, times=1)
     changes = {
         "task": {"eval_metric": metric, "max_target_length": 100, "generation_max_length": 100},
-        "training": {"lr": 3e-3, "epochs": 60, "batch_size": 16},
+        "training": {"lr": 5e-3, "epochs": 120, "batch_size": 16, "scheduler": "linear"},
     }
+    if kind == "bart":
+        changes["training"] |= {"lr": 3e-3, "epochs": 60}
     model = tiny.MODELS[kind](tmp_path / "model")
     result = adapt_core.run(tiny.configuration(task, model, data, tmp_path / "run", **changes))
     assert result["metrics"]["rougeL" if metric == "rouge" else "bleu"] > 90

@@ -111,7 +111,7 @@ def write_split(folder: Path, made: Sequence[Mapping[str, Any]], times: int = 8)
     return folder
 
 
-def configuration(task: str, model: Path, data: Path, folder: Path, **changes: Any) -> dict[str, Any]:
+def configuration(task: str, model: Path, data: Path, folder: Path, /, **changes: Any) -> dict[str, Any]:
     """Of a run of summarization or translation (from English to Swedish); sections that are given add to it."""
     languages = {"source_lang": "en", "target_lang": "sv"} if task == "translation" else {}
     lengths = {"max_input_length": 64, "max_target_length": 24, "generation_max_length": 24}

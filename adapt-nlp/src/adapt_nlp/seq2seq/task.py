@@ -36,6 +36,9 @@ from adapt_nlp.seq2seq.metrics import score, signatures
 from adapt_nlp.seq2seq.options import Seq2SeqGeneration, Seq2SeqOptions
 from adapt_nlp.tokenizer import load_tokenizer
 
+IGNORED = -100
+"""The label of padding, which the loss leaves out."""
+
 PROBE_ROWS = 8
 PROBE_TOKENS = 128
 
@@ -131,11 +134,12 @@ class Seq2Seq(Task):
         return TrainerInputs(
             train=train and train.encoded,
             evaluation=NumberedRows(evaluation.encoded) if evaluation and evaluation.encoded else None,
-            collate=DataCollatorForSeq2Seq(model.processor),
+            collate=DataCollatorForSeq2Seq(model.processor, label_pad_token_id=IGNORED),
             meter=partial(GenerationMeter, evaluation, self._score) if evaluation else None,
             lengths=train.encoded.lengths if train and train.encoded else None,
             evaluation_step=partial(self._evaluated, model.processor, data.info["languages"]["token"]),
-            token_loss=True,
+            # Not token_loss: these models take the number of tokens of a step, and divide by the batch's own.
+            items=learnt_tokens,
         )
 
     # ---- what a person sees ---------------------------------------------------------------------------------------
@@ -240,6 +244,11 @@ class Seq2Seq(Task):
         settings = {"do_sample": False, "max_new_tokens": self.options.generation_max_length}
         found = written(module, tokenizer, texts, settings, language)
         return {"loss": module(**given).loss, GENERATED: [own[0] for own in found]}
+
+
+def learnt_tokens(batch: Mapping[str, Any]) -> int:
+    """The tokens of targets in a batch, without padding."""
+    return int((batch["labels"] != IGNORED).sum())
 
 
 class NumberedRows(Dataset[dict[str, Any]]):

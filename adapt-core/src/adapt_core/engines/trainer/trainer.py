@@ -16,7 +16,7 @@ from adapt_core.engines.common.failures import failed_in_method, nothing_used
 from adapt_core.engines.common.measuring import Step, measure, rows_in
 from adapt_core.engines.common.rows import NOT_COUNTED
 from adapt_core.engines.trainer.inputs import TrainerInputs
-from adapt_core.engines.trainer.loaders import evaluation_loader, training_loader
+from adapt_core.engines.trainer.loaders import EpochLoader, evaluation_loader, training_loader
 from adapt_core.engines.trainer.optimizer import grouped, optimizer_settings, schedule
 from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.errors import AdaptError
@@ -68,6 +68,7 @@ class AdaptTrainer(Trainer):
         self.last_evaluation: tuple[int, Evaluated] | None = None
         self.first_step = 0
         self.rows_trained = 0
+        self._loader: EpochLoader | None = None
         super().__init__(**arguments)
         self.model_accepts_loss_kwargs &= self.own_loss
         if not self.own_loss:
@@ -97,9 +98,14 @@ class AdaptTrainer(Trainer):
 
     # ---- rows -----------------------------------------------------------------------------------------------------
 
+    @property
+    def loading(self) -> float:
+        """Seconds in which training waited for its data."""
+        return self._loader.waiting if self._loader is not None else 0.0
+
     def get_train_dataloader(self) -> Any:
         options = self.training.options
-        return training_loader(
+        self._loader = training_loader(
             self.train_dataset,
             self.data_collator,
             batch=options.batch_size,
@@ -109,6 +115,7 @@ class AdaptTrainer(Trainer):
             lengths=self.training.inputs.lengths if options.group_by_length else None,
             workers=options.num_workers,
         )
+        return self._loader
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         rows: Any = self.eval_dataset if eval_dataset is None else eval_dataset

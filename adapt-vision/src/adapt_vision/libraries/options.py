@@ -1,0 +1,83 @@
+"""The ``model`` section of the vision tasks. Imports nothing heavy: it is loaded to check a configuration."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import model_validator
+
+from adapt_core.config.sections import ModelOptions
+from adapt_core.options import option
+
+OF_TIMM = "_timm"
+"""The ending of a ``model_type`` that stands for timm."""
+
+
+class VisionModel(ModelOptions):
+    """What both libraries' models have in common."""
+
+    name: str | None = option(
+        None,
+        flat=("MODEL_PATH", "model_path"),
+        min_length=1,
+        help="Name of the pretrained model: timm's own (`timm.list_models`), or that of the hub.",
+    )
+    pretrained: bool = option(
+        True, flat="load_model", help="Start from pretrained weights; false starts from random ones."
+    )
+    type: str | None = option(
+        None,
+        flat="model_type",
+        min_length=1,
+        help="The family that the model must be of, as a check: `densenet_timm` of timm, `convnext` of transformers.",
+    )
+    image_processor: str | None = option(
+        None,
+        flat="image_processor_path",
+        min_length=1,
+        help="Another image processor than the model's own: a hub name or a local folder of transformers'.",
+    )
+
+    @property
+    def family(self) -> str | None:
+        """The type without the ending that names a library."""
+        return self.type.removesuffix(OF_TIMM) if self.type else None
+
+
+class TimmModel(VisionModel):
+    """A model of timm."""
+
+    path: str | None = option(
+        None,
+        flat="LOCAL_MODEL_PATH",
+        min_length=1,
+        path=True,
+        help="Local folder as timm saves it (config.json and weights); or, beside name, a file of weights.",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.name is None and self.path is None:
+            raise ValueError("name (MODEL_PATH) or path (LOCAL_MODEL_PATH) is needed; neither is given")
+        return self
+
+    @model_validator(mode="after")
+    def _type_of_timm(self) -> Self:
+        if self.type is not None and not self.type.endswith(OF_TIMM):
+            raise ValueError(
+                f"type (model_type) is {self.type!r}, which does not end in {OF_TIMM}: it is a family of transformers; "
+                "set library (Library) to transformers, or remove type"
+            )
+        return self
+
+
+class TransformersModel(VisionModel):
+    """A model of transformers."""
+
+    @model_validator(mode="after")
+    def _type_of_transformers(self) -> Self:
+        if self.type is not None and self.type.endswith(OF_TIMM):
+            raise ValueError(
+                f"type (model_type) is {self.type!r}, a family of timm's; set library (Library) to timm, or remove type"
+            )
+        return self

@@ -19,7 +19,7 @@ def read_inputs(inputs: Sequence[str], file: Path | None, options: ImageDataOpti
 
     Args:
         inputs: paths of image files and of folders.
-        file: a table with a column of paths, as the run's data has them; a label is not needed. Or an image.
+        file: a table with a column of paths, as the run's data has them; a label is not needed. Or an image, or a folder of them.
         options: the run's ``dataset`` section.
 
     Returns:
@@ -30,7 +30,7 @@ def read_inputs(inputs: Sequence[str], file: Path | None, options: ImageDataOpti
         AdaptError: a path leads nowhere.
     """
     paths = [path for given in inputs for path in _images_at(given)]
-    if file is not None and is_image(file):
+    if file is not None and (file.is_dir() or is_image(file)):
         paths += _images_at(str(file))
     elif file is not None:
         columns = read_table(file)

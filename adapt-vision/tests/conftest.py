@@ -81,6 +81,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
                 num_hidden_layers=2,
                 num_attention_heads=2,
                 intermediate_size=64,
+                hidden_dropout_prob=0.1,
                 num_labels=5,
             ),
             ViTImageProcessor(size=size),

@@ -88,9 +88,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
         ),
         (
             "resnet",
-            ResNetConfig(
-                embedding_size=16, hidden_sizes=[16, 32], depths=[1, 1], layer_type="basic", num_labels=5
-            ),
+            ResNetConfig(embedding_size=16, hidden_sizes=[16, 32], depths=[1, 1], layer_type="basic", num_labels=5),
             ConvNextImageProcessor(size={"shortest_edge": EDGE}, crop_pct=0.875),
         ),
     ):

@@ -265,9 +265,7 @@ def test_the_readme_s_code_predicts_the_same_without_adapt(
     folder = tmp_path / "quick" / "model"
     (code,) = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), flags=re.DOTALL)
     assert "adapt" not in code.replace("adapter", "")
-    done = subprocess.run(
-        [sys.executable, "-c", code, *paths], cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code, *paths], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [line[:2] for line in lines] == [[each["image"], each["label"]] for each in expected]

@@ -42,7 +42,8 @@ class InputForm:
         """An image of the right size as a float32 tensor of shape (3, height, width)."""
         pixels = functional.pil_to_tensor(image).to(torch.float32) * self.scale
         mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
-        return (pixels - mean) / std
+        values: Tensor = (pixels - mean) / std
+        return values
 
 
 @dataclass(frozen=True)

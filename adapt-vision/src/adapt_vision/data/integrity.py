@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import UnidentifiedImageError
 
 from adapt_core.errors import AdaptError
 from adapt_core.utils.units import listed
@@ -80,7 +80,7 @@ def _look(data: bytes) -> Inspected | str:
         return "the file is empty"
     try:
         image = decode(data)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         return "this is no image file that Pillow knows"
     except FAULTS as error:
         return str(error) or type(error).__name__

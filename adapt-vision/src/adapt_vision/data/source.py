@@ -123,9 +123,7 @@ def _folder(path: Path, options: ImageDataOptions) -> ImageSource:
     usual = [name for name in folders if name.lower() in USUAL_NAMES["train"]]
     tables = {each.stem: each for each in sorted(path.iterdir()) if is_table(each)}
     if tables and not named and not usual:
-        return ImageSource(
-            str(path), {name: partial(listing_of, each, options, path) for name, each in tables.items()}
-        )
+        return ImageSource(str(path), {name: partial(listing_of, each, options, path) for name, each in tables.items()})
     if named or usual:
         return ImageSource(str(path), {name: partial(split_of, each, options) for name, each in folders.items()})
     splits = [name for name in folders if name.lower() in (*USUAL_NAMES["validation"], *USUAL_NAMES["test"])]
@@ -178,8 +176,8 @@ def _hub(name: str, options: ImageDataOptions) -> ImageSource:
         text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise AdaptError(
             f"The data set {name} cannot be loaded from the hub: {text}",
-            "Check its name (OWNER/NAME), its configuration in dataset.config (DATASET_CONFIG) and the network; or save "
-            "it with save_to_disk where it can be loaded, and name that folder in dataset.path.",
+            "Check its name (OWNER/NAME), its configuration in dataset.config (DATASET_CONFIG) and the network; or "
+            "save it with save_to_disk where it can be loaded, and name that folder in dataset.path.",
         ) from error
     return ImageSource(name, dict(_stored(found, name, options)))
 

@@ -19,7 +19,8 @@ def read_inputs(inputs: Sequence[str], file: Path | None, options: ImageDataOpti
 
     Args:
         inputs: paths of image files and of folders.
-        file: a table with a column of paths, as the run's data has them; a label is not needed. Or an image, or a folder of them.
+        file: a table with a column of paths, as the run's data has them; a label is not needed. Or an image,
+            or a folder of them.
         options: the run's ``dataset`` section.
 
     Returns:

@@ -37,7 +37,8 @@ def samples(chosen: Chosen, rows: LabelledImages, names: Sequence[str]) -> list[
     sections = []
     for title, picked in (("Mistakes, the surest first", wrong), ("Classified rightly", right)):
         cells = [
-            (thumbnail(decode(rows.listing.images[row], EDGE)), _caption(chosen, row, names)) for row in map(int, picked)
+            (thumbnail(decode(rows.listing.images[row], EDGE)), _caption(chosen, row, names))
+            for row in map(int, picked)
         ]
         if cells:
             sections.append(Section(title, "images", [], cells))

@@ -105,7 +105,9 @@ def load_rows(
         evaluation = listing.take(held)
     if options.max_train_samples is not None:
         train = train.take(draw(train.labels, options.max_train_samples, seed, "training rows"))
-        _require_two(sorted(set(train.labels)), f"dataset.max_train_samples={options.max_train_samples} of {source.name}")
+        _require_two(
+            sorted(set(train.labels)), f"dataset.max_train_samples={options.max_train_samples} of {source.name}"
+        )
     if options.max_eval_samples is not None and evaluation is not None:
         evaluation = evaluation.take(draw(evaluation.labels, options.max_eval_samples, seed, "evaluation rows"))
     rows = _checked(train, names, options)
@@ -241,7 +243,7 @@ class ModelInputs(Dataset[dict[str, Any]]):
         return len(self.labels)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
-        """The image, of shape (3, height, width), float32; ``labels``; where images are mixed ``targets``, (classes,)."""
+        """The image, of shape (3, height, width), float32, ``labels``, and ``targets`` of shape (classes,) if mixed."""
         pixels = self._pixels(row, row)
         if not self.mixing:
             return {self.argument: pixels, "labels": self.labels[row]}

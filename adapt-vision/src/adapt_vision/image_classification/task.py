@@ -27,7 +27,7 @@ from adapt_vision.image_classification.card import card
 from adapt_vision.image_classification.inputs import read_inputs
 from adapt_vision.image_classification.metrics import ImageClassificationMeter
 from adapt_vision.image_classification.options import ImageClassificationOptions, ImageClassificationPrediction
-from adapt_vision.image_classification.report import confusion, samples, thumbnail
+from adapt_vision.image_classification.report import confusion, samples
 from adapt_vision.image_classification.rows import LabelledImages, ModelInputs, load_other_rows, load_rows
 from adapt_vision.libraries.library import ImageLibrary
 from adapt_vision.libraries.loading import library_of
@@ -186,7 +186,7 @@ class ImageClassification(Task):
     def predict(
         self, model: Model, rows: Sequence[Row], info: Mapping[str, Any], options: Any
     ) -> Iterable[dict[str, Any]]:
-        """Each image with its ``label``, the ``score`` of that (a probability) and the ``scores`` of the best classes."""
+        """Each image with its ``label``, the ``score`` of that (a probability) and the best classes' ``scores``."""
         names = info["label_names"]
         top = min(cast(ImageClassificationPrediction, options).top, len(names))
         probabilities = (row.softmax(-1) for batch in self._logits(model, rows) for row in batch)

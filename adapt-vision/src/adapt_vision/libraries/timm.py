@@ -40,7 +40,7 @@ class TimmProcessor:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self.config = {
+        self.config: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in config.items()
         }
 
@@ -292,7 +292,8 @@ def data_config(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
             "which timm's transform does not",
             "Use another image processor.",
         )
-    size, crop = settings.get("size") or {}, settings.get("crop_size") or {}
+    size: Any = settings.get("size") or {}
+    crop: Any = settings.get("crop_size") or {}
     squash = "height" in size
     edge = size.get("shortest_edge")
     if not squash and edge is None:
@@ -318,4 +319,3 @@ def data_config(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
         "mean": (0.0, 0.0, 0.0) if plain else tuple(settings["image_mean"]),
         "std": (1.0, 1.0, 1.0) if plain else tuple(settings["image_std"]),
     }
-

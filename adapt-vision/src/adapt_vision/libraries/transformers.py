@@ -74,7 +74,7 @@ class Transformers(ImageLibrary):
         save_model(model, folder)
 
     def processing(self, processor: Any) -> Processing:
-        return Processing(form_of(processor), lambda image: cast(Tensor, _processed(processor, image)), processor)
+        return Processing(form_of(processor), lambda image: _processed(processor, image), processor)
 
     def logits(self, module: Any, pixels: Tensor) -> Tensor:
         return cast(Tensor, module(pixel_values=pixels).logits)

@@ -31,7 +31,6 @@ from adapt_core.runs.folder import RunFolder
 from adapt_core.terminal.progress import Progress
 from adapt_core.terminal.signals import StopRequest, stop_on_signal
 
-
 MOMENT = 5.0
 """Seconds of waiting that are not worth a notice."""
 

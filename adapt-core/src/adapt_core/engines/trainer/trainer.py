@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer
+from transformers import PreTrainedModel, Trainer
 
 from adapt_core.bundles import Evaluated
 from adapt_core.engines.common.clock import Clock
@@ -247,6 +248,8 @@ class AdaptTrainer(Trainer):
         method = self.training.method
         if method is not None and method.has("load_state"):
             method.load_state(self.model, Path(resume_from_checkpoint))
+        elif isinstance(self.model, PreTrainedModel) and not self.is_fsdp_enabled:
+            _load_whole(self.model, resume_from_checkpoint)
         else:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
@@ -283,3 +286,24 @@ class AdaptTrainer(Trainer):
         """Has accelerate prepare a model that was not trained: mixed precision is a wrapper of its ``forward``."""
         if not self.accelerator._models:
             self.model = self.accelerator.prepare_model(self.model, evaluation_mode=True)
+
+
+def _load_whole(module: PreTrainedModel, folder: str) -> None:
+    """Loads the weights of a checkpoint into a model of transformers, by the library's own reading.
+
+    Some architectures are saved with other names than their parameters have (ViT's, in transformers 5). The Trainer
+    loads by the parameters' names, and passes over what has another one.
+
+    Raises:
+        AdaptError: the checkpoint lacks some of them.
+    """
+    kind: Any = type(module)
+    loaded, found = kind.from_pretrained(
+        folder, config=copy.deepcopy(module.config), dtype=module.dtype, output_loading_info=True
+    )
+    if missing := sorted({*found["missing_keys"], *(entry[0] for entry in found["mismatched_keys"])}):
+        raise AdaptError(
+            f"The checkpoint {folder} lacks {len(missing)} of the model's parameters, {missing[0]} among them",
+            "Remove its folder, and resume from the one before.",
+        )
+    module.load_state_dict(loaded.state_dict())

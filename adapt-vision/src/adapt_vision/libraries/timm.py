@@ -127,9 +127,7 @@ class Timm(ImageLibrary):
         return Processing(form, create_transform(**config), processor)
 
     def logits(self, module: Any, pixels: Tensor) -> Tensor:
-        found = module(pixels)
-        # A distilled model in training has an output for each of its heads.
-        return (found[0] + found[1]) / 2 if isinstance(found, tuple) else cast(Tensor, found)
+        return cast(Tensor, module(pixels))
 
     def code(self, info: Mapping[str, Any], folder: Path) -> tuple[str, str]:
         kind = saved_as(folder)
@@ -158,7 +156,7 @@ class Timm(ImageLibrary):
         if (folder / OWN_BASE).is_dir():
             return f"base = timm.create_model({f'local-dir:{OWN_BASE}'!r}, pretrained=True)\n{ON_BASE}"
         name, arguments = self._call()
-        given = "".join(f", {key}={value!r}" for key, value in arguments.items())
+        given = "".join(f", {key}={value!r}" for key, value in (arguments | self._sized(name)).items())
         made = f"base = timm.create_model({name!r}, pretrained={self.model.pretrained}, num_classes={classes}{given})\n"
         return made + ON_BASE
 
@@ -187,17 +185,22 @@ class Timm(ImageLibrary):
         name, given = self._call()
         self._require_known(name)
         try:
-            if self.image_size is not None:
-                try:
-                    return timm.create_model(
-                        name, pretrained=pretrained, img_size=self.image_size, **given, **arguments
-                    )
-                except TypeError as error:  # it is not made for images of one size
-                    if "img_size" not in str(error):
-                        raise
-            return timm.create_model(name, pretrained=pretrained, **given, **arguments)
+            return timm.create_model(name, pretrained=pretrained, **given, **self._sized(name), **arguments)
         except FAULTS as error:
             raise self._unloadable(error) from error
+
+    def _sized(self, name: str) -> dict[str, Any]:
+        """The image size, for a model that is made for images of one, as vision transformers are."""
+        if self.image_size is None:
+            return {}
+        sized = {"img_size": self.image_size}
+        try:
+            timm.create_model(name, **sized)
+        except TypeError as error:
+            if "img_size" in str(error):  # no argument of its class
+                return {}
+            raise
+        return sized
 
     def _require_known(self, name: str) -> None:
         plain = name.split(".")[0]

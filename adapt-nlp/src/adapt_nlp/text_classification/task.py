@@ -18,6 +18,7 @@ from adapt_core.interfaces import Quantizer, Task
 from adapt_core.models.pretrained import label_names, load_model, save_model
 from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
+from adapt_core.utils.majority import why_not_learnt
 from adapt_nlp.data.inputs import read_inputs
 from adapt_nlp.text_classification.card import card
 from adapt_nlp.text_classification.data import LabelledTexts, load_classification_data, load_split
@@ -144,6 +145,13 @@ class TextClassification(Task):
             Section("Sample predictions", "table", ["text", "label", "prediction", "score"], rows),
             confusion(truth, chosen, names),
         ]
+
+    def notices(self, evaluated: Evaluated, data: Data) -> Sequence[str]:
+        """That the model has learnt nothing of use, where it seems so."""
+        names = data.info["label_names"]
+        matrix = confusion(np.asarray(data.evaluation.labels), evaluated.outputs.argmax(axis=-1), names)
+        reason = why_not_learnt(matrix.rows, names)
+        return [reason] if reason else []
 
     # ---- using the model ------------------------------------------------------------------------------------------
 

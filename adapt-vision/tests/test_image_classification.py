@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -324,6 +325,36 @@ def test_adapt_predict_takes_files_a_folder_and_a_table(
     by_table = adapt("predict", run, "--input", str(tmp_path / "rows.csv"))
     assert [each["label"] for each in by_table] == [each["label"] for each in by_folder]
     assert adapt("eval", run, "--data", str(images), "--split", "train")["rows"] == 36
+
+
+def test_adapt_data_shows_the_images_as_the_model_sees_them(
+    config: dict[str, Any], models: dict[str, Any], adapt: Any, images: Path, tmp_path: Path
+) -> None:
+    made = {**config, "model": models["vit"], "output_dir": str(tmp_path / "never")}
+    train, validation = adapt_core.inspect_data(made, examples=4)
+    assert (len(train.keys), len(set(train.keys)), len(validation.keys)) == (36, 36, 12)
+    assert train.labels == {"red": 12, "green": 12, "blue": 12}
+    (section,) = train.examples
+    assert [caption for _, caption in section.rows] == ["blue", "blue", "green", "red"]
+    for picture, caption in section.rows:
+        pixels = np.asarray(Image.open(io.BytesIO(picture))).astype(int)
+        assert pixels.shape == (32, 32, 3)
+        assert pixels.mean((0, 1)).argmax() == ["red", "green", "blue"].index(caption)
+    (tmp_path / "config.json").write_text(json.dumps(made))
+    assert adapt("data", str(tmp_path / "config.json"))
+
+
+def test_a_model_that_has_learnt_nothing_is_named(config: dict[str, Any]) -> None:
+    from adapt_core.bundles import Data, Evaluated
+    from adapt_core.plan.build import build_plan
+    from adapt_vision.image_classification.metrics import Chosen
+
+    task = build_plan({**config, "output_dir": "never"}).make_task()
+    data = Data(None, None, {"label_names": ["a", "b"]})
+    one = Chosen(np.array([[30, 0], [30, 0]]), *[np.zeros(60, dtype=int)] * 2, np.ones(60))
+    assert len(task.notices(Evaluated({}, one), data)) == 1
+    good = Chosen(np.array([[30, 0], [1, 29]]), *[np.zeros(60, dtype=int)] * 2, np.ones(60))
+    assert not task.notices(Evaluated({}, good), data)
 
 
 def test_no_more_classes_are_told_than_asked_for(quick: Any, images: Path, tmp_path: Path) -> None:

@@ -45,6 +45,13 @@ class InputForm:
         values: Tensor = (pixels - mean) / std
         return values
 
+    def picture(self, values: Tensor) -> Image.Image:
+        """The image that a tensor from :meth:`tensor` was made of."""
+        mean, std = (torch.tensor(each).view(-1, 1, 1) for each in (self.mean, self.std))
+        pixels = ((values * std + mean) / self.scale).round().clamp(0, 255).to(torch.uint8)
+        picture: Image.Image = functional.to_pil_image(pixels)
+        return picture
+
 
 @dataclass(frozen=True)
 class Processing:

@@ -19,7 +19,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Inspected:
+class ImageFile:
     """What a look at an image file found.
 
     Attributes:
@@ -31,7 +31,7 @@ class Inspected:
     sha256: str
 
 
-def readable(listing: Listing, *, skip: bool) -> tuple[Listing, list[Inspected], list[str]]:
+def readable(listing: Listing, *, skip: bool) -> tuple[Listing, list[ImageFile], list[str]]:
     """The images of a listing that can be read, each decoded once.
 
     Args:
@@ -45,7 +45,7 @@ def readable(listing: Listing, *, skip: bool) -> tuple[Listing, list[Inspected],
         AdaptError: some cannot be read, by name; or none can.
     """
     found = inspect(listing)
-    good = [row for row, each in enumerate(found) if isinstance(each, Inspected)]
+    good = [row for row, each in enumerate(found) if isinstance(each, ImageFile)]
     bad = [f"{name} ({each})" for name, each in zip(listing.names, found, strict=True) if isinstance(each, str)]
     if bad and not (skip and good):
         count = f"{len(bad)} of {len(found)} images"
@@ -58,13 +58,13 @@ def readable(listing: Listing, *, skip: bool) -> tuple[Listing, list[Inspected],
             else "Is it a folder of images?",
         )
     kept = listing if not bad else listing.take(good)
-    return kept, [each for each in found if isinstance(each, Inspected)], bad
+    return kept, [each for each in found if isinstance(each, ImageFile)], bad
 
 
-def inspect(listing: Listing) -> list[Inspected | str]:
+def inspect(listing: Listing) -> list[ImageFile | str]:
     """What was found of each image, or why it cannot be read."""
 
-    def look(row: int) -> Inspected | str:
+    def look(row: int) -> ImageFile | str:
         try:
             data = content(listing.images[row])
         except FAULTS as error:
@@ -75,7 +75,7 @@ def inspect(listing: Listing) -> list[Inspected | str]:
         return list(pool.map(look, range(len(listing))))
 
 
-def _look(data: bytes) -> Inspected | str:
+def _look(data: bytes) -> ImageFile | str:
     if not data:
         return "the file is empty"
     try:
@@ -84,7 +84,7 @@ def _look(data: bytes) -> Inspected | str:
         return "this is no image file that Pillow knows"
     except FAULTS as error:
         return str(error) or type(error).__name__
-    return Inspected(image.size, hashlib.sha256(data).hexdigest())
+    return ImageFile(image.size, hashlib.sha256(data).hexdigest())
 
 
 def left_out(unreadable: Sequence[str]) -> str:

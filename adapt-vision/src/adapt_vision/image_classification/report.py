@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
 
-from adapt_core.bundles import Section
+from adapt_core.bundles import Inspected, Section
 from adapt_vision.data.decoding import decode
 from adapt_vision.image_classification.metrics import Chosen
 from adapt_vision.image_classification.rows import LabelledImages
@@ -43,6 +44,33 @@ def samples(chosen: Chosen, rows: LabelledImages, names: Sequence[str]) -> list[
         if cells:
             sections.append(Section(title, "images", [], cells))
     return sections
+
+
+def inspected(
+    split: str,
+    rows: LabelledImages,
+    names: Sequence[str],
+    seen: Callable[[LabelledImages, int], Image.Image],
+    examples: int,
+) -> Inspected:
+    """What a model will see of a split; images are one row where their files hold the same.
+
+    Args:
+        split: its name.
+        rows: of the split.
+        names: of the classes.
+        seen: from the rows and the number of one to the picture that the model sees.
+        examples: how many to show, spread over the rows.
+    """
+    picked = sorted(set(np.linspace(0, len(rows) - 1, min(examples, len(rows))).astype(int).tolist()))
+    cells = [(thumbnail(seen(rows, row)), names[rows.labels[row]]) for row in picked]
+    counts = Counter(names[label] for label in rows.labels)
+    return Inspected(
+        split,
+        keys=[each.sha256 for each in rows.found],
+        labels=dict(counts.most_common()),
+        examples=[Section("As the model sees them", "images", [], cells)] if cells else [],
+    )
 
 
 def confusion(chosen: Chosen, names: Sequence[str]) -> Section:

@@ -16,7 +16,7 @@ from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.units import listed
 from adapt_vision.augmentation import Mixing, augmented
 from adapt_vision.data.cache import ImageReader
-from adapt_vision.data.integrity import Inspected, readable
+from adapt_vision.data.integrity import ImageFile, readable
 from adapt_vision.data.listing import Listing, to_row
 from adapt_vision.data.options import ImageDataOptions
 from adapt_vision.data.sample import draw, hold_out
@@ -36,7 +36,7 @@ class LabelledImages:
     """
 
     listing: Listing
-    found: Sequence[Inspected]
+    found: Sequence[ImageFile]
     labels: Sequence[int]
     unreadable: Sequence[str] = ()
 

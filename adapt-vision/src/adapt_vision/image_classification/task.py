@@ -12,12 +12,13 @@ import torch
 from torch.nn import functional
 from torch.utils.data import default_collate
 
-from adapt_core.bundles import Data, Evaluated, Model, Row, Section
+from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer, Task
 from adapt_core.plan.run_plan import RunPlan
-from adapt_vision.augmentation import Mixing, transform_for
+from adapt_core.utils.majority import why_not_learnt
+from adapt_vision.augmentation import Mixing, augmented, transform_for
 from adapt_vision.data.cache import ImageReader
 from adapt_vision.data.decoding import FAULTS, decode
 from adapt_vision.data.integrity import left_out
@@ -27,10 +28,11 @@ from adapt_vision.image_classification.card import card
 from adapt_vision.image_classification.inputs import read_inputs
 from adapt_vision.image_classification.metrics import ImageClassificationMeter
 from adapt_vision.image_classification.options import ImageClassificationOptions, ImageClassificationPrediction
-from adapt_vision.image_classification.report import confusion, samples
+from adapt_vision.image_classification.report import confusion, inspected, samples
 from adapt_vision.image_classification.rows import LabelledImages, ModelInputs, load_other_rows, load_rows
 from adapt_vision.libraries.library import ImageLibrary
 from adapt_vision.libraries.loading import library_of
+from adapt_vision.processing import Processing
 
 PROBE_ROWS = 8
 SHOWN_ROWS = 6
@@ -163,6 +165,30 @@ class ImageClassification(Task):
         names = data.info["label_names"]
         chosen = evaluated.outputs
         return [*samples(chosen, data.evaluation, names), confusion(chosen, names)]
+
+    def notices(self, evaluated: Evaluated, data: Data) -> Sequence[str]:
+        """That the model has learnt nothing of use, where it seems so."""
+        reason = why_not_learnt(evaluated.outputs.confusion.tolist(), data.info["label_names"])
+        return [reason] if reason else []
+
+    def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
+        """Images of every split as the model will see them, training images changed at random as in the first epoch."""
+        processing = self.library.processing(processor)
+        names = data.info["label_names"]
+        transform = transform_for(self.options.augmentation, processing.form)
+        return [
+            inspected(split, rows, names, partial(self._seen, processing, random), examples)
+            for split, rows, random in (("train", data.train, transform), ("validation", data.evaluation, None))
+            if rows is not None
+        ]
+
+    def _seen(self, processing: Processing, transform: Any, rows: LabelledImages, row: int) -> Any:
+        """What the model sees of a row, as a picture."""
+        shorter = None if transform is None else TRAINED_AT * max(processing.form.size)
+        image = decode(rows.listing.images[row], shorter)
+        if transform is not None:
+            return augmented(transform, image, self.plan.seed, 0, row)
+        return processing.form.picture(processing.evaluation(image))
 
     def card(self, info: Mapping[str, Any], folder: Path) -> str:
         """The README of ``model/``."""

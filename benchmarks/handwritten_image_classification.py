@@ -1,9 +1,9 @@
 """A hand-written script as people write them with torchvision and the Trainer: what Adapt is measured against.
 
-It knows nothing of Adapt. Its rows come in an order that follows from seed and epoch alone, which is Adapt's too.
-Its argument is a JSON object with ``library``, ``model`` (a folder), ``data`` (with ``train`` and ``test``), ``size``,
-``lr``, ``batch_size``, ``epochs``, ``seed`` and ``output``. It prints one JSON object with the seconds of training and
-the accuracy on the test images.
+It knows nothing of Adapt. Its rows come in an order that follows from seed and epoch alone, which is Adapt's too. Its
+argument is a JSON object with ``library``, ``model`` (a folder), ``data`` (with ``train`` and ``test``), ``size``,
+``head_only``, ``lr``, ``batch_size``, ``epochs``, ``seed`` and ``output``. It prints one JSON object with the seconds
+of training and the accuracy on the test images.
 """
 
 import hashlib
@@ -45,6 +45,19 @@ class Classifier(nn.Module):
             self.model = AutoModelForImageClassification.from_pretrained(
                 settings["model"], num_labels=classes, ignore_mismatched_sizes=True
             )
+
+        self.head = self.model.classifier
+        if settings["head_only"]:
+            self.requires_grad_(False)
+            self.head.requires_grad_(True)
+
+    def train(self, mode=True):
+        super().train(mode)
+        if settings["head_only"]:  # frozen batch normalisation keeps its statistics
+            for layer in self.modules():
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.eval()
+        return self
 
     def forward(self, pixel_values, labels=None):
         logits = self.model(pixel_values)

@@ -179,6 +179,24 @@ def test_another_image_processor_makes_other_inputs(
     assert (found - expected).abs().max() < 2.5 / 255
 
 
+def test_a_processor_s_folder_is_found_from_any_other(
+    models: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from adapt_vision.libraries.options import TransformersModel
+
+    folder = Path(models["resnet"]["path"])
+    monkeypatch.chdir(folder.parent)
+    assert TransformersModel(path="x", image_processor=folder.name).image_processor == str(folder)
+    monkeypatch.chdir(tmp_path)
+    assert TransformersModel(path="x", image_processor="owner/name").image_processor == "owner/name"
+
+
+def test_a_folder_of_transformers_is_not_taken_for_timm_s(quick: Any, models: dict[str, Any]) -> None:
+    with pytest.raises(AdaptError, match=r"holds a vit of transformers") as caught:
+        quick(model={"path": models["vit"]["path"]})
+    assert "model.library" in caught.value.hint
+
+
 def test_a_processor_that_is_not_there_is_named(quick: Any, models: dict[str, Any], tmp_path: Path) -> None:
     for model in ("timm_resnet", "vit"):
         with pytest.raises(AdaptError, match=r"image_processor_path\): .*nix cannot be loaded"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from adapt_core.config.sections import ModelOptions
 from adapt_core.options import option
@@ -41,6 +42,15 @@ class VisionModel(ModelOptions):
         min_length=1,
         help="Another image processor than the model's own: a hub name or a local folder of transformers'.",
     )
+
+    @field_validator("image_processor")
+    @classmethod
+    def _found_from_anywhere(cls, value: str | None) -> str | None:
+        """A local folder becomes absolute, so that an adapter's base is read alike from any folder."""
+        if value is None:
+            return None
+        folder = os.path.expanduser(value)  # noqa: PTH111  # Path.expanduser() raises where there is no home.
+        return os.path.abspath(folder) if os.path.isdir(folder) else value  # noqa: PTH100, PTH112
 
     @property
     def family(self) -> str | None:

@@ -170,6 +170,7 @@ class Timm(ImageLibrary):
                     f"model.name is {self.model.name}",
                     "Remove model.name, or name a file of weights in model.path.",
                 )
+            self._require_timm_s()
             return f"local-dir:{Path(self.model.path or '').resolve()}", arguments
         if self.model.path is not None:
             if self.model.name is None:
@@ -179,6 +180,16 @@ class Timm(ImageLibrary):
                 )
             arguments["pretrained_cfg_overlay"] = {"file": str(Path(self.model.path).resolve())}
         return self.model.name or "", arguments
+
+    def _require_timm_s(self) -> None:
+        """Raises UsageError for a folder that transformers has written."""
+        settings = Path(self.model.path or "") / "config.json"
+        content = read_json(settings) if settings.is_file() else {}
+        if "architecture" not in content and "model_type" in content:
+            raise UsageError(
+                f"model.path is the folder {self.model.path}, which holds a {content['model_type']} of transformers",
+                "Set model.library (Library) to transformers.",
+            )
 
     def _made(self, *, pretrained: bool, **arguments: Any) -> Any:
         """A model of timm for images of the size asked for. Raises AdaptError where there is none."""

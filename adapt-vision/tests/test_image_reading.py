@@ -197,3 +197,15 @@ def test_the_report_shows_the_surest_mistakes_first(files: Any) -> None:
     assert len(right.rows) == 3
     # Row 2 of the evaluation is the surest mistake, and its picture is the one that is shown.
     assert Image.open(io.BytesIO(wrong.rows[0][0])).size == Image.open(paths[2]).size
+
+
+def test_settings_that_keep_a_model_from_learning_are_told() -> None:
+    from transformers import AutoModelForImageClassification, MobileNetV1Config, ResNetConfig
+
+    from adapt_vision.libraries.oddities import oddities
+
+    published = AutoModelForImageClassification.from_config(MobileNetV1Config(depth_multiplier=0.25, num_labels=2))
+    dropout, momentum = oddities(published)
+    assert "dropout drops 99.9%" in dropout
+    assert "27 layers of batch normalisation have a momentum of 0.9997" in momentum
+    assert not list(oddities(AutoModelForImageClassification.from_config(ResNetConfig(depths=[1, 1, 1, 1]))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -17,6 +18,7 @@ from adapt_core.interfaces import OWN_BASE, Quantizer
 from adapt_core.models.pretrained import kept_whole, label_names, load_model, model_source, save_model, unloadable
 from adapt_vision.libraries.card import ADAPTER_OF_OWN, CALL, adapter_imports, saved_as
 from adapt_vision.libraries.library import ImageLibrary
+from adapt_vision.libraries.oddities import oddities
 from adapt_vision.processing import RESAMPLING, InputForm, Processing
 
 
@@ -59,7 +61,7 @@ class Transformers(ImageLibrary):
                 config["image_size"] = self.image_size
             if not self.options.pretrained:
                 return self._random(config, quantizer)
-        return load_model(
+        model = load_model(
             AutoModelForImageClassification,
             self.options,
             self.load_processor(path),
@@ -68,6 +70,7 @@ class Transformers(ImageLibrary):
             config=config,
             quantizer=quantizer,
         )
+        return replace(model, notices=(*model.notices, *oddities(model.module)))
 
     def save_model(self, model: Model, folder: Path, names: Sequence[str]) -> None:
         """As ``save_pretrained`` does."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +45,6 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """300 rows: a few words of one kind among ``the``; the kind is the label."""
-    import random
-
     draw = random.Random(3)
     path = tmp_path_factory.mktemp("texts") / "rows.csv"
     with path.open("w", newline="") as file:
@@ -84,8 +84,57 @@ def run_folder(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory)
 def quick(config: dict[str, Any], tmp_path: Path, no_reload: None) -> Any:
     """Runs two steps of a changed configuration, without the reload check."""
 
+    return _quickly(config, tmp_path / "quick")
+
+
+@pytest.fixture(scope="session")
+def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 sentences: runs of words of one kind are entities of it, and ``the`` stands between them."""
+    draw = random.Random(3)
+    path = tmp_path_factory.mktemp("sentences") / "rows.jsonl"
+    with path.open("w") as file:
+        for _ in range(200):
+            tokens, tags = ["the"], ["O"]
+            for _ in range(draw.randrange(1, 4)):
+                kind, length = draw.choice(sorted(WORDS)), draw.randrange(1, 4)
+                tokens += [*draw.choices(WORDS[kind], k=length), "the"]
+                tags += [f"B-{kind}", *[f"I-{kind}"] * (length - 1), "O"]
+            file.write(json.dumps({"tokens": tokens, "ner_tags": tags}) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tagging(encoder: Path, sentences: Path) -> dict[str, Any]:
+    return {
+        "task": {"name": "token_classification", "subtask": "ner"},
+        "model": {"path": str(encoder)},
+        "dataset": {"path": str(sentences)},
+        "method": {"name": "full"},
+        "training": {"lr": 3e-3, "epochs": 4, "num_workers": 0},
+        "save": "none",
+    }
+
+
+@pytest.fixture(scope="session")
+def tagged_run(tagging: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with LoRA and an export."""
+    folder = tmp_path_factory.mktemp("tagged") / "run"
+    training = {"lr": 1e-2, "epochs": 20, "batch_size": 8, "num_workers": 0, "interval": "steps", "interval_steps": 900}
+    method = {"name": "lora", "r": 16, "dropout": 0.0}
+    changes = {"method": method, "training": training, "save": "save_pretrained", "output_dir": str(folder)}
+    adapt_core.run({**tagging, **changes})
+    return folder
+
+
+@pytest.fixture
+def quick_tags(tagging: dict[str, Any], tmp_path: Path, no_reload: None) -> Any:
+    """Runs two steps of a changed configuration of token classification, without the reload check."""
+    return _quickly(tagging, tmp_path / "quick")
+
+
+def _quickly(config: dict[str, Any], folder: Path) -> Any:
     def run(**changes: Any) -> dict[str, Any]:
-        made = {**config, "output_dir": str(tmp_path / "quick")}
+        made = {**config, "output_dir": str(folder)}
         for key, value in changes.items():
             merges = isinstance(value, dict) and isinstance(made.get(key), dict)
             made[key] = {**made[key], **value} if merges else value

@@ -50,6 +50,11 @@ def option(
     return Field(default, description=help, json_schema_extra=extra or None, **constraints)
 
 
+def is_none(value: Any) -> bool:
+    """Whether a value is none, or the word that Python writes for it."""
+    return value is None or (isinstance(value, str) and value.strip().lower() == "none")
+
+
 def flat_names(field: FieldInfo) -> tuple[str, ...]:
     """The top-level names of an option; none where it has only its nested one."""
     extra = field.json_schema_extra

@@ -23,3 +23,13 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         libraries=TRANSFORMERS,
         aliases=("sequence_classification",),
     )
+    yield TaskSpec(
+        name="token_classification",
+        summary="Gives every word a tag: named entities, parts of speech, or chunks.",
+        target="adapt_nlp.token_classification.task:TokenClassification",
+        options="adapt_nlp.token_classification.options:TokenClassificationOptions",
+        dataset="adapt_nlp.token_classification.options:TokenClassificationData",
+        libraries=TRANSFORMERS,
+        variant_of=("text_classification", "subtask"),
+        check="adapt_nlp.token_classification.options:check",
+    )

@@ -9,7 +9,7 @@ from adapt_core.config.messages import shown
 from adapt_core.config.sections import CHOOSERS, CORE_SECTIONS, DEFAULT_LAUNCHER, DEFAULT_SAVER, NOTHING
 from adapt_core.errors import AdaptError, Problem
 from adapt_core.kinds import Kind, Library, MethodSpec, TaskSpec, normalise
-from adapt_core.options import Options
+from adapt_core.options import Options, is_none
 from adapt_core.plugins.registry import Entry, Registry, missing_modules, option_model
 
 _DEFAULTS = {Kind.SAVER: DEFAULT_SAVER, Kind.LAUNCHER: DEFAULT_LAUNCHER}
@@ -105,7 +105,9 @@ def all_option_models(entry: Entry, registry: Registry) -> list[tuple[str, type[
 def _variant(nested: Nested, registry: Registry, entry: Entry) -> Entry:
     """The task that a parameter makes of the one that is named (``subtask: ner``), or the plugin itself."""
     if entry.kind is Kind.TASK:
-        given = {*nested.data.get("task", {}), *(origin.path[0] for origin in nested.unknown if len(origin.path) == 1)}
+        of_task = nested.data.get("task", {})
+        at_top = {each.path[0]: each.document.data.get(each.path[0]) for each in nested.unknown if len(each.path) == 1}
+        given = {name for name, value in {**at_top, **of_task}.items() if not is_none(value)}
         for other in registry.entries(Kind.TASK):
             of = getattr(other.spec, "variant_of", ())
             if of and of[0] == entry.spec.name and of[1] in given:

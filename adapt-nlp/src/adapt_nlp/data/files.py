@@ -1,4 +1,4 @@
-"""Reads one data file into a table: CSV, TSV, JSON, JSON lines, Parquet, and plain text with one text a line.
+"""Reads one data file into a table: CSV, TSV, JSON, JSON lines, Parquet, CoNLL, and plain text with one text a line.
 
 Text formats may be compressed (``train.csv.gz``). Nothing is guessed from the values: a CSV cell is the text that
 stands in it, so ``NA``, ``null`` and ``01`` stay what they are. Nothing is written, and nothing is unpickled.
@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.units import listed
+from adapt_nlp.data.conll import read_conll
 from adapt_nlp.data.table import LazyColumns, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-TEXT_FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt")
+TEXT_FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".conll", ".conllu")
 FORMATS = (*TEXT_FORMATS, ".parquet")
-KNOWN = ".csv, .tsv, .json, .jsonl, .parquet or .txt; text formats may be compressed (.gz, .bz2, .xz)"
+KNOWN = ".csv, .tsv, .json, .jsonl, .parquet, .conll, .conllu or .txt; text formats may be compressed (.gz, .bz2, .xz)"
 
 
 def file_format(path: Path) -> str | None:
@@ -62,6 +63,8 @@ def read_file(path: Path) -> Table:
         return _delimited(path, text, "\t" if kind == ".tsv" else _separator(text))
     if kind == ".txt":
         return _plain(path, text)
+    if kind in (".conll", ".conllu"):
+        return read_conll(str(path), text.split("\n"), universal=kind == ".conllu")
     if kind == ".json" and not _is_json_lines(text):
         return _json(path, text)
     return _json_lines(path, text)
@@ -261,8 +264,9 @@ def _class_names(table: pa.Table) -> dict[str, tuple[str, ...]]:
     """The names of ``ClassLabel`` columns, which ``datasets`` records in the metadata of the Parquet it writes."""
     metadata = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
     features = metadata.get("info", {}).get("features", {})
+    values = {name: each.get("feature", each) for name, each in features.items() if isinstance(each, dict)}  # of lists
     return {
-        name: tuple(feature["names"])
-        for name, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        name: tuple(value["names"])
+        for name, value in values.items()
+        if isinstance(value, dict) and value.get("_type") == "ClassLabel"
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from string import Formatter
+from typing import Self
 
 from pydantic import model_validator
 
@@ -18,8 +19,8 @@ LabelNames = str | list[str] | dict[int, str] | dict[str, str]
 """Names of labels: a file's path, a list by number, or a mapping from the label in the data."""
 
 
-class TextDataOptions(DatasetOptions):
-    """What every language task may say of its data, beside where it is."""
+class SplitDataOptions(DatasetOptions):
+    """What every language task may say of its data, beside where it is: which split is for what."""
 
     train_split: str | None = option(
         None, min_length=1, help="Name of the training split; by default train, found by its usual names."
@@ -32,6 +33,18 @@ class TextDataOptions(DatasetOptions):
     test_split: str | None = option(
         None, min_length=1, help="Name of the test split, which no training run evaluates on; by default test."
     )
+
+    @model_validator(mode="after")
+    def _splits_differ(self) -> Self:
+        repeated = first_repeated((self.train_split, self.validation_split, self.test_split))
+        if repeated is not None:
+            raise ValueError(f"train_split, validation_split and test_split must differ; {repeated!r} is given twice")
+        return self
+
+
+class TextDataOptions(SplitDataOptions):
+    """What a task that reads texts may say beside that: how columns make a text."""
+
     format_string: str | None = option(
         None,
         flat="FORMAT_STRING",
@@ -43,14 +56,7 @@ class TextDataOptions(DatasetOptions):
     )
 
     @model_validator(mode="after")
-    def _splits_differ(self) -> TextDataOptions:
-        repeated = first_repeated((self.train_split, self.validation_split, self.test_split))
-        if repeated is not None:
-            raise ValueError(f"train_split, validation_split and test_split must differ; {repeated!r} is given twice")
-        return self
-
-    @model_validator(mode="after")
-    def _format_fits_names(self) -> TextDataOptions:
+    def _format_fits_names(self) -> Self:
         if self.format_string is not None and self.format_names is not None:
             _check_format(self.format_string, self.format_names)
         elif self.format_string is not None:

@@ -20,7 +20,7 @@ from adapt_nlp.data.files import KNOWN, file_format, from_arrow, read_file
 from adapt_nlp.data.table import LazyColumns, Table
 
 if TYPE_CHECKING:
-    from adapt_nlp.data.options import TextDataOptions
+    from adapt_nlp.data.options import SplitDataOptions
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "train": ("train", "training"),
@@ -57,7 +57,7 @@ class DataSource:
         """Reads one split. Raises AdaptError when it is malformed."""
         return self.splits[split]()
 
-    def roles(self, options: TextDataOptions) -> Roles:
+    def roles(self, options: SplitDataOptions) -> Roles:
         """Which split is which: those that the options name, and the others by their usual names.
 
         Raises:
@@ -103,7 +103,7 @@ class DataSource:
         return usual[0] if usual else None
 
 
-def open_source(options: TextDataOptions) -> DataSource:
+def open_source(options: SplitDataOptions) -> DataSource:
     """Finds the splits of the data that a configuration names.
 
     Raises:
@@ -257,10 +257,9 @@ def _of_dict(content: Mapping[str, Any], name: str) -> DataSource:
 def _arrow_reader(dataset: Any, source: str) -> Callable[[], Table]:
     import datasets
 
+    values = {column: getattr(feature, "feature", feature) for column, feature in dataset.features.items()}  # of lists
     class_names = {
-        column: tuple(feature.names)
-        for column, feature in dataset.features.items()
-        if isinstance(feature, datasets.ClassLabel)
+        column: tuple(value.names) for column, value in values.items() if isinstance(value, datasets.ClassLabel)
     }
     return lambda: from_arrow(dataset.with_format("arrow")[:], source, class_names)
 

@@ -19,8 +19,8 @@ class Table:
             missing value is None.
         size: the number of rows.
         lines: for files of lines, the 1-based line at which each row begins; None counts rows, from 1.
-        class_names: the names behind a column of integers, by column, where the data itself records them
-            (``datasets.ClassLabel``).
+        class_names: the names behind a column of integers, or of lists of them, by column, where the data itself
+            records them (``datasets.ClassLabel``).
     """
 
     source: str

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from adapt_core.errors import AdaptError, UsageError
+from adapt_core.errors import AdaptError
 from adapt_nlp.data.columns import LABEL_NAMES, TextColumns, choose, find_text
 from adapt_nlp.data.labels import NameOf, given_names, ids, names_in, ordered, read_labels
-from adapt_nlp.data.sample import draw, hold_out
-from adapt_nlp.data.source import DataSource, open_local, open_source
+from adapt_nlp.data.source import open_source
+from adapt_nlp.data.splits import counts, divide, fingerprint, is_of_run, other_split, read_split, rows_of_run
 from adapt_nlp.data.table import Table
 from adapt_nlp.text_classification.options import TextClassificationData
 
@@ -32,6 +30,11 @@ class LabelledTexts:
     pairs: Sequence[str] | None
     labels: Sequence[int]
 
+    @property
+    def strata(self) -> Sequence[int]:
+        """The labels, of which a draw keeps the shares."""
+        return self.labels
+
     def __len__(self) -> int:
         return len(self.texts)
 
@@ -47,11 +50,6 @@ class LabelledTexts:
             None if self.pairs is None else [self.pairs[row] for row in rows],
             [self.labels[row] for row in rows],
         )
-
-    def without(self, rows: Sequence[int]) -> LabelledTexts:
-        """All other rows, in their order."""
-        left_out = set(rows)
-        return self.take([row for row in range(len(self)) if row not in left_out])
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def load_classification_data(
     """
     source = open_source(options)
     roles = source.roles(options)
-    table = _read(source, roles.train)
+    table = read_split(source, roles.train)
     columns = find_text(table, options)
     label = choose(table, options.label_column, "dataset.label_column", LABEL_NAMES, "the label", columns.needed)
     given = given_names(options.label_names, table, label)
@@ -109,44 +107,34 @@ def load_classification_data(
     train = LabelledTexts(texts, pairs, ids(table, label, names, known))
     _more_than_one_class(train, known, table.source)
 
-    evaluation: LabelledTexts | None = None
-    origin = None
-    if evaluate and roles.validation is not None:
-        origin = f"split {roles.validation}"
-        evaluation = _labelled(_read(source, roles.validation), columns, label, given, recorded, known)
-    elif evaluate:
-        origin = f"held out from split {roles.train}"
-        held = hold_out(train.labels, options.validation_share, seed)
-        if not held:
-            raise AdaptError(
-                f"{table.source}: nothing can be held out: every label in column {label!r} has a single row.",
-                "Check that this is the column of the label (dataset.label_column). Otherwise add rows or a validation "
-                "split, or evaluate nothing with training.do_eval=false (DO_EVAL).",
-            )
-        train, evaluation = train.without(held), train.take(held)
-
+    train, evaluation, origin = divide(
+        train,
+        lambda split: _labelled(read_split(source, split), columns, label, given, recorded, known),
+        roles,
+        options,
+        seed,
+        evaluate=evaluate,
+        none_to_hold_out=AdaptError(
+            f"{table.source}: nothing can be held out: every label in column {label!r} has a single row.",
+            "Check that this is the column of the label (dataset.label_column). Otherwise add rows or a validation "
+            "split, or evaluate nothing with training.do_eval=false (DO_EVAL).",
+        ),
+    )
     if options.max_train_samples is not None:
-        train = train.take(draw(train.labels, options.max_train_samples, seed, "training rows"))
         _more_than_one_class(train, known, f"dataset.max_train_samples={options.max_train_samples} of {table.source}")
-    if options.max_eval_samples is not None and evaluation is not None:
-        evaluation = evaluation.take(draw(evaluation.labels, options.max_eval_samples, seed, "evaluation rows"))
 
-    counts = Counter(train.labels)
+    of_label = Counter(train.labels)
     info = {
         "source": source.name,
         "splits": asdict(roles),
         "evaluation": origin,
-        "rows": {
-            "train": len(train),
-            "validation": 0 if evaluation is None else len(evaluation),
-            "test": 0 if roles.test is None else len(source.read(roles.test)),
-        },
-        "labels": {name: counts[position] for position, name in enumerate(known)},
+        "rows": counts(train, evaluation, source, roles),
+        "labels": {name: of_label[position] for position, name in enumerate(known)},
         "label_names": known,
         "label_values": given,
         "recorded_names": recorded and list(recorded),
         "columns": columns.as_dict() | {"label": label},
-        "fingerprint": _fingerprint(train, evaluation, known),
+        "fingerprint": fingerprint(_used(train), _used(evaluation), known),
     }
     return ClassificationRows(train, evaluation, known, info)
 
@@ -172,45 +160,16 @@ def load_split(
         UsageError: there is no such data or split.
         AdaptError: the rows cannot be evaluated on, or the run's own rows are no longer the same.
     """
-    if source is None and split in (None, "train", "validation"):
-        return _rows_of_run(options, split or "validation", info, seed)
-    opened = open_source(options) if source is None else open_local(source)
-    if split is None:
-        if len(opened.splits) > 1:
-            raise UsageError(f"{opened.name} has {len(opened.splits)} splits: {', '.join(opened.splits)}.", "Name one.")
-        split = next(iter(opened.splits))
-    named = opened.roles(options).test if source is None and split == "test" else None
-    table = _read(opened, named or opened.find(split))
+    if is_of_run(source, split):
+
+        def load(evaluate: bool) -> ClassificationRows:
+            return load_classification_data(options, seed, evaluate=evaluate, order=lambda: info["label_names"])
+
+        return rows_of_run(load, split, info)
+    table = other_split(options, source, split)
     columns = TextColumns.from_dict(info["columns"])
     label, recorded = info["columns"]["label"], info.get("recorded_names")
     return _labelled(table, columns, label, info["label_values"], recorded, info["label_names"]), table.source
-
-
-def _rows_of_run(
-    options: TextClassificationData, split: str, info: Mapping[str, Any], seed: int
-) -> tuple[LabelledTexts, str]:
-    evaluate = info["evaluation"] is not None
-    loaded = load_classification_data(options, seed, evaluate=evaluate, order=lambda: info["label_names"])
-    if loaded.info["fingerprint"] != info["fingerprint"]:
-        raise AdaptError(
-            f"The data in {loaded.info['source']} is no longer what the run was made with: its fingerprint differs.",
-            "Restore the data, or evaluate on other data, given by its path.",
-        )
-    if split == "train":
-        return loaded.train, "the run's training rows"
-    if loaded.evaluation is None:
-        raise UsageError(
-            "The run evaluated on no rows, as training.do_eval (DO_EVAL) was false.", "Name a split or other data."
-        )
-    return loaded.evaluation, str(info["evaluation"])
-
-
-def _read(source: DataSource, split: str) -> Table:
-    """Reads a split that must have rows."""
-    table = source.read(split)
-    if not len(table):
-        raise AdaptError(f"{table.source} has no rows.", "Check that it was written completely.")
-    return table
 
 
 def _labelled(
@@ -242,7 +201,6 @@ def _more_than_one_class(rows: LabelledTexts, names: Sequence[str], source: str)
         )
 
 
-def _fingerprint(train: LabelledTexts, evaluation: LabelledTexts | None, names: Sequence[str]) -> str:
-    """SHA-256 of the rows used, their order and their labels' names; the same wherever they were read from."""
-    parts = [None if rows is None else [rows.texts, rows.pairs, rows.labels] for rows in (train, evaluation)]
-    return hashlib.sha256(json.dumps([*parts, names]).encode()).hexdigest()
+def _used(rows: LabelledTexts | None) -> list[Any] | None:
+    """What of rows counts for the fingerprint."""
+    return None if rows is None else [rows.texts, rows.pairs, rows.labels]

@@ -9,6 +9,7 @@ import numpy as np
 
 from adapt_core.bundles import Evaluated, Section
 from adapt_core.interfaces import World
+from adapt_nlp.classifiers import softmax
 
 
 class ClassificationMeter:
@@ -51,9 +52,3 @@ def confusion(truth: np.ndarray, chosen: np.ndarray, names: Sequence[str]) -> Se
 
     matrix = confusion_matrix(truth, chosen, labels=range(len(names)))
     return Section("Confusion matrix", "matrix", list(names), matrix.tolist())
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities over the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from pydantic import field_validator, model_validator
 
-from adapt_core.options import Options, option
+from adapt_core.options import Options, is_none, option
 from adapt_nlp.data.options import (
     FORMAT_NAMES,
     FORMAT_STRING,
@@ -21,6 +23,16 @@ class TextClassificationOptions(Options):
     max_length: int | None = option(
         None, gt=0, help="Longest text in tokens, longer ones are cut; by default what the model takes, at most 512."
     )
+    subtask: Literal["none"] | None = option(
+        None,
+        flat="subtask",
+        help="None for classes of whole texts; ner, pos or chunk make of this task the task token_classification.",
+    )
+
+    @field_validator("subtask", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        return None if is_none(value) else value
 
 
 class TextClassificationData(TextDataOptions):

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import torch
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
-from adapt_core.bundles import Data, Evaluated, Model, Row, Section
+from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
-from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer, Task
-from adapt_core.models.pretrained import label_names, load_model, save_model
+from adapt_core.models.pretrained import label_names, save_model
 from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.utils.majority import why_not_learnt
+from adapt_nlp.classifiers import batch_size, load_classifier, logits, softmax
 from adapt_nlp.data.inputs import read_inputs
+from adapt_nlp.inspection import as_tokens, cut_marks, whole
 from adapt_nlp.text_classification.card import card
 from adapt_nlp.text_classification.data import LabelledTexts, load_classification_data, load_split
 from adapt_nlp.text_classification.encoding import EncodedRows, encode
-from adapt_nlp.text_classification.metrics import ClassificationMeter, confusion, softmax
+from adapt_nlp.text_classification.metrics import ClassificationMeter, confusion
 from adapt_nlp.text_classification.options import TextClassificationData, TextClassificationOptions
-from adapt_nlp.tokenizer import load_tokenizer, longest, pad_behind
+from adapt_nlp.tokenizer import load_tokenizer, longest
 
 PROBE_ROWS = 16
 SHOWN_ROWS = 3
@@ -65,36 +66,15 @@ class TextClassification(Task):
         Raises:
             AdaptError: the model cannot be loaded, or its head knows other labels and is not trained.
         """
-        names = info["label_names"]
-        model = load_model(
+        return load_classifier(
             AutoModelForSequenceClassification,
-            self.plan.model,
-            load_tokenizer(self.plan.model, path),
-            path=path,
-            train_head=self.plan.train_head,
-            config={
-                "num_labels": len(names),
-                "id2label": dict(enumerate(names)),
-                "label2id": {name: index for index, name in enumerate(names)},
-                "problem_type": "single_label_classification",
-            },
-            quantizer=quantizer,
+            self.plan,
+            info["label_names"],
+            self.max_length,
+            path,
+            quantizer,
+            problem_type="single_label_classification",
         )
-        trained = self.plan.training.do_train and self.plan.train_head is not False
-        if path is None and not trained and not model.hints.fresh:
-            self._require_labels(names)
-        model.processor.model_max_length = longest(self.max_length, model.processor, model.module)
-        pad_behind(model.processor, model.module)
-        return model
-
-    def _require_labels(self, names: Sequence[str]) -> None:
-        own = label_names(self.plan.model)
-        if own and own != list(names):
-            raise AdaptError(
-                f"The model's head knows the labels {', '.join(own)}, the data has {', '.join(names)}, and the head is "
-                "not trained: its answers would mean nothing",
-                "Train the head, or give the data's labels the model's names with dataset.label_names.",
-            )
 
     def load_processor(self, info: Mapping[str, Any], path: Path | None = None) -> Any:
         """The tokenizer."""
@@ -127,6 +107,28 @@ class TextClassification(Task):
             Section("First training rows", "table", ["label", "text"], rows),
             Section("Training rows by label", "table", ["label", "rows"], [list(pair) for pair in counts]),
         ]
+
+    def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
+        """The lengths of texts, their labels, and the first of each split as tokens, with what is cut off."""
+        names = data.info["label_names"]
+        limit = longest(self.max_length, processor, None)
+        found = []
+        for name, rows in (("training rows", data.train), (data.info["evaluation"], data.evaluation)):
+            if rows is None:
+                continue
+            ids = whole(processor, rows.texts, rows.pairs)
+            shown = [(ids[row], cut_marks(len(ids[row]), limit), names[rows.labels[row]]) for row in range(len(ids))]
+            found.append(
+                Inspected(
+                    name,
+                    list(zip(rows.texts, rows.pairs or [None] * len(rows), strict=True)),
+                    [len(each) for each in ids],
+                    limit,
+                    labels=dict(Counter(names[label] for label in rows.labels)),
+                    examples=as_tokens(name, processor, shown[:examples]),
+                )
+            )
+        return found
 
     def sections(self, evaluated: Evaluated, data: Data) -> Sequence[Section]:
         """Sample predictions, mistakes first, and the confusion matrix."""
@@ -196,20 +198,15 @@ class TextClassification(Task):
         return encoded
 
     def _logits(self, model: Model, rows: Sequence[Row]) -> Iterator[np.ndarray]:
-        """Logits batch by batch, in evaluation mode; the model's mode is left as it was."""
-        size = self.plan.training.eval_batch_size or 2 * self.plan.training.batch_size
-        device = next(model.module.parameters()).device
-        training = model.module.training
-        model.module.eval()
-        with torch.inference_mode():
-            for start in range(0, len(rows), size):
-                batch = rows[start : start + size]
-                texts = [row["text"] for row in batch]
-                pairs = [row["text_pair"] for row in batch] if "text_pair" in batch[0] else None
-                encoded = model.processor(texts, pairs, truncation=True, padding=True, return_tensors="pt")
-                require_known(model.processor, model.module, encoded["input_ids"].tolist(), texts)
-                yield model.module(**encoded.to(device)).logits.float().cpu().numpy()
-        model.module.train(training)
+        """Logits batch by batch."""
+        size = batch_size(self.plan)
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            texts = [row["text"] for row in batch]
+            pairs = [row["text_pair"] for row in batch] if "text_pair" in batch[0] else None
+            encoded = model.processor(texts, pairs, truncation=True, padding=True, return_tensors="pt")
+            require_known(model.processor, model.module, encoded["input_ids"].tolist(), texts)
+            yield logits(model.module, encoded)
 
 
 def _joined(row: Row) -> str:

@@ -1,0 +1,168 @@
+"""Which rows a run trains and evaluates on, and which a finished run is evaluated on: the same for every task."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, Self, TypeVar
+
+from adapt_core.errors import AdaptError, UsageError
+from adapt_nlp.data.options import SplitDataOptions
+from adapt_nlp.data.sample import draw, hold_out
+from adapt_nlp.data.source import DataSource, Roles, open_local, open_source
+from adapt_nlp.data.table import Table
+
+
+class Rows(Protocol):
+    """Rows of a task, of which some can be taken."""
+
+    @property
+    def strata(self) -> Sequence[int]:
+        """What a draw keeps the shares of: the class of each row."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """These rows, in this order."""
+
+
+R = TypeVar("R", bound=Rows)
+
+
+class Loaded(Protocol):
+    """The rows of a run, as a task's own loading gives them."""
+
+    @property
+    def train(self) -> Any:
+        """Training rows."""
+
+    @property
+    def evaluation(self) -> Any:
+        """Evaluation rows, or None."""
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What ``data.json`` says, ``evaluation`` and ``fingerprint`` among it."""
+
+
+def divide(
+    train: R,
+    read: Callable[[str], R],
+    roles: Roles,
+    options: SplitDataOptions,
+    seed: int,
+    *,
+    evaluate: bool,
+    none_to_hold_out: AdaptError,
+) -> tuple[R, R | None, str | None]:
+    """The rows to train on and those to evaluate on, as many of each as were asked for.
+
+    Evaluation takes the validation split; without one, a stratified share of the training rows, drawn with the seed,
+    is held out.
+
+    Args:
+        train: all rows of the training split.
+        read: gives the rows of another split.
+        roles: the data's names of the splits.
+        options: the ``dataset`` section.
+        seed: of every draw.
+        evaluate: whether evaluation rows are wanted; without them nothing is held out.
+        none_to_hold_out: raised where no stratum has two rows.
+
+    Returns:
+        The training rows, the evaluation rows, and in words where these are from; the latter two None without them.
+    """
+    evaluation: R | None = None
+    origin = None
+    if evaluate and roles.validation is not None:
+        origin = f"split {roles.validation}"
+        evaluation = read(roles.validation)
+    elif evaluate:
+        origin = f"held out from split {roles.train}"
+        held = hold_out(train.strata, options.validation_share, seed)
+        if not held:
+            raise none_to_hold_out
+        left_out = set(held)
+        evaluation = train.take(held)
+        train = train.take([row for row in range(len(train)) if row not in left_out])
+    if options.max_train_samples is not None:
+        train = train.take(draw(train.strata, options.max_train_samples, seed, "training rows"))
+    if options.max_eval_samples is not None and evaluation is not None:
+        evaluation = evaluation.take(draw(evaluation.strata, options.max_eval_samples, seed, "evaluation rows"))
+    return train, evaluation, origin
+
+
+def counts(train: Rows, evaluation: Rows | None, source: DataSource, roles: Roles) -> dict[str, int]:
+    """How many rows there are for what; the test split is counted and otherwise left alone."""
+    return {
+        "train": len(train),
+        "validation": 0 if evaluation is None else len(evaluation),
+        "test": 0 if roles.test is None else len(source.read(roles.test)),
+    }
+
+
+def fingerprint(*parts: Any) -> str:
+    """SHA-256 of what a run uses of the data; the same wherever it was read from."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def is_of_run(source: str | None, split: str | None) -> bool:
+    """Whether other data and a split, as ``adapt eval`` names them, mean rows that the run itself used."""
+    return source is None and split in (None, "train", "validation")
+
+
+def rows_of_run(load: Callable[[bool], Loaded], split: str | None, info: Mapping[str, Any]) -> tuple[Any, str]:
+    """The rows that a run trained on (``"train"``) or evaluated on, and in words where they are from.
+
+    Args:
+        load: loads the run's data again, with evaluation rows or without.
+        split: which.
+        info: the run's ``data.json``.
+
+    Raises:
+        UsageError: the run evaluated on no rows.
+        AdaptError: the data is no longer the same.
+    """
+    loaded = load(info["evaluation"] is not None)
+    if loaded.info["fingerprint"] != info["fingerprint"]:
+        raise AdaptError(
+            f"The data in {loaded.info['source']} is no longer what the run was made with: its fingerprint differs.",
+            "Restore the data, or evaluate on other data, given by its path.",
+        )
+    if split == "train":
+        return loaded.train, "the run's training rows"
+    if loaded.evaluation is None:
+        raise UsageError(
+            "The run evaluated on no rows, as training.do_eval (DO_EVAL) was false.", "Name a split or other data."
+        )
+    return loaded.evaluation, str(info["evaluation"])
+
+
+def other_split(options: SplitDataOptions, source: str | None, split: str | None) -> Table:
+    """A split that a run did not use, of its own data or of other local data.
+
+    Args:
+        options: the run's ``dataset`` section.
+        source: a file or a folder; None for the run's own data.
+        split: its name, or what is usually called so; None for the only one of other data.
+
+    Raises:
+        UsageError: there is no such data or split.
+        AdaptError: it has no rows.
+    """
+    opened = open_source(options) if source is None else open_local(source)
+    if split is None:
+        if len(opened.splits) > 1:
+            raise UsageError(f"{opened.name} has {len(opened.splits)} splits: {', '.join(opened.splits)}.", "Name one.")
+        split = next(iter(opened.splits))
+    named = opened.roles(options).test if source is None and split == "test" else None
+    return read_split(opened, named or opened.find(split))
+
+
+def read_split(source: DataSource, split: str) -> Table:
+    """Reads a split that must have rows. Raises AdaptError where it has none."""
+    table = source.read(split)
+    if not len(table):
+        raise AdaptError(f"{table.source} has no rows.", "Check that it was written completely.")
+    return table

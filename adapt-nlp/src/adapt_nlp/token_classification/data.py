@@ -1,0 +1,264 @@
+"""The rows of token classification: loaded, checked, split and numbered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from adapt_core.errors import AdaptError
+from adapt_nlp.data.columns import choose
+from adapt_nlp.data.conll import read_conll
+from adapt_nlp.data.files import file_format
+from adapt_nlp.data.labels import NameOf, given_names, names_in
+from adapt_nlp.data.source import open_source
+from adapt_nlp.data.splits import counts, divide, fingerprint, is_of_run, other_split, read_split, rows_of_run
+from adapt_nlp.data.table import Table
+from adapt_nlp.token_classification.options import Subtask, TokenClassificationData
+from adapt_nlp.token_classification.tags import Scheme, complete, scheme_of, without_begin
+from adapt_nlp.token_classification.words import read_tags, read_words, unknown_tags
+
+TOKEN_NAMES = ("tokens", "words", "token", "form", "forms")
+TAG_NAMES: dict[Subtask, tuple[str, ...]] = {
+    "ner": ("ner_tags", "ner", "ner_tag", "tags", "labels"),
+    "pos": ("pos_tags", "upos", "pos", "pos_tag", "tags", "labels"),
+    "chunk": ("chunk_tags", "chunk", "chunks", "chunk_tag", "tags", "labels"),
+}
+"""Usual names of columns, in any case. The first of a tuple is taken even where others of it stand beside it."""
+
+
+@dataclass(frozen=True)
+class TaggedSentences:
+    """Sentences with the ids of their words' tags; a map-style data set, whose rows are mappings.
+
+    Attributes:
+        tokens: the words of each sentence.
+        tags: the id of each word's tag, its place in the label names.
+    """
+
+    tokens: Sequence[Sequence[str]]
+    tags: Sequence[Sequence[int]]
+
+    @property
+    def strata(self) -> list[int]:
+        """The rarest tag of each sentence: a draw keeps a share of those that have it."""
+        of_tag = Counter(tag for tags in self.tags for tag in tags)
+        return [min(tags, key=lambda tag: (of_tag[tag], tag)) for tags in self.tags]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        """``{"tokens": […], "tags": [ids]}``."""
+        return {"tokens": list(self.tokens[row]), "tags": list(self.tags[row])}
+
+    def take(self, rows: Sequence[int]) -> TaggedSentences:
+        """These rows, in this order."""
+        return TaggedSentences([self.tokens[row] for row in rows], [self.tags[row] for row in rows])
+
+
+@dataclass(frozen=True)
+class TaggedRows:
+    """What a run trains and evaluates on.
+
+    Attributes:
+        train: the training rows, in the order of the data.
+        evaluation: the evaluation rows, in the order of the data; None when none were asked for.
+        info: for ``data.json``: ``source``, ``splits`` (the data's own names), ``evaluation`` (where its rows are
+            from), ``rows``, ``tags`` (training words by tag), ``label_names`` (the tags in the order of their ids),
+            ``label_values`` (the names by the tags in the data, None where these are the names), ``recorded_names``
+            (those that the data itself has for its numbers, or None), ``columns``, ``scheme``, ``notices`` and
+            ``fingerprint``, the SHA-256 of the words and tags used.
+    """
+
+    train: TaggedSentences
+    evaluation: TaggedSentences | None
+    info: Mapping[str, Any]
+
+
+def load_tagged_data(
+    options: TokenClassificationData,
+    subtask: Subtask,
+    seed: int,
+    *,
+    evaluate: bool = True,
+    order: Callable[[], Sequence[str]] = list,
+) -> TaggedRows:
+    """Loads and checks the data of a run.
+
+    Args:
+        options: the ``dataset`` section.
+        subtask: whose usual columns of tags are looked for; the tags of ``pos`` have no scheme.
+        seed: of every draw.
+        evaluate: whether evaluation rows are wanted; without them nothing is held out.
+        order: gives tags in the order of the ids that a model already gives them; kept if it knows all of the data's.
+            Called once the training rows are known to be good.
+
+    Raises:
+        UsageError: the configuration names data, splits or columns that are not there.
+        AdaptError: the data cannot be trained on; says what is wrong, at which rows, and what to do.
+    """
+    source = open_source(options)
+    roles = source.roles(options)
+    table = _as_sentences(read_split(source, roles.train))
+    tokens = choose(table, options.tokens_column, "dataset.tokens_column", TOKEN_NAMES, "the words")
+    column = choose(table, options.tags_column, "dataset.tags_column", TAG_NAMES[subtask], "the tags", (tokens,))
+    given = given_names(options.label_names, table, column)
+    recorded = table.class_names.get(column)
+    words = read_words(table, tokens)
+    tags = read_tags(table, column, words, given)
+    scheme: Scheme = "plain" if subtask == "pos" else scheme_of(tags, table.source)
+    known = _known(tags, given, scheme, order())
+    train = TaggedSentences(words, _ids(table, column, tags, known))
+    _require_two_tags(train, known, table.source)
+
+    def read(split: str) -> TaggedSentences:
+        return _tagged(read_split(source, split), tokens, column, given, recorded, known)
+
+    train, evaluation, origin = divide(
+        train,
+        read,
+        roles,
+        options,
+        seed,
+        evaluate=evaluate,
+        none_to_hold_out=AdaptError(
+            f"{table.source}: nothing can be held out: every sentence has a tag in column {column!r} that no other "
+            "has.",
+            "Check that this is the column of the tags (dataset.tags_column). Otherwise add rows or a validation "
+            "split, or evaluate nothing with training.do_eval=false (DO_EVAL).",
+        ),
+    )
+    if options.max_train_samples is not None:
+        _require_two_tags(train, known, f"dataset.max_train_samples={options.max_train_samples} of {table.source}")
+    of_tag = Counter(tag for each in train.tags for tag in each)
+    info = {
+        "source": source.name,
+        "splits": asdict(roles),
+        "evaluation": origin,
+        "rows": counts(train, evaluation, source, roles),
+        "tags": {name: of_tag[position] for position, name in enumerate(known)},
+        "label_names": known,
+        "label_values": given,
+        "recorded_names": recorded and list(recorded),
+        "columns": {"tokens": tokens, "tags": column},
+        "scheme": scheme,
+        "notices": _notices(table, tags, scheme),
+        "fingerprint": fingerprint(_used(train), _used(evaluation), known),
+    }
+    return TaggedRows(train, evaluation, info)
+
+
+def load_split(
+    options: TokenClassificationData,
+    subtask: Subtask,
+    source: str | None,
+    split: str | None,
+    info: Mapping[str, Any],
+    seed: int,
+) -> tuple[TaggedSentences, str]:
+    """Rows for evaluating a finished run: all of a split, whatever ``max_eval_samples`` says.
+
+    Args:
+        options: the run's ``dataset`` section.
+        subtask: the run's.
+        source: other local data, a file or a folder; None for the run's own.
+        split: the name of a split, or ``"train"``, ``"validation"`` or ``"test"`` for what is usually called so. Of
+            the run's own data, ``"train"`` and ``"validation"`` are the rows that it trained and evaluated on.
+            None: of the run's own data the rows that it evaluated on, of other data the only split.
+        info: the run's ``data.json``, whose columns and tags hold here.
+        seed: the run's.
+
+    Returns:
+        The rows, and in words where they are from.
+
+    Raises:
+        UsageError: there is no such data or split.
+        AdaptError: the rows cannot be evaluated on, or the run's own rows are no longer the same.
+    """
+    if is_of_run(source, split):
+
+        def load(evaluate: bool) -> TaggedRows:
+            return load_tagged_data(options, subtask, seed, evaluate=evaluate, order=lambda: info["label_names"])
+
+        return rows_of_run(load, split, info)
+    table = other_split(options, source, split)
+    tokens, column = info["columns"]["tokens"], info["columns"]["tags"]
+    rows = _tagged(table, tokens, column, info["label_values"], info["recorded_names"], info["label_names"])
+    return rows, table.source
+
+
+def _tagged(
+    table: Table,
+    tokens: str,
+    column: str,
+    given: NameOf | None,
+    recorded: Sequence[str] | None,
+    known: Sequence[str],
+) -> TaggedSentences:
+    """The rows of a table other than the training one.
+
+    Args:
+        given: the names that the training rows' tags were read with.
+        recorded: the names that the training data itself has for its numbers.
+        known: the tags in the order of their ids.
+    """
+    table = _as_sentences(table)
+    words = read_words(table, tokens)
+    tags = read_tags(table, column, words, names_in(table, column, given, recorded))
+    return TaggedSentences(words, _ids(table, column, tags, known))
+
+
+def _as_sentences(table: Table) -> Table:
+    """A ``.txt`` file is read as CoNLL: a text without tags is nothing to learn from."""
+    if file_format(Path(table.source)) == ".txt":
+        return read_conll(table.source, table.columns["text"])
+    return table
+
+
+def _known(tags: Sequence[Sequence[str]], given: NameOf | None, scheme: Scheme, preferred: Sequence[str]) -> list[str]:
+    """The tags in the order of their ids: a model's own where it knows all of the data's, else the data's."""
+    present = {tag for each in tags for tag in each}
+    if present <= set(preferred):
+        return list(preferred)
+    return list(given.values()) if given is not None else complete(list(present), scheme)
+
+
+def _ids(table: Table, column: str, tags: Sequence[Sequence[str]], known: Sequence[str]) -> list[list[int]]:
+    id_of = {name: position for position, name in enumerate(known)}
+    unknown = {tag for each in tags for tag in each} - set(known)
+    if unknown:
+        raise unknown_tags(table, column, tags, unknown, known)
+    return [[id_of[tag] for tag in each] for each in tags]
+
+
+def _require_two_tags(rows: TaggedSentences, names: Sequence[str], source: str) -> None:
+    present = {tag for tags in rows.tags for tag in tags}
+    if len(present) < 2:
+        raise AdaptError(
+            f"{source}: all words of the {len(rows)} training rows have one tag, {names[min(present)]!r}.",
+            "There is nothing to learn from that: train on rows with at least two tags.",
+        )
+
+
+def _notices(table: Table, tags: Sequence[Sequence[str]], scheme: Scheme) -> list[str]:
+    """What a person should know of the tags."""
+    if scheme != "IOB2":
+        return []
+    places = [(row, place) for row, each in enumerate(tags) for place in without_begin(each)]
+    if not places:
+        return []
+    rows = list(dict.fromkeys(row for row, _ in places))
+    row, place = places[0]
+    return [
+        f"{table.source}: {len(places)} entities begin with I- and not with B-, at {table.place(rows)}; the first is "
+        f"word {place + 1}, {tags[row][place]}. They are counted as entities all the same. The other tags are of the "
+        "scheme BIO (IOB2)."
+    ]
+
+
+def _used(rows: TaggedSentences | None) -> list[Any] | None:
+    """What of rows counts for the fingerprint."""
+    return None if rows is None else [rows.tokens, rows.tags]

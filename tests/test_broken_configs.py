@@ -40,7 +40,8 @@ def test_there_are_at_least_fifty_and_each_has_its_problems() -> None:
 def test_the_wording_is_that_of_the_golden_file_and_every_code_is_used() -> None:
     found = list(mistakes())
     assert GOLDEN.read_text(encoding="utf-8") == golden(found), "python tests/write_messages.py --write"
-    assert {problem.code for _, problems, _ in found for problem in problems} == set(CODES)
+    elsewhere = {"package-missing"}  # adapt-core/tests/plan/test_libraries.py
+    assert {problem.code for _, problems, _ in found for problem in problems} == set(CODES) - elsewhere
 
 
 @pytest.mark.parametrize(("name", "content"), GOOD.items())

@@ -22,7 +22,8 @@ def test_the_catalogue_lists_the_plugins_of_every_package_that_has_some() -> Non
 
 def test_the_catalogue_knows_flat_names() -> None:
     (task,) = [one for one in read_catalogue() if one.name == "text_classification"]
-    assert task.dataset["format_string"] == "FORMAT_STRING"
-    assert "name" not in task.dataset
+    assert task.options["dataset"]["format_string"] == ["FORMAT_STRING"]
+    assert task.options["training"]["optimizer"] == ["OPTIMIZER"]
+    assert "name" not in task.options["dataset"]
     (full,) = [one for one in read_catalogue() if one.name == "full"]
     assert (full.switch, full.options) == ("FULL_FINE_TUNING", {})

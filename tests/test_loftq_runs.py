@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import adapt_core
+from adapt_core.runs.folder import RunFolder
 
 WORDS = {"weather": ["rain", "wind", "clouds", "storms"], "food": ["bread", "soup", "apples", "rice"]}
 
@@ -109,14 +110,17 @@ def test_a_resumed_run_ends_as_one_that_was_never_interrupted(
         patch.setattr(LoftQ, "after_step", interrupted, raising=False)
         with pytest.raises(adapt_core.Interrupted, match="the state of step 4 is saved"):
             adapt_core.run(config)
-    state = tmp_path / "run/checkpoints/checkpoint-4/loftq_state.json"
+    checkpoints = RunFolder(tmp_path / "run").checkpoints
+    state = checkpoints.at(4) / "loftq_state.json"
     noted = state.read_text()
-    state.write_text(json.dumps({"base": "0" * 64}) + " " * (len(noted) - len(json.dumps({"base": "0" * 64}))))
+    state.write_text(json.dumps({"base": "0" * 64}))
+    checkpoints.mark_complete(4)
     with pytest.raises(
         adapt_core.AdaptError, match=r"makes another base than the one that .*checkpoint-4 was trained on"
     ):
         adapt_core.run(config, resume=True)
     state.write_text(noted)
+    checkpoints.mark_complete(4)
     adapt_core.run(config, resume=True)
     for name in ("adapter_model.safetensors", "base/model.safetensors"):
         assert (tmp_path / "run/model" / name).read_bytes() == (finished / "model" / name).read_bytes()

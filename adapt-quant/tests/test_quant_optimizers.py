@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import TrainingArguments
 
-from adapt_core.config.sections import TrainingOptions
 from adapt_core.engines.trainer.optimizer import check_optimizer, optimizer_settings
+from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.errors import AdaptError
 
 
@@ -21,9 +21,10 @@ def arguments(folder: Path, name: str) -> TrainingArguments:
 @pytest.mark.parametrize("name", ["adamw_8bit", "lion_8bit"])
 def test_eight_bit_optimizers_keep_a_byte_for_each_number_of_their_state(name: str, tmp_path: Path) -> None:
     given = arguments(tmp_path, name)
-    check_optimizer(given, TrainingOptions(optimizer=name))
+    options = TrainerOptions(optimizer=name)
+    check_optimizer(given, options)
     layer: Any = torch.nn.Linear(128, 128, bias=False, device=given.device)
-    kind, settings = optimizer_settings(given, layer, {})
+    kind, settings = optimizer_settings(given, layer, options)
     optimizer = kind([layer.weight], **settings)
     layer.weight.grad = torch.ones_like(layer.weight)
     optimizer.step()
@@ -37,5 +38,5 @@ def test_eight_bit_optimizers_keep_a_byte_for_each_number_of_their_state(name: s
 )
 def test_paged_optimizers_are_refused_where_there_is_no_gpu(name: str, instead: str, tmp_path: Path) -> None:
     with pytest.raises(AdaptError, match="there is no GPU here") as refused:
-        check_optimizer(arguments(tmp_path, name), TrainingOptions(optimizer=name))
+        check_optimizer(arguments(tmp_path, name), TrainerOptions(optimizer=name))
     assert refused.value.hint == instead

@@ -1,6 +1,6 @@
 """The core of Adapt: plugins, configuration, pipeline and command line.
 
-``run``, ``load_run``, ``evaluate_run``, ``merge_run`` and ``apply_method`` are Adapt from Python; see
+``run``, ``load_run``, ``evaluate_run``, ``merge_run``, ``inspect_data`` and ``apply_method`` are Adapt from Python; see
 :mod:`adapt_core.api`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adapt_core.api import apply_method, evaluate_run, merge_run, run
+    from adapt_core.api import apply_method, evaluate_run, inspect_data, merge_run, run
     from adapt_core.errors import AdaptError, ConfigError, Interrupted
     from adapt_core.runs.loaded import LoadedRun, load_run
 
@@ -21,6 +21,7 @@ __all__ = [
     "LoadedRun",
     "apply_method",
     "evaluate_run",
+    "inspect_data",
     "load_run",
     "merge_run",
     "run",

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from adapt_core.bundles import Inspected
 from adapt_core.errors import AdaptError, Interrupted, UsageError
 from adapt_core.plan.build import build_plan
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.runs.folder import RunFolder
 from adapt_core.runs.loaded import LoadedRun, load_run
 
-__all__ = ["LoadedRun", "apply_method", "evaluate_run", "load_run", "merge_run", "plan_of", "run"]
+__all__ = ["LoadedRun", "apply_method", "evaluate_run", "inspect_data", "load_run", "merge_run", "plan_of", "run"]
 
 IN_THE_LOOP = ("parameter_groups", "before_training", "after_step")
 """The phases of a method that a training loop must call."""
@@ -91,6 +92,32 @@ def plan_of(config: str | Path | Mapping[str, Any], overrides: Sequence[str] = (
     return build_plan(config, overrides)
 
 
+def inspect_data(
+    config: str | Path | Mapping[str, Any], overrides: Sequence[str] = (), *, examples: int = 3
+) -> Sequence[Inspected]:
+    """What a model will see of the data that a configuration names. The model's weights are not loaded.
+
+    Args:
+        config: as for :func:`run`.
+        overrides: as for :func:`run`.
+        examples: how many rows of each split to give.
+
+    Returns:
+        One a split.
+
+    Raises:
+        ConfigError: the configuration has mistakes; all of them are listed.
+        AdaptError: the data cannot be used, with the reason, or the task does not show it.
+    """
+    from adapt_core.terminal.quiet import quiet_libraries
+
+    plan = plan_of(config, overrides)
+    task = plan.make_task()
+    with quiet_libraries():
+        data = task.load_data()
+        return task.inspect(data, task.load_processor(data.info), examples)
+
+
 def evaluate_run(path: str | Path, data: str | None = None, split: str | None = None) -> dict[str, Any]:
     """Evaluates what a finished run saved.
 
@@ -100,7 +127,8 @@ def evaluate_run(path: str | Path, data: str | None = None, split: str | None = 
         split: which split of it (``"test"``); by default the one that the run evaluated on.
 
     Returns:
-        ``metrics`` by name, ``rows``, their number, and ``data``, where they are from.
+        ``metrics`` by name, ``notices``, what a person should know of them, ``rows``, their number, and ``data``, where
+        they are from.
 
     Raises:
         AdaptError: there is no finished run in the folder, or the data cannot be used with it.

@@ -6,8 +6,8 @@ torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from adapt_core.utils.units import bytes_text
@@ -96,6 +96,7 @@ class Trained:
         saving: seconds of writing checkpoints between them.
         samples: rows that this process trained on in ``seconds``.
         metrics: such as ``train_loss``.
+        loading: seconds of ``seconds`` in which this process waited for its data; None where the engine does not know.
     """
 
     steps: int
@@ -105,6 +106,7 @@ class Trained:
     saving: float
     samples: int
     metrics: Mapping[str, float]
+    loading: float | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,29 @@ class Section:
     kind: Literal["table", "matrix", "spans", "images"]
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What a model will see of one split, before there is a model.
+
+    Attributes:
+        name: of the split.
+        keys: one a row, equal where the rows are: duplicates and rows that two splits share are found by them.
+        lengths: of the rows as they are, before anything is cut; empty where length means nothing.
+        limit: what is longer is cut, or split; None where nothing is.
+        unit: of lengths: ``"tokens"``.
+        labels: how often each label comes.
+        examples: a few rows as the model will see them, what the loss sees marked.
+    """
+
+    name: str
+    keys: Sequence[Hashable]
+    lengths: Sequence[int] = ()
+    limit: int | None = None
+    unit: str = "tokens"
+    labels: Mapping[str, int] = field(default_factory=dict)
+    examples: Sequence[Section] = ()
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,6 @@ def test_a_batch_with_fewer_rows_than_processes_counts_them_once(twins: dict[str
 
 @pytest.mark.parametrize("told", ["the parent", "the second process"])
 def test_a_signal_to_any_process_stops_all_with_a_checkpoint(twins: dict[str, Any], tmp_path: Path, told: str) -> None:
-    """And resuming ends as the run that was never stopped."""
     long = {"epochs": 40, "batch_size": 8, "interval": "steps", "interval_steps": 20, "do_eval": False}
     config = changed(twins, tmp_path / "run", training=long, launch="twins")
     (tmp_path / "config.json").write_text(json.dumps(config))

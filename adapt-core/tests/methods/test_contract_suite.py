@@ -126,8 +126,9 @@ def test_gradient_checkpointing_that_is_wrongly_declared_fails_it(method: str, d
     [(StartsOver, "the steps after the checkpoint alone"), (TrainsTheHeadOnly, "nothing of what the method trains")],
 )
 def test_an_engine_that_does_not_do_what_it_should_fails_it(engine: type, says: str, tmp_path: Path) -> None:
+    suite = through(f"{__name__}:{engine.__name__}", "lora")
     with pytest.raises(AssertionError, match=says):
-        through(f"{__name__}:{engine.__name__}", "lora").test_it_trains_and_resumes_through_the_engines_that_it_claims(tmp_path)
+        suite.test_it_trains_and_resumes_through_the_engines_that_it_claims(tmp_path)
 
 
 def test_a_method_that_trains_only_the_head_is_held_to_that(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from adapt_core.bundles import Data, Evaluated, Model, Section
+from adapt_core.bundles import Data, Evaluated, Inspected, Model, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.interfaces import Task
 from adapt_core.models.architecture import hints_for
@@ -64,6 +65,18 @@ class Toy(Task):
 
     def preview(self, data):
         return [Section("Rows", "table", ["label"], [[row["label"]] for row in data.train[:2]])]
+
+    def inspect(self, data, processor, examples):
+        return [
+            Inspected(
+                name,
+                [tuple(row["ids"]) for row in rows],
+                [len(row["ids"]) for row in rows],
+                labels=dict(Counter(str(row["label"]) for row in rows)),
+                examples=[Section(f"Rows of {name}", "table", ["label"], [[row["label"]] for row in rows[:examples]])],
+            )
+            for name, rows in (("train", data.train), ("validation", data.evaluation))
+        ]
 
     def sections(self, evaluated, data):
         return [Section("Samples", "table", ["label"], [[row["label"]] for row in data.evaluation[:2]])]

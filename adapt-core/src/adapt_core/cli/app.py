@@ -17,6 +17,7 @@ COMMANDS = {
     "explain": "adapt_core.cli.explain:explain",
     "init": "adapt_core.cli.init:init",
     "check": "adapt_core.cli.check:check",
+    "data": "adapt_core.cli.data:data",
     "convert": "adapt_core.cli.convert:convert",
     "schema": "adapt_core.cli.schema:schema",
     "run": "adapt_core.cli.run:run",

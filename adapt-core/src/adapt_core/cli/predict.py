@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", type=click.Path(file_okay=False))
 @click.argument("text", nargs=-1)
-@click.option("--input", "file", type=FILE, help="Predict for the rows of this file.")
+@click.option(
+    "--input",
+    "--data",
+    "file",
+    metavar="PATH",
+    type=click.Path(),
+    help="Predict for the rows of this file, or for a folder where the task takes one.",
+)
 @click.option("--output", type=FILE, help="Write to this new file: .csv, .jsonl or .json.")
 @json_option
 def predict(run: str, text: tuple[str, ...], file: str | None, output: str | None, as_json: bool) -> None:

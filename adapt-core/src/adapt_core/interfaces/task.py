@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapt_core.bundles import Data, Evaluated, Model, Row, Section
+from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
+from adapt_core.errors import AdaptError
 from adapt_core.interfaces.around import Quantizer
 
 if TYPE_CHECKING:
@@ -84,6 +85,13 @@ class Task(ABC):
     def sections(self, evaluated: Evaluated, data: Data) -> Sequence[Section]:
         """Parts of the report: sample predictions, a confusion matrix, …."""
 
+    def notices(self, evaluated: Evaluated, data: Data) -> Sequence[str]:
+        """What a person should know of an evaluation beside its metrics: that the model has learnt nothing, ….
+
+        The run shows it and its report too; here there is none. :mod:`adapt_core.utils.majority` is for classifiers.
+        """
+        return ()
+
     @abstractmethod
     def card(self, info: Mapping[str, Any], folder: Path) -> str:
         """The README of ``model/``, with Python code that loads it without Adapt.
@@ -92,6 +100,22 @@ class Task(ABC):
             info: the run's ``data.json``.
             folder: ``model/`` with what the method and the processor have saved.
         """
+
+    def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
+        """What the model will see of every split, for ``adapt data``.
+
+        Args:
+            data: from :meth:`load_data`.
+            processor: from :meth:`load_processor`.
+            examples: how many rows of each split to show.
+
+        Raises:
+            AdaptError: the task does not show its data, or no row of it can be used.
+        """
+        raise AdaptError(
+            f"The task {self.plan.task.spec.name} does not show its data",
+            "adapt run shows the first rows that it trains on.",
+        )
 
     # ---- using the model ------------------------------------------------------------------------------------------
 

@@ -60,6 +60,7 @@ def write_report(
         status=str(result.get("status", "unfinished")),
         about=_about(config, environment),
         scores=_scores(result),
+        notices=result.get("notices", ()),
         costs=_costs(result),
         stages=_stages(result),
         drawings=[draw(chart) for chart in charts(metrics)],
@@ -71,6 +72,23 @@ def write_report(
         config=to_yaml(config),
         environment=_environment(environment),
         packages=_packages(environment),
+        percent=lambda share: "–" if share is None else f"{share:.1%}",
+    )
+    write_text(path, html)
+
+
+def write_sections(path: Path, title: str, sections: Sequence[Section]) -> None:
+    """Writes sections as one HTML file that needs nothing beside it.
+
+    Args:
+        path: the file to write.
+        title: its heading.
+        sections: what it shows, in their order.
+    """
+    template = _templates().get_template("sections.html.j2")
+    html = template.render(
+        title=title,
+        parts=[part_of(section) for section in sections],
         percent=lambda share: "–" if share is None else f"{share:.1%}",
     )
     write_text(path, html)

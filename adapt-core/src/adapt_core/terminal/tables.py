@@ -36,6 +36,7 @@ def print_sections(sections: Sequence[Section], console: Console) -> None:
             for text, ranges, remark in section.rows:
                 console.print(marked(text, ranges, remark))
         else:
+            console.print(Text(section.title, style="bold"))  # as a title of the table it would be as narrow
             console.print(section_table(section))
 
 
@@ -54,8 +55,8 @@ def marked(text: str, ranges: Sequence[tuple[int, int, str]], remark: str) -> Te
 
 
 def section_table(section: Section) -> Table:
-    """The section as a rich table. No markup in its texts is interpreted."""
-    table = Table(title=Text(section.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    """The section as a rich table, without its title. No markup in its texts is interpreted."""
+    table = Table(box=box.SIMPLE_HEAD)
     named = section.kind == "matrix"
     if named:
         table.add_column("true ↓  predicted →", style="bold")

@@ -1,0 +1,47 @@
+"""``adapt data``: what a model will see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from adapt_core.cli.arguments import FILE, json_option
+from adapt_core.cli.output import libraries_print_to_stderr, print_json
+from adapt_core.errors import UsageError
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--examples", type=click.IntRange(min=0), default=3, show_default=True, help="Rows to show of each split."
+)
+@click.option("--html", type=FILE, help="Write all of it as a page to this new file.")
+@json_option
+def data(file: str, overrides: tuple[str, ...], examples: int, html: str | None, as_json: bool) -> None:
+    """Show what a model will see of the data that the configuration FILE names.
+
+    Rows, lengths and what is cut, labels, duplicates, rows that splits share, and examples with what the loss sees
+    marked. It needs the model's tokenizer or image processor, not its weights.
+    """
+    if html and Path(html).exists():
+        raise UsageError(f"{html} exists and is not overwritten", "Name another file, or remove it first.")
+    from adapt_core import api
+    from adapt_core.report import inspection
+
+    with libraries_print_to_stderr():
+        splits = api.inspect_data(file, overrides, examples=examples)
+    if html:
+        from adapt_core.report.page import write_sections
+
+        write_sections(Path(html), Path(file).name, inspection.sections(splits))
+        click.echo(f"wrote {html}", err=True)
+    if as_json:
+        print_json(inspection.facts(splits))
+    elif not html:
+        from rich.console import Console
+
+        from adapt_core.terminal.tables import print_sections
+
+        print_sections(inspection.sections(splits), Console(highlight=False))

@@ -140,12 +140,15 @@ def test_a_folder_without_a_run_ends_with_2(command: tuple[str, ...], tmp_path: 
 def test_what_a_library_prints_does_not_get_into_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     def noisy(*_: Any) -> dict[str, Any]:
         print("look at me")
-        return {"metrics": {"accuracy": 0.5}, "rows": 2}
+        return {"metrics": {"accuracy": 0.5}, "notices": ["No better than a guess."], "rows": 2}
 
     monkeypatch.setattr(adapt_core.api, "evaluate_run", noisy)
     done = adapt("eval", "a-run", "--json")
-    assert done.json == {"metrics": {"accuracy": 0.5}, "rows": 2}
+    assert done.json == {"metrics": {"accuracy": 0.5}, "notices": ["No better than a guess."], "rows": 2}
     assert done.err == "look at me\n"
+    done = adapt("eval", "a-run")
+    assert "No better" not in done.out, "standard output is the table"
+    assert done.err == "look at me\nNo better than a guess.\n"
 
 
 PREDICTIONS = [

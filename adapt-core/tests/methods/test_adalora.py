@@ -18,6 +18,7 @@ from adapt_core import AdaptError, ConfigError, Interrupted
 from adapt_core.config.validate import validate_options
 from adapt_core.methods.adalora.method import Adalora
 from adapt_core.methods.adalora.options import AdaloraOptions
+from adapt_core.methods.adalora.phases import Phases, phases_of
 from adapt_core.models.architecture import hints_for
 from adapt_core.testing import MODELS
 
@@ -97,7 +98,7 @@ def test_the_pages_example_has_the_cubic_budget_at_every_step(every: int) -> Non
             expected = budget(step, first=layers * first, last=layers * last, total=100, **phases)
             values = [each for name, each in adapted.named_parameters() if ".lora_E." in name]
             assert sum(int((each != 0).sum()) for each in values) == expected, step
-        shown = [rank for section in method.sections(adapted) for _, rank, _ in section.rows]
+        shown = [rank for section in method.sections(adapted)[1:] for _, rank, _ in section.rows]
         assert (sum(shown) if shown else layers * first) == expected, step
 
 
@@ -106,6 +107,35 @@ def test_the_report_shows_the_ranks(toy_config: Any) -> None:
     adapt_core.run(config)
     page = (Path(config["output_dir"]) / "report.html").read_text()
     assert "Ranks" in page and "bert.encoder.layer.0.attention.self.query" in page
+    assert "Phases of the ranks" in page
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"), [(200, (30, 80, 90)), (1000, (150, 400, 450)), (3, (0, 2, 1)), (1, (0, 1, 0))]
+)
+def test_without_numbers_the_phases_are_shares_of_the_run(total: int, expected: tuple[int, int, int]) -> None:
+    """15 % of the steps with all ranks and 45 % with settled ones, rounded down."""
+    assert phases_of(None, None, total) == Phases(*expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [((10, 20), (10, 70, 20)), ((0, 0), (0, 100, 0)), ((60, None), (60, 22, 18)), ((None, 60), (6, 34, 60))],
+)
+def test_a_number_that_is_given_is_the_steps_and_the_other_phase_a_share_of_the_rest(
+    given: tuple[int | None, int | None], expected: tuple[int, int, int]
+) -> None:
+    assert phases_of(*given, 100) == Phases(*expected)
+
+
+def test_a_run_without_numbers_has_its_shares_and_saves_them(toy_config: Any, ranks: dict[int, int]) -> None:
+    """Of 16 steps two and seven: 2.4 and 7.2, rounded down."""
+    config = toy_config(method={"name": "adalora", "init_r": 4, "target_r": 2}, training=TRAINING)
+    adapt_core.run(config)
+    phases = {"first": 4 * LAYERS, "last": 2 * LAYERS, "tinit": 2, "tfinal": 7, "total": STEPS}
+    assert ranks == {step: budget(step, **phases) for step in range(1, STEPS + 1)}
+    saved = json.loads((Path(config["output_dir"]) / "model" / "adapter_config.json").read_text())
+    assert (saved["tinit"], saved["tfinal"], saved["total_step"]) == (2, 7, STEPS)
 
 
 @pytest.mark.parametrize(("stop", "saved"), [(10, 8), (14, 12)], ids=["ranks fall", "ranks are settled"])
@@ -175,5 +205,8 @@ def test_nothing_is_said_of_ranks_that_are_known(toy_config: Any, tmp_path: Path
 def test_phases_that_do_not_fit_are_refused(toy_config: Any) -> None:
     with pytest.raises(AdaptError, match=r"method.tinit \(3\) and method.tfinal \(5\) leave none of the 8 steps"):
         adapt_core.run(toy_config(method=OPTIONS, training={**TRAINING, "max_steps": 8}))
+    alone = {key: value for key, value in OPTIONS.items() if key != "tfinal"} | {"tinit": 9}
+    with pytest.raises(AdaptError, match=r"method.tinit \(9\) leaves none of the 8 steps"):
+        adapt_core.run(toy_config(method=alone, training={**TRAINING, "max_steps": 8}), overwrite=True)
     with pytest.raises(ConfigError, match=r"target_r \(4\) must be below init_r \(4\)"):
         adapt_core.run(toy_config(method={**OPTIONS, "target_r": 4}))

@@ -64,6 +64,13 @@ def test_the_first_number_is_what_the_task_measures_and_losses_come_last(tmp_pat
     assert text.index("accuracy 0.8125") < text.index("training loss 0.4750") < text.index("evaluation loss 0.4500")
 
 
+def test_what_a_person_should_know_of_the_result_stands_with_it(tmp_path: Path) -> None:
+    said = "The model predicts '<neg>' for every one of 66 evaluation rows."
+    text = report(tmp_path, result={**RESULT, "notices": [said]}).text
+    assert text.index("accuracy 0.8125") < text.index(said) < text.index("trained parameters")
+    assert "evaluation rows" not in report(tmp_path).text
+
+
 def test_of_an_absolute_path_the_head_shows_the_end(tmp_path: Path) -> None:
     model = tmp_path / "models" / "mine"
     page = report(tmp_path, config={**CONFIG, "model": {"name": None, "path": str(model)}})

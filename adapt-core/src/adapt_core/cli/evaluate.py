@@ -23,3 +23,5 @@ def evaluate(run: str, data: str | None, split: str | None, as_json: bool) -> No
         print_json(found)
     else:
         print_table(("metric", "value"), [*metric_rows(found["metrics"]), ("rows", str(found["rows"]))])
+        for text in found["notices"]:
+            click.echo(text, err=True)

@@ -85,6 +85,13 @@ class Task(ABC):
     def sections(self, evaluated: Evaluated, data: Data) -> Sequence[Section]:
         """Parts of the report: sample predictions, a confusion matrix, …."""
 
+    def notices(self, evaluated: Evaluated, data: Data) -> Sequence[str]:
+        """What a person should know of an evaluation beside its metrics: that the model has learnt nothing, ….
+
+        The run shows it and its report too; here there is none. :mod:`adapt_core.utils.majority` is for classifiers.
+        """
+        return ()
+
     @abstractmethod
     def card(self, info: Mapping[str, Any], folder: Path) -> str:
         """The README of ``model/``, with Python code that loads it without Adapt.

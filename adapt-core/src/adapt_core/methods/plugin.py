@@ -32,7 +32,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         options="adapt_core.methods.last_layer.options:LastLayerOptions",
         head="only",
         saves="model",
-        learning_rate=1e-3,
+        learning_rate=5e-2,
     )
     yield MethodSpec(
         name="lora",
@@ -88,7 +88,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         options="adapt_core.methods.adalora.options:AdaloraOptions",
         head="beside",
         saves="adapter",
-        learning_rate=2e-3,
+        learning_rate=1e-2,
         quantization=(4, 8),
         module_types=LAYER_TYPES["adalora"],
     )

@@ -82,6 +82,9 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     if plan.training.do_eval:
         with watch("evaluate", "Evaluating"):
             evaluated = engine.evaluate(model, inputs)
+    notices = list(task.notices(evaluated, data)) if evaluated and world.is_main else []
+    for text in notices:
+        progress.notice(text)
     own = method.sections(model.module) if trained else ()  # saving may merge it
     if trained is not None and world.is_main:
         with disk(), watch("save", "Saving"):
@@ -89,6 +92,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     world.barrier()
     result = _result(trained, evaluated)
     result |= {
+        "notices": notices,
         "parameters": parameters,
         "memory": asdict(memory) if memory else None,
         "timing_s": watch.seconds,
@@ -113,6 +117,8 @@ def _result(trained: Trained | None, evaluated: Evaluated | None) -> dict[str, A
     throughput = None
     if trained is not None and trained.seconds > 0:
         throughput = {"rows_per_second": trained.samples / trained.seconds}
+        if trained.loading is not None:
+            throughput["loading_share"] = trained.loading / trained.seconds
     return {
         "status": "completed",
         "metrics": metrics,

@@ -60,6 +60,7 @@ def write_report(
         status=str(result.get("status", "unfinished")),
         about=_about(config, environment),
         scores=_scores(result),
+        notices=result.get("notices", ()),
         costs=_costs(result),
         stages=_stages(result),
         drawings=[draw(chart) for chart in charts(metrics)],

@@ -25,7 +25,8 @@ def evaluate_loaded(run: LoadedRun, source: str | None, split: str | None) -> di
         split: which split of it; by default the one that the run evaluated on.
 
     Returns:
-        ``metrics`` by name, ``rows``, their number, and ``data``, where they are from.
+        ``metrics`` by name, ``notices``, what a person should know of them, ``rows``, their number, and ``data``, where
+        they are from.
 
     Raises:
         AdaptError: the data cannot be evaluated on, with the reason.
@@ -36,4 +37,9 @@ def evaluate_loaded(run: LoadedRun, source: str | None, split: str | None) -> di
         plan = replace(run.plan, training=run.plan.training.for_evaluation())
         engine = plan.make_engine(RunFolder(scratch), World(), Progress())
         evaluated = engine.evaluate(run.model, run.task.engine_inputs(data, run.model))
-    return {"metrics": dict(evaluated.metrics), "rows": len(data.evaluation), "data": data.info["evaluation"]}
+    return {
+        "metrics": dict(evaluated.metrics),
+        "notices": list(run.task.notices(evaluated, data)),
+        "rows": len(data.evaluation),
+        "data": data.info["evaluation"],
+    }

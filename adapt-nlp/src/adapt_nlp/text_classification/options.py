@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
@@ -23,8 +23,10 @@ class TextClassificationOptions(Options):
     max_length: int | None = option(
         None, gt=0, help="Longest text in tokens, longer ones are cut; by default what the model takes, at most 512."
     )
-    subtask: None = option(
-        None, flat="subtask", help="None: ner, pos and chunk mean the task token_classification, under this name too."
+    subtask: Literal["none"] | None = option(
+        None,
+        flat="subtask",
+        help="None for classes of whole texts; ner, pos or chunk make of this task the task token_classification.",
     )
 
     @field_validator("subtask", mode="before")

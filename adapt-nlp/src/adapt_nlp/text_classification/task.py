@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,20 +11,22 @@ from typing import Any, cast
 import numpy as np
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
-from adapt_core.bundles import Data, Evaluated, Model, Row, Section
+from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.interfaces import Quantizer, Task
 from adapt_core.models.pretrained import label_names, save_model
 from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
+from adapt_core.utils.majority import why_not_learnt
 from adapt_nlp.classifiers import batch_size, load_classifier, logits, softmax
 from adapt_nlp.data.inputs import read_inputs
+from adapt_nlp.inspection import as_tokens, cut_marks, whole
 from adapt_nlp.text_classification.card import card
 from adapt_nlp.text_classification.data import LabelledTexts, load_classification_data, load_split
 from adapt_nlp.text_classification.encoding import EncodedRows, encode
 from adapt_nlp.text_classification.metrics import ClassificationMeter, confusion
 from adapt_nlp.text_classification.options import TextClassificationData, TextClassificationOptions
-from adapt_nlp.tokenizer import load_tokenizer
+from adapt_nlp.tokenizer import load_tokenizer, longest
 
 PROBE_ROWS = 16
 SHOWN_ROWS = 3
@@ -105,6 +108,28 @@ class TextClassification(Task):
             Section("Training rows by label", "table", ["label", "rows"], [list(pair) for pair in counts]),
         ]
 
+    def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
+        """The lengths of texts, their labels, and the first of each split as tokens, with what is cut off."""
+        names = data.info["label_names"]
+        limit = longest(self.max_length, processor, None)
+        found = []
+        for name, rows in (("training rows", data.train), (data.info["evaluation"], data.evaluation)):
+            if rows is None:
+                continue
+            ids = whole(processor, rows.texts, rows.pairs)
+            shown = [(ids[row], cut_marks(len(ids[row]), limit), names[rows.labels[row]]) for row in range(len(ids))]
+            found.append(
+                Inspected(
+                    name,
+                    list(zip(rows.texts, rows.pairs or [None] * len(rows), strict=True)),
+                    [len(each) for each in ids],
+                    limit,
+                    labels=dict(Counter(names[label] for label in rows.labels)),
+                    examples=as_tokens(name, processor, shown[:examples]),
+                )
+            )
+        return found
+
     def sections(self, evaluated: Evaluated, data: Data) -> Sequence[Section]:
         """Sample predictions, mistakes first, and the confusion matrix."""
         names = data.info["label_names"]
@@ -122,6 +147,13 @@ class TextClassification(Task):
             Section("Sample predictions", "table", ["text", "label", "prediction", "score"], rows),
             confusion(truth, chosen, names),
         ]
+
+    def notices(self, evaluated: Evaluated, data: Data) -> Sequence[str]:
+        """That the model has learnt nothing of use, where it seems so."""
+        names = data.info["label_names"]
+        matrix = confusion(np.asarray(data.evaluation.labels), evaluated.outputs.argmax(axis=-1), names)
+        reason = why_not_learnt(matrix.rows, names)
+        return [reason] if reason else []
 
     # ---- using the model ------------------------------------------------------------------------------------------
 

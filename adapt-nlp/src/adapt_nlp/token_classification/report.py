@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from adapt_core.bundles import Data, Section
 from adapt_core.utils.units import listed
+from adapt_nlp.inspection import Shown
+from adapt_nlp.token_classification.encoding import IGNORED, EncodedSentences
 from adapt_nlp.token_classification.metrics import by_tag, by_type
 from adapt_nlp.token_classification.tags import OUTSIDE, Scheme, entities, type_of
 from adapt_nlp.token_classification.words import joined
@@ -29,6 +31,12 @@ def preview(data: Data) -> Sequence[Section]:
         Section("First training rows", "spans", [], rows),
         Section("Training words by tag", "table", ["tag", "words"], [list(pair) for pair in counts]),
     ]
+
+
+def token_marks(encoded: EncodedSentences, window: int, names: Sequence[str]) -> Shown:
+    """A window's tokens, those that the loss sees marked with the tags that they stand for."""
+    row = encoded[window]
+    return row["input_ids"], [None if label == IGNORED else names[label] for label in row["labels"]], ""
 
 
 def sections(found: Sequence[Sequence[int]], data: Data) -> Sequence[Section]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from transformers import AutoModelForTokenClassification, DataCollatorForTokenClassification
 
-from adapt_core.bundles import Data, Evaluated, Model, Row, Section
+from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer, Task
@@ -19,15 +20,17 @@ from adapt_core.models.pretrained import label_names, save_model
 from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.classifiers import batch_size, load_classifier, logits, softmax
+from adapt_nlp.inspection import as_tokens, token_lengths
 from adapt_nlp.token_classification.card import card
 from adapt_nlp.token_classification.data import TaggedSentences, load_split, load_tagged_data
 from adapt_nlp.token_classification.encoding import IGNORED, EncodedSentences, encode
 from adapt_nlp.token_classification.inputs import read_inputs, words_of
 from adapt_nlp.token_classification.metrics import TagMeter, usual_tag
 from adapt_nlp.token_classification.options import TokenClassificationData, TokenClassificationOptions
-from adapt_nlp.token_classification.report import preview, sections
+from adapt_nlp.token_classification.report import preview, sections, token_marks
 from adapt_nlp.token_classification.tags import entities
-from adapt_nlp.tokenizer import load_tokenizer
+from adapt_nlp.token_classification.words import joined
+from adapt_nlp.tokenizer import load_tokenizer, longest
 
 PROBE_ROWS = 16
 
@@ -105,6 +108,31 @@ class TokenClassification(Task):
     def preview(self, data: Data) -> Sequence[Section]:
         """The first training sentences with their tags, and how many words each tag has."""
         return preview(data)
+
+    def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
+        """The lengths of sentences, their tags, and the first of each split as tokens, each with its word's tag.
+
+        Sentences beyond the limit are read in windows.
+        """
+        names = data.info["label_names"]
+        limit = processor.model_max_length = longest(self.options.max_length, processor, None)
+        found = []
+        for name, rows in (("training rows", data.train), (data.info["evaluation"], data.evaluation)):
+            if rows is None:
+                continue
+            encoded = encode(processor, rows.tokens[:examples], rows.tags[:examples], overlap=self.options.overlap)
+            shown = [token_marks(encoded, window, names) for window in range(len(encoded))]
+            found.append(
+                Inspected(
+                    name,
+                    [(tuple(words), tuple(tags)) for words, tags in zip(rows.tokens, rows.tags, strict=True)],
+                    token_lengths(processor, [joined(words)[0] for words in rows.tokens]),
+                    limit,
+                    labels=dict(Counter(names[tag] for tags in rows.tags for tag in tags)),
+                    examples=as_tokens(name, processor, shown),
+                )
+            )
+        return found
 
     def sections(self, evaluated: Evaluated, data: Data) -> Sequence[Section]:
         """Sentences with what was found in them, mistakes first; entities by type; the confusion matrix of tags."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from adapt_core.bundles import Hints, Section
 from adapt_core.errors import AdaptError
 from adapt_core.methods.adalora.options import AdaloraOptions
+from adapt_core.methods.adalora.phases import phases_of
 from adapt_core.methods.shared.peft_adapter import FIRST, PeftAdapter, stored_transposed
 from adapt_core.methods.shared.targets import resolve
 from adapt_core.methods.shared.trained_state import read_trained, write_trained
@@ -39,13 +40,13 @@ class Adalora(PeftAdapter):
     options: AdaloraOptions
 
     def config(self, module: nn.Module, hints: Hints) -> Any:
-        """The ``peft.AdaLoraConfig``; the number of steps is filled in by :meth:`before_training`."""
+        """The ``peft.AdaLoraConfig``; the steps of the phases are filled in by :meth:`before_training`."""
         from peft import AdaLoraConfig
 
         given = {PEFT_NAMES.get(name, name): value for name, value in self.options}
         given["target_modules"] = resolve(module, hints, given["target_modules"], types=self.layer_types)
         given["fan_in_fan_out"] = given["fan_in_fan_out"] or stored_transposed(module, given["target_modules"])
-        return AdaLoraConfig(**given, total_step=self.options.tinit + self.options.tfinal + 2)
+        return AdaLoraConfig(**given | {"tinit": 0, "tfinal": 0}, total_step=1)
 
     def apply(self, module: nn.Module, hints: Hints) -> nn.Module:
         """Adds the adapter; see :meth:`PeftAdapter.apply`."""
@@ -94,15 +95,11 @@ class Adalora(PeftAdapter):
     # ---- training -------------------------------------------------------------------------------------------------
 
     def before_training(self, module: nn.Module, total_steps: int) -> None:
-        """Sets the length of the schedule. Raises AdaptError when the phases do not fit into the training."""
-        options = self.options
-        if options.tinit + options.tfinal >= total_steps:
-            raise AdaptError(
-                f"method.tinit ({options.tinit}) and method.tfinal ({options.tfinal}) leave none of the {total_steps} "
-                "steps of training for taking ranks away",
-                "Lower them, or train longer.",
-            )
+        """Sets the phases. Raises AdaptError when those that are given do not fit into the training."""
+        phases = phases_of(self.options.tinit, self.options.tfinal, total_steps)
         model: Any = module
+        config = model.peft_config[FIRST]
+        config.tinit, config.tfinal = phases.first, phases.last
         model.base_model.rankallocator.set_total_step(total_steps)
 
     def after_step(self, module: nn.Module, step: int) -> None:
@@ -138,14 +135,19 @@ class Adalora(PeftAdapter):
         model.peft_config[FIRST].rank_pattern = pattern or None
 
     def sections(self, module: nn.Module) -> Sequence[Section]:
-        """The rank of every update, for the report."""
+        """The phases of the run and the rank of every update, for the report."""
         model: Any = module
-        pattern = model.peft_config[FIRST].rank_pattern or {}
-        rows = [
-            [name.removeprefix("model.").split(".lora_E")[0], sum(kept), len(kept)]
-            for name, kept in sorted(pattern.items())
-        ]
-        return [Section("Ranks", "table", ["layer", "rank", "of"], rows)] if rows else []
+        config = model.peft_config[FIRST]
+        falling = config.total_step - config.tinit - config.tfinal
+        steps = {"all ranks are there": config.tinit, "ranks are taken away": falling, "ranks stay": config.tfinal}
+        sections = [Section("Phases of the ranks", "table", ["phase", "steps"], [list(each) for each in steps.items()])]
+        if pattern := config.rank_pattern:
+            rows = [
+                [name.removeprefix("model.").split(".lora_E")[0], sum(kept), len(kept)]
+                for name, kept in sorted(pattern.items())
+            ]
+            sections.append(Section("Ranks", "table", ["layer", "rank", "of"], rows))
+        return sections
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from adapt_core.methods.adalora.phases import FIRST_SHARE, LAST_SHARE
 from adapt_core.methods.shared.layer_types import HOW_TO_NAME
 from adapt_core.options import Options, option
 
@@ -14,13 +15,20 @@ class AdaloraOptions(Options):
     """AdaLoRA: updates ``P E Q`` of rank ``init_r``, whose least important singular values are set to zero.
 
     In the first ``tinit`` steps all ranks stay; then the budget falls, by a cubic schedule, to ``target_r`` a layer on
-    average, until ``tfinal`` steps before the end; in those the ranks stay as they are.
+    average, until ``tfinal`` steps before the end; in those the ranks stay as they are. Both are shares of the run by
+    default: see :mod:`adapt_core.methods.adalora.phases`.
     """
 
     init_r: int = option(12, gt=0, help="Rank of every update at the start.")
     target_r: int = option(8, gt=0, help="Average rank at the end; must be below init_r.")
-    tinit: int = option(0, ge=0, help="Steps at the start in which no rank is taken away.")
-    tfinal: int = option(0, ge=0, help="Steps at the end in which the ranks stay as they are.")
+    tinit: int | None = option(
+        None, ge=0, help=f"Steps at the start in which no rank is taken away; by default {FIRST_SHARE:.0%} of the run."
+    )
+    tfinal: int | None = option(
+        None,
+        ge=0,
+        help=f"Steps at the end in which the ranks stay as they are; by default {LAST_SHARE:.0%} of the run.",
+    )
     deltaT: int = option(1, gt=0, help="Ranks are taken away every so many steps.")  # PEFT's name
     beta1: float = option(0.85, gt=0, lt=1, help="Smoothing of the importance of a weight.")
     beta2: float = option(0.85, gt=0, lt=1, help="Smoothing of the uncertainty of that importance.")

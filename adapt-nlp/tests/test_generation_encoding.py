@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from adapt_core.errors import AdaptError
 from adapt_nlp.text_generation.chat import ChatWriter
 from adapt_nlp.text_generation.encoding import IGNORED, EncodedTexts, encode
 from adapt_nlp.text_generation.packing import Collation, packed
-from adapt_nlp.text_generation.report import marked
 
 TURNS = [
     {"role": "system", "content": "Be short."},
@@ -34,9 +34,10 @@ def encoded(tokenizer: Any, *examples: dict[str, Any], limit: int = 64, only: bo
 
 
 def learnt(tokenizer: Any, rows: EncodedTexts, row: int = 0) -> list[str]:
-    """The runs of a row that are learnt."""
-    text, spans, _ = marked(tokenizer, rows, row)
-    return [text[start:end] for start, end, _ in spans]
+    """The runs of a row that are learnt; its first token is predicted from nothing."""
+    tokens = zip(rows.input_ids[row][1:], rows.labels[row][1:], strict=True)
+    runs = [(mine, [token for token, _ in run]) for mine, run in groupby(tokens, key=lambda pair: pair[1] != IGNORED)]
+    return [tokenizer.decode(run) for mine, run in runs if mine]
 
 
 def test_a_text_begins_as_the_tokenizer_has_it_and_ends_with_its_end(tokenizer: Any) -> None:

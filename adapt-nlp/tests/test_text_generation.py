@@ -124,11 +124,11 @@ def test_other_data_can_be_evaluated_on(run_folder: Path, tmp_path: Path) -> Non
 def test_adapt_data_shows_what_is_learnt(llama: Path, data: dict[str, Path], tmp_path: Path) -> None:
     config = configuration(llama, data["chat"], tmp_path / "run", task={"completion_only": True, "max_seq_length": 20})
     train, evaluation = adapt_core.inspect_data(config, examples=1)
-    assert (train.name, len(train.keys), len(set(train.keys))) == ("train", 48, 6)
+    assert (train.name, len(train.keys), len(set(train.keys))) == ("training rows", 48, 6)
     assert train.limit == 20 and len(evaluation.lengths) == 6
-    text, spans, remark = evaluation.examples[0].rows[0]
-    assert text.startswith(f"<|user|>{QUESTION}<|assistant|>")
-    assert next(text[start:end] for start, end, _ in spans).startswith("It is")
+    text, ((start, end, mark),), remark = evaluation.examples[0].rows[0]
+    assert text.startswith("<|user|> ")
+    assert mark == "learnt" and text[:start].endswith("<|assistant|> ") and text[start:end].startswith("It ")
     assert "tokens are learnt" in remark
 
 

@@ -157,12 +157,10 @@ class TextGeneration(Task):
 
     def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
         """Texts of every split, their lengths, and examples in which what is learnt is marked."""
-        splits = {"train": data.train, "evaluation": data.evaluation}
+        splits = (("training rows", data.train), (data.info["evaluation"], data.evaluation))
         limit = data.info["max_seq_length"]
         return [
-            report.inspected(name, texts, processor, limit, examples)
-            for name, texts in splits.items()
-            if texts is not None
+            report.inspected(name, texts, processor, limit, examples) for name, texts in splits if texts is not None
         ]
 
     # ---- using the model ------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from tiny_language_model import FACTS, MARKED, configuration, rows, write_llama, write_rows, write_split
-from transformers import AutoModelForCausalLM, AutoTokenizer, BloomConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, BloomConfig, LlamaForCausalLM
 
 import adapt_core
 from adapt_core.api import plan_of
@@ -192,11 +192,27 @@ def test_completions_alone_give_another_loss(quick: Any) -> None:
     assert whole != pytest.approx(alone, abs=1e-3)
 
 
-def test_flash_attention_is_asked_of_the_model(quick: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it could run; here it stops at loading, since it cannot."""
+def test_flash_attention_is_for_training_alone(quick: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another attention stands for it, which runs here: it computes the steps, and not the texts that are generated."""
     monkeypatch.setattr(task_module, "require_flash_attention", lambda _: None)
-    with pytest.raises((AdaptError, ImportError), match=r"(?i)flash"):
-        quick(task={"flash_attention2": True})
+    monkeypatch.setattr(attention, "FLASH", "eager")
+    seen: dict[bool, set[str]] = {True: set(), False: set()}
+    original = LlamaForCausalLM.forward
+
+    def forward(self: Any, *args: Any, **given: Any) -> Any:
+        seen[self.training].add(self.config._attn_implementation)
+        return original(self, *args, **given)
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", forward)
+    quick(task={"flash_attention2": True})
+    assert seen[True] == {"eager"}
+    seen[False].clear()
+    run = adapt_core.load_run(tmp_path / "quick")
+    run.predict([QUESTION], max_new_tokens=2)
+    assert seen[False] == {"sdpa"}
+    monkeypatch.setattr(attention, "FLASH", "flash_attention_2")
+    with pytest.raises(ImportError, match=r"(?i)flash"):
+        attention.use_flash_attention(run.model.module)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from trl.data_utils import pack_dataset
 from adapt_core.models.quantized import quantized_widths
 from adapt_core.models.tokens import embedding_rows
 from adapt_core.models.tolerance import TOLERANCE, tolerance_for
+from adapt_nlp.text_generation.attention import uses_flash_attention
 from adapt_nlp.text_generation.encoding import EncodedTexts
 
 DOCUMENT = 8
@@ -102,7 +104,8 @@ def why_not_laid_end_to_end(module: Any) -> str | None:
     finally:
         module.train(training)
     # Quantized layers may scale their inputs by the largest of the whole row.
-    share = TOLERANCE["bfloat16"] if quantized_widths(module) else tolerance_for(module)
+    rough = quantized_widths(module) or uses_flash_attention(module)
+    share = TOLERANCE["bfloat16"] if rough else tolerance_for(module)
     allowed = share * max(float(alone.std()), 0.01 * float(alone.abs().max()))
     changed = float((beside - beside_other).abs().max())
     if not changed <= allowed:
@@ -118,6 +121,7 @@ def _logits(module: Any, collate: Collation, texts: Sequence[list[int]]) -> torc
     batch = collate([{"input_ids": ids, "labels": ids} for ids in texts])
     device = next(module.parameters()).device
     placed = {name: each.to(device) if isinstance(each, torch.Tensor) else each for name, each in batch.items()}
-    with torch.no_grad():
+    half = torch.autocast(device.type, torch.bfloat16) if uses_flash_attention(module) else nullcontext()
+    with torch.no_grad(), half:
         logits: torch.Tensor = module(**placed).logits
     return logits[0, -DOCUMENT:].float().cpu()

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from adapt_core.models.positions import usable_positions
 from adapt_nlp.generating import GREEDY, Generated, generate
+from adapt_nlp.text_generation.attention import without_flash_attention
 from adapt_nlp.text_generation.data import Texts
 from adapt_nlp.text_generation.encoding import EncodedTexts
 from adapt_nlp.text_generation.meter import GENERATED
@@ -62,7 +63,8 @@ class SampledEvaluation:
         if positions := usable_positions(module):
             new = min(new, positions // 2)
             prompts = [ids[-(positions - new) :] for ids in prompts]
-        found = generate(module, self.tokenizer, prompts, {**GREEDY, "max_new_tokens": new})
+        with without_flash_attention(module):
+            found = generate(module, self.tokenizer, prompts, {**GREEDY, "max_new_tokens": new})
         return [
             Generated(row, shown(prompt), reference, text)
             for row, (prompt, reference), (text,) in zip(rows, given, found, strict=True)

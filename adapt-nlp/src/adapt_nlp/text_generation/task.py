@@ -20,10 +20,10 @@ from adapt_core.models.pretrained import load_model, save_model
 from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.classifiers import batch_size
-from adapt_nlp.generating import generate, half_attention, seeded, settle_generation
+from adapt_nlp.generating import generate, seeded, settle_generation
 from adapt_nlp.generation_options import GenerationOptions
 from adapt_nlp.text_generation import report
-from adapt_nlp.text_generation.attention import FLASH, require_flash_attention
+from adapt_nlp.text_generation.attention import require_flash_attention, use_flash_attention, without_flash_attention
 from adapt_nlp.text_generation.card import card
 from adapt_nlp.text_generation.chat import read_template, require_template
 from adapt_nlp.text_generation.data import Texts, load_generation_data, load_split
@@ -60,7 +60,7 @@ class TextGeneration(Task):
         Raises:
             AdaptError: the data cannot be trained on, or the machine or the tokenizer cannot do what is asked for.
         """
-        if self.options.flash_attention2:
+        if self.options.flash_attention2 and self.plan.training.do_train:
             require_flash_attention(self.plan)
         rows = load_generation_data(self.dataset, self.plan.seed, evaluate=self.plan.training.do_eval)
         kind = rows.info["columns"]["format"]
@@ -106,7 +106,7 @@ class TextGeneration(Task):
             self.load_processor(info, path),
             path=path,
             train_head=self.plan.train_head,
-            config={"attn_implementation": FLASH} if self.options.flash_attention2 else {},
+            config={},
             quantizer=quantizer,
         )
         settle_generation(model.module, model.processor)
@@ -123,6 +123,8 @@ class TextGeneration(Task):
             AdaptError: texts are to be laid end to end, and the model does not keep them apart.
         """
         train = self._encoded(data.train, model.processor, data.info).encoded if data.train is not None else None
+        if train is not None and self.options.flash_attention2:
+            use_flash_attention(model.module)
         flat = train is not None and (self.options.packing or self.options.padding_free)
         if flat:
             self._require_kept_apart(model)
@@ -188,7 +190,7 @@ class TextGeneration(Task):
         try:
             for ids in encoded_prompts(model.processor, rows):
                 tokens = torch.tensor([ids[:PROBE_TOKENS]], device=device)
-                with torch.inference_mode(), half_attention(module):
+                with torch.inference_mode(), without_flash_attention(module):
                     logits = module(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits
                     of_words = logits[0].float().log_softmax(-1)
                     of_next = of_words[:-1].gather(-1, tokens[0, 1:, None])[:, 0]

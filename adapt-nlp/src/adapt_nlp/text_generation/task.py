@@ -31,7 +31,7 @@ from adapt_nlp.text_generation.encoding import encode
 from adapt_nlp.text_generation.inputs import read_inputs
 from adapt_nlp.text_generation.meter import FirstPerplexity, PerplexityMeter
 from adapt_nlp.text_generation.options import TextGenerationData, TextGenerationOptions
-from adapt_nlp.text_generation.packing import Collation, packed, taken_arguments, why_not_laid_end_to_end
+from adapt_nlp.text_generation.packing import Collation, Layout, packed, taken_arguments, why_not_in_one_row
 from adapt_nlp.text_generation.prompts import encoded_prompts, prompt_of, require_room, shown
 from adapt_nlp.text_generation.samples import SampledEvaluation
 from adapt_nlp.tokenizer import load_tokenizer, longest_by_config
@@ -125,13 +125,13 @@ class TextGeneration(Task):
         train = self._encoded(data.train, model.processor, data.info).encoded if data.train is not None else None
         if train is not None and self.options.flash_attention2:
             use_flash_attention(model.module)
-        flat = train is not None and (self.options.packing or self.options.padding_free)
-        if flat:
+        layout = self._layout() if train is not None else "padded"
+        if layout != "padded":
             self._require_kept_apart(model)
         evaluation = self._encoded(data.evaluation, model.processor, data.info) if data.evaluation is not None else None
         for texts in (data.train, evaluation):
             self._require_known(model, texts)
-        pack = flat and self.options.packing
+        pack = layout != "padded" and self.options.packing
         sampling = (
             SampledEvaluation(evaluation, model.processor, self.options.samples, self.options.sample_tokens)
             if evaluation is not None
@@ -140,7 +140,7 @@ class TextGeneration(Task):
         return TrainerInputs(
             train=packed(train, data.info["max_seq_length"]) if train is not None and pack else train,
             evaluation=sampling.rows if sampling else None,
-            collate=Collation(model.processor.pad_token_id, flat=flat, takes=taken_arguments(model.module)),
+            collate=Collation(model.processor.pad_token_id, layout=layout, takes=taken_arguments(model.module)),
             meter=PerplexityMeter,
             lengths=train.lengths if train is not None and not pack else None,
             evaluation_step=sampling.step if sampling else None,
@@ -233,8 +233,13 @@ class TextGeneration(Task):
                 "Remove it, or name the column of conversations in dataset.messages_column.",
             )
 
+    def _layout(self) -> Layout:
+        if self.options.padding_free or (self.options.packing and self.options.flash_attention2):
+            return "flat"
+        return "packed" if self.options.packing else "padded"
+
     def _require_kept_apart(self, model: Model) -> None:
-        reason = why_not_laid_end_to_end(model.module)
+        reason = why_not_in_one_row(model.module)
         if reason is not None:
             name = "packing" if self.options.packing else "padding_free"
             base = model.module.get_base_model() if hasattr(model.module, "get_base_model") else model.module

@@ -33,3 +33,14 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         variant_of=("text_classification", "subtask"),
         check="adapt_nlp.token_classification.options:check",
     )
+    yield TaskSpec(
+        name="text_generation",
+        summary="Goes on with a text, follows an instruction, or answers in a conversation.",
+        target="adapt_nlp.text_generation.task:TextGeneration",
+        options="adapt_nlp.text_generation.options:TextGenerationOptions",
+        dataset="adapt_nlp.text_generation.options:TextGenerationData",
+        prediction="adapt_nlp.generation_options:GenerationOptions",
+        libraries=TRANSFORMERS,
+        aliases=("causal_lm", "language_modeling"),
+        model_kind="causal",
+    )

@@ -387,3 +387,40 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     )
     assert whole == stopped
     assert "before training" in (tmp_path / "stopped" / "report.html").read_text()
+
+
+# ---- real data --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.e2e
+def test_a_pretrained_model_learns_real_texts(test_data: Path, tmp_path: Path, no_reload: None) -> None:
+    """BabyLlama, which has only read children's stories, on grade-school maths; its end token pads."""
+    run = tmp_path / "run"
+    config = {
+        "task": {"name": "text_generation", "max_seq_length": 128, "samples": 1, "sample_tokens": 8},
+        "model": {"path": str(test_data / "weights" / "babyllama_tok105")},
+        "dataset": {
+            "path": str(test_data / "text_generation" / "gsm8k"),
+            "validation_split": "test",
+            "format_string": "{question}\n{answer}",
+            "format_names": ["question", "answer"],
+            "max_train_samples": 160,
+            "max_eval_samples": 40,
+        },
+        "method": "full",
+        "training": {"lr": 1e-3, "epochs": 2, "batch_size": 8, "num_workers": 0, "logging_steps": 5},
+        "save": "none",
+        "output_dir": str(run),
+    }
+    after = adapt_core.run(config)["metrics"]["perplexity"]
+    lines = adapt_core.load_run(run).folder.read_metrics()
+    before = lines[0]["eval_perplexity"]
+    assert (lines[0]["step"], after < 0.7 * before) == (0, True), (before, after)
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < losses[0]
+
+
+def test_adapt_explain_lists_the_options_of_predicting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line(["explain", "task", "text_generation"]) == 0
+    shown = capsys.readouterr().out
+    assert "Options of a prediction (adapt predict RUN -O NAME=VALUE):" in shown and "max_new_tokens" in shown

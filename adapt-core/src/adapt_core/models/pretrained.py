@@ -123,17 +123,17 @@ def model_source(options: ModelOptions, path: Path | None = None) -> str:
 
 def kept_whole(auto_class: Any, settings: Any) -> list[str]:
     """The modules of a model that a quantizer leaves alone, found without making its weights."""
-    return head_and_output(_outline(auto_class, settings))
+    return head_and_output(outline(auto_class, settings))
 
 
-def _outline(auto_class: Any, settings: Any) -> PreTrainedModel:
+def outline(auto_class: Any, settings: Any) -> PreTrainedModel:
     """A model without its weights."""
     with torch.device("meta"):
         return auto_class.from_config(settings)  # type: ignore[no-any-return]
 
 
 def _counts_from_padding(auto_class: Any, settings: Any) -> bool:
-    return counts_from_padding(_outline(auto_class, settings))
+    return counts_from_padding(outline(auto_class, settings))
 
 
 def _require_own_shapes(hints: Hints, reshaped: set[str], source: str) -> None:

@@ -6,7 +6,8 @@ Every class is named as a ``"module:Class"`` string, so that listing plugins imp
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from types import NoneType, UnionType
@@ -36,6 +37,10 @@ class Kind(StrEnum):
 Parallel = Literal["replicated", "sharded"]
 """How several processes train one model: each has the whole of it, or a part."""
 
+ModelKind = Literal["encoder", "causal"]
+"""The kinds of models that ask for learning rates of their own: what reads a whole input, such as BERT, T5 and ViT, and
+causal language models."""
+
 REFERENCES = ("target", "options", "dataset", "training", "model", "prediction", "check", "test_inputs")
 """Fields that name an object as ``"module:Class"``."""
 
@@ -64,6 +69,9 @@ def _fits(value: object, hint: Any) -> bool:
         return value in parts
     if get_origin(hint) is tuple:
         return isinstance(value, tuple) and all(_fits(each, parts[0]) for each in value)
+    if get_origin(hint) is Mapping:
+        pairs = value.items() if isinstance(value, Mapping) else [(None, None)]
+        return all(_fits(key, parts[0]) and _fits(each, parts[1]) for key, each in pairs)
     if get_origin(hint) in (Union, UnionType):
         return any(_fits(value, part) for part in parts)
     if isinstance(value, bool):
@@ -78,6 +86,8 @@ def _called(hint: Any) -> str:
         return " or ".join(map(repr, parts))
     if get_origin(hint) is tuple:
         return f"a tuple of {parts[0].__name__}"
+    if get_origin(hint) is Mapping:
+        return f"a mapping from {_called(parts[0])} to {_called(parts[1])}"
     if get_origin(hint) in (Union, UnionType):
         return " or ".join(map(_called, parts))
     return "None" if hint is NoneType else str(hint.__name__)
@@ -90,6 +100,8 @@ def _check_types(spec: Any, own: type) -> None:
         if not _fits(value, hint):
             raise ValueError(f"{attribute} of {spec.name!r} must be {_called(hint)}, not {value!r}")
         if attribute in ("learning_rate", "bits") and not value > 0:
+            raise ValueError(f"{attribute} of {spec.name!r} must be above 0, not {value!r}")
+        if attribute == "learning_rates" and not all(each > 0 for each in value.values()):
             raise ValueError(f"{attribute} of {spec.name!r} must be above 0, not {value!r}")
         if attribute in REFERENCES and value is not None and not _is_reference(value):
             raise ValueError(f"{attribute} of {spec.name!r} must be 'module:Class', not {value!r}")
@@ -199,12 +211,14 @@ class TaskSpec(PluginSpec):
         prediction: ``"module:Class"`` of the option model of a prediction (``adapt predict RUN -O name=value``).
         variant_of: the name of another task and a flat parameter: a configuration that names that task and gives the
             parameter means this one (``("text_classification", "subtask")``).
+        model_kind: which learning rate of a method is recommended for its models.
     """
 
     libraries: tuple[Library, ...]
     dataset: str = "adapt_core.config:DatasetOptions"
     prediction: str = "adapt_core.options:NoOptions"
     variant_of: tuple[str, ...] = ()
+    model_kind: ModelKind = "encoder"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -227,6 +241,7 @@ class MethodSpec(PluginSpec):
             parameter).
         saves: ``"adapter"`` (a file of its own over an unchanged base) or ``"model"`` (a whole model).
         learning_rate: recommended peak learning rate, used by ``adapt init``.
+        learning_rates: recommended ones for kinds of models that ask for another.
         engines: the names of the engines that it works with; None means every engine.
         parallel: in which ways of training in several processes it works.
         module_types: the types of layers that its option ``target_modules`` may name, by the class or one that it
@@ -244,6 +259,7 @@ class MethodSpec(PluginSpec):
     head: Literal["beside", "only", "all"]
     saves: Literal["adapter", "model"]
     learning_rate: float
+    learning_rates: Mapping[ModelKind, float] = field(default_factory=dict, hash=False)
     engines: tuple[str, ...] | None = None
     parallel: tuple[Parallel, ...] = ("replicated",)
     module_types: tuple[str, ...] = ()
@@ -253,6 +269,10 @@ class MethodSpec(PluginSpec):
     identity: bool = True
     support: Literal["tested", "untested", "expert"] = "tested"
     common: bool = True
+
+    def learning_rate_for(self, kind: ModelKind) -> float:
+        """The recommended peak learning rate for a kind of model."""
+        return self.learning_rates.get(kind, self.learning_rate)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,6 +46,20 @@ def test_a_starter_file_passes_check_once_its_paths_exist(folder: Path, method: 
     assert build_plan(folder / "run.yaml").training.lr == spec.learning_rate
 
 
+@pytest.mark.parametrize(("method", "rate"), [("full", 1e-5), ("lora", 2e-4), ("dora", 2e-4), ("ssf", 2e-3)])
+def test_a_task_of_causal_models_gets_the_rate_for_them(
+    method: str, rate: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"causal_{method}"
+    plugin = task_plugin(name, OPTIONS, DATASET)
+    plugin[f"{name}_plugin"] = plugin[f"{name}_plugin"].replace(
+        "TaskSpec(\n", 'TaskSpec(\n        model_kind="causal",\n'
+    )
+    install(tmp_path, f"{name}-dist", "1.0", plugin, {name: f"{name}_plugin"})
+    monkeypatch.syspath_prepend(tmp_path)
+    assert re.search(rf"  lr: {rate:g} ", adapt("init", name, "--method", method).out)
+
+
 def test_before_its_paths_exist_check_names_exactly_those(folder: Path) -> None:
     (folder / "path/to/model").rmdir()
     (folder / "path/to/data").rmdir()

@@ -124,7 +124,7 @@ def test_explain_says_that_the_head_may_be_trained_beside_an_adapter_only() -> N
 
 def test_explain_for_people_shows_the_recommended_learning_rate_and_the_table() -> None:
     text = adapt("explain", "method", "lora").out
-    assert "Recommended learning rate: 0.0005" in text
+    assert "Recommended learning rate: 0.0005, 0.0002 for causal language models" in text
     assert "Layer types: Linear, Conv1D, Conv1d, Conv2d, Conv3d, Embedding" in text
     assert "Merges into the base's weights: yes\nStarts as the base model: yes\n" in text and "Support" not in text
     assert "Support: expert: it needs inputs" in adapt("explain", "method", "poly").out

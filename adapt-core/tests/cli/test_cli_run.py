@@ -96,9 +96,28 @@ def test_predict_writes_a_new_file(finished: tuple[Path, Done], tmp_path: Path) 
     assert len([json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]) == 2
 
 
+def test_predict_reads_standard_input_and_prints_json_lines(
+    finished: tuple[Path, Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"[90, 91]\n\n[3, 4]\n")))
+    done = adapt("predict", str(finished[0]), "--input", "-", "--jsonl")
+    assert done.code == 0, done.err
+    assert [set(json.loads(line)) for line in done.out.splitlines()] == [{"label"}, {"label"}]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    assert "nothing on standard input" in adapt("predict", str(finished[0]), "--input", "-").err
+
+
+def test_an_option_that_predicting_does_not_have_is_named(finished: tuple[Path, Done]) -> None:
+    done = adapt("predict", str(finished[0]), "[90, 91]", "-O", "beams=3")
+    assert done.code == 2
+    assert "beams" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (("[3]", "--json", "--jsonl"), "Give either --jsonl or --json."),
+        (("[3]", "-O", "beams"), "expected key=value"),
         ((), "Give either texts or --input FILE."),
         (("[3]", "--input", "rows.csv"), "Give either texts or --input FILE."),
         (("[3]", "--output", "rows.txt"), "End it in .csv, .jsonl, .json."),

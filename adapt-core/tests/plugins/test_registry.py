@@ -100,6 +100,8 @@ BROKEN = {
             ("head", "besides", "'beside' or 'only' or 'all', not 'besides'"),
             ("learning_rate", -1, "above 0, not -1"),
             ("learning_rate", "1e-3", "float, not '1e-3'"),
+            ("learning_rates", {"causal": 0}, "above 0, not {'causal': 0}"),
+            ("learning_rates", {"odd": 1e-3}, "a mapping from 'encoder' or 'causal' to float"),
         )
     },
     "nothing_offered": (

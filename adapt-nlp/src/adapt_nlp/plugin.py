@@ -34,6 +34,17 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         check="adapt_nlp.token_classification.options:check",
     )
     yield TaskSpec(
+        name="text_generation",
+        summary="Goes on with a text, follows an instruction, or answers in a conversation.",
+        target="adapt_nlp.text_generation.task:TextGeneration",
+        options="adapt_nlp.text_generation.options:TextGenerationOptions",
+        dataset="adapt_nlp.text_generation.options:TextGenerationData",
+        prediction="adapt_nlp.generation_options:GenerationOptions",
+        libraries=TRANSFORMERS,
+        aliases=("causal_lm", "language_modeling"),
+        model_kind="causal",
+    )
+    yield TaskSpec(
         name="question_answering",
         summary="Finds the answer to a question in a text, or that there is none.",
         target="adapt_nlp.question_answering.task:QuestionAnswering",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from adapt_core.config.sections import ModelOptions
 from adapt_core.errors import AdaptError
-from adapt_core.models.positions import usable_positions
+from adapt_core.models.positions import configured_positions, usable_positions
 from adapt_core.models.pretrained import model_source, unloadable
 
 LONGEST = 512
@@ -44,13 +44,34 @@ def longest(asked: int | None, tokenizer: PreTrainedTokenizerBase, module: PreTr
         AdaptError: the configuration asks for more than the model has positions for.
     """
     positions = usable_positions(module) if module is not None else None
+    return _within(asked, tokenizer, positions, "task.max_length", type(module).__name__)
+
+
+def longest_by_config(asked: int | None, tokenizer: PreTrainedTokenizerBase, options: ModelOptions, key: str) -> int:
+    """The same before the model is loaded, by what its configuration says.
+
+    Args:
+        asked: what the run's configuration says.
+        tokenizer: the model's.
+        options: the ``model`` section.
+        key: of the run's configuration, for the message.
+
+    Raises:
+        AdaptError: the model's configuration cannot be loaded, or has fewer positions than are asked for.
+    """
+    source = model_source(options)
+    try:
+        settings = AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise unloadable("model", options, source, error) from error
+    return _within(asked, tokenizer, configured_positions(settings), key, f"the model {options.source}")
+
+
+def _within(asked: int | None, tokenizer: PreTrainedTokenizerBase, positions: int | None, key: str, model: str) -> int:
     if asked is None:
         return min(limit for limit in (LONGEST, tokenizer.model_max_length, positions) if limit)
     if positions and asked > positions:
-        raise AdaptError(
-            f"task.max_length: {asked} tokens, but {type(module).__name__} has {positions} positions",
-            f"Give {positions} or less.",
-        )
+        raise AdaptError(f"{key}: {asked} tokens, but {model} has {positions} positions", f"Give {positions} or less.")
     return asked
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ from adapt_core.kinds import Kind, LauncherSpec, Library, MethodSpec, PluginSpec
 
 if TYPE_CHECKING:
     from adapt_core.cli.option_info import OptionInfo
+
+PREDICTION = "prediction"
+"""Where a task's options of a prediction stand, which is no section of a configuration."""
 
 SUPPORT = {
     "untested": "untested: no test of Adapt's has run it",
@@ -38,7 +42,7 @@ def explain(kind: Kind, name: str, as_json: bool) -> None:
     from adapt_core.cli.option_info import describe
     from adapt_core.config.sections import BESIDE, MethodSection
     from adapt_core.plan.choose import all_option_models
-    from adapt_core.plugins.registry import Registry
+    from adapt_core.plugins.registry import Registry, option_model
 
     registry = Registry.load()
     entry = registry.get(kind, name)
@@ -51,6 +55,8 @@ def explain(kind: Kind, name: str, as_json: bool) -> None:
             if section != kind.section:
                 sections[section] = (*sections.get(section, ()), *describe(model))
         sections = {name: tuple({each.key: each for each in options}.values()) for name, options in sections.items()}
+        if of_prediction := describe(option_model(spec.prediction)):
+            sections[PREDICTION] = of_prediction
     if as_json:
         print_json(
             {
@@ -77,7 +83,10 @@ def _print_options(section: str, options: tuple[OptionInfo, ...]) -> None:
     if not options:
         click.echo(f"\nThe section {section} takes no options from it.")
         return
-    click.echo(f"\nOptions in the section {section}:")
+    where = (
+        "of a prediction (adapt predict RUN -O NAME=VALUE)" if section == PREDICTION else f"in the section {section}"
+    )
+    click.echo(f"\nOptions {where}:")
     print_table(
         ("option", "type", "default", "flat name", "meaning"),
         [(option.key, option.type, option.default_text, option.flat or "-", option.meaning) for option in options],
@@ -102,7 +111,7 @@ def _facts(spec: PluginSpec) -> list[tuple[str, str]]:
             facts += [("Models from", ", ".join(f"{each} (engine {each.engine})" for each in spec.libraries))]
         case MethodSpec():
             facts += [
-                ("Recommended learning rate", f"{spec.learning_rate:g}"),
+                ("Recommended learning rate", _rates(spec)),
                 ("Saves", "a whole model" if spec.saves == "model" else "an adapter over the unchanged base model"),
                 ("The model's head is", HEADS[spec.head]),
                 ("Engines", _any(spec.engines)),
@@ -130,10 +139,21 @@ def _facts(spec: PluginSpec) -> list[tuple[str, str]]:
     return facts
 
 
+KINDS = {"causal": "causal language models", "encoder": "encoders"}
+
+
+def _rates(spec: MethodSpec) -> str:
+    """The recommended learning rates, with the kinds of models that they are for."""
+    others = [f"{rate:g} for {KINDS[kind]}" for kind, rate in spec.learning_rates.items()]
+    return ", ".join([f"{spec.learning_rate:g}", *others])
+
+
 def _plain(value: Any) -> Any:
     """A field of a spec as JSON has it: a library with its engine by their names."""
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return dict(value)
     return {"name": value.name, "engine": value.engine.name} if isinstance(value, Library) else value
 
 

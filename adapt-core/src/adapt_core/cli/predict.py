@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,24 +20,59 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", type=click.Path(file_okay=False))
 @click.argument("text", nargs=-1)
-@click.option("--input", "file", type=FILE, help="Predict for the rows of this file.")
+@click.option(
+    "--input",
+    "--data",
+    "file",
+    metavar="PATH",
+    type=click.Path(allow_dash=True),
+    help="Predict for the rows of this file, or for a folder where the task takes one; - reads one text a line from "
+    "standard input.",
+)
 @click.option("--output", type=FILE, help="Write to this new file: .csv, .jsonl or .json.")
+@click.option(
+    "-O", "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of predicting, such as "
+    "max_new_tokens=50: adapt explain task NAME lists them."
+)  # fmt: skip
+@click.option("--jsonl", "as_lines", is_flag=True, help="Print JSON lines, each as soon as it is there.")
 @json_option
-def predict(run: str, text: tuple[str, ...], file: str | None, output: str | None, as_json: bool) -> None:
+def predict(
+    run: str,
+    text: tuple[str, ...],
+    file: str | None,
+    output: str | None,
+    options: tuple[str, ...],
+    as_lines: bool,
+    as_json: bool,
+) -> None:
     """Predict with the model that the finished run in the folder RUN saved, for each TEXT or the rows of a file."""
     if bool(text) == bool(file):
         raise UsageError("Give either texts or --input FILE.")
+    if as_lines and as_json:
+        raise UsageError("Give either --jsonl or --json.")
     to_text = _format_of(output) if output else None
     from adapt_core import api
+    from adapt_core.config.file import parse_overrides
 
+    asked = parse_overrides(options).data
+    if file == "-":
+        text, file = tuple(line.rstrip("\n") for line in sys.stdin if line.strip()), None
+        if not text:
+            raise UsageError("There is nothing on standard input.", "Write one text a line.")
+    out = sys.stdout
     with libraries_print_to_stderr():
         loaded = api.load_run(run)
-        predictions = loaded.predict(loaded.parse_inputs(text, Path(file) if file else None))
+        found = loaded.predictions(loaded.parse_inputs(text, Path(file) if file else None), **asked)
+        predictions = []
+        for prediction in found:
+            predictions.append(prediction)
+            if as_lines:
+                click.echo(to_json_lines([prediction]), file=out, nl=False)
     if output and to_text:
         write_new(to_text(predictions), output)
     if as_json:
         print_json(predictions)
-    elif not output:
+    elif not output and not as_lines:
         rows = [flat_row(prediction, nested=False) for prediction in predictions]
         print_table(columns_of(rows), [[cell(row.get(column)) for column in columns_of(rows)] for row in rows])
 

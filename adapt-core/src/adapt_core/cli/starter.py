@@ -60,7 +60,7 @@ def starter(registry: Registry, task_name: str, method_name: str) -> str:
     assert isinstance(method, MethodSpec)
     saver = registry.get(Kind.SAVER, DEFAULT_SAVER).spec
     launcher = registry.get(Kind.LAUNCHER, DEFAULT_LAUNCHER).spec
-    lr = f"{method.learning_rate:g} is recommended for {method.name}."
+    lr = method.learning_rate_for(task.model_kind)
     head = [] if method.head != "beside" else [one for one in describe(SECTIONS["method"]) if one.key in BESIDE]
     sections = {
         "task": _lines(describe(models["task"]), {"name": (task.name, task.summary)}),
@@ -72,7 +72,7 @@ def starter(registry: Registry, task_name: str, method_name: str) -> str:
             {
                 "epochs": (_default(models["training"], "epochs"), None),
                 "batch_size": (_default(models["training"], "batch_size"), None),
-                "lr": (method.learning_rate, f"Peak learning rate; {lr}"),
+                "lr": (lr, f"Peak learning rate; {lr:g} is recommended for {method.name}."),
             },
         ),
         "save": _lines(describe(registry.options(saver)), {"name": (saver.name, saver.summary)}),

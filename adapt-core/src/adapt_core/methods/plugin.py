@@ -8,6 +8,9 @@ from adapt_core.hookspecs import hookimpl
 from adapt_core.kinds import MethodSpec
 from adapt_core.methods.shared.layer_types import LAYER_TYPES
 
+FULL_CAUSAL, LORA_CAUSAL = 1e-5, 2e-4
+"""Rates for causal language models: see docs/decisions/0015-learning-rates-by-kind-of-model.md."""
+
 
 @hookimpl
 def adapt_methods() -> Iterable[MethodSpec]:
@@ -20,6 +23,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="all",
         saves="model",
         learning_rate=5e-5,
+        learning_rates={"causal": FULL_CAUSAL},
     )
     yield MethodSpec(
         name="last_layer",
@@ -38,6 +42,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=5e-4,
+        learning_rates={"causal": LORA_CAUSAL},
         quantization=(4, 8),
         module_types=LAYER_TYPES["lora"],
     )
@@ -49,6 +54,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="beside",
         saves="adapter",
         learning_rate=5e-4,
+        learning_rates={"causal": LORA_CAUSAL},
         quantization=(4, 8),
         module_types=LAYER_TYPES["dora"],
     )

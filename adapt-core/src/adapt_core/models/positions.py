@@ -19,7 +19,7 @@ def usable_positions(module: nn.Module) -> int | None:
     Models of RoBERTa's kind count positions from behind their padding token's index: of a table of 514 rows, 512 are
     of use where that index is 1.
     """
-    positions = _configured(module)
+    positions = configured_positions(getattr(module, "config", None))
     if positions is None:
         return None
     return min((positions - skipped for skipped in _skipped(module, positions)), default=positions)
@@ -27,7 +27,7 @@ def usable_positions(module: nn.Module) -> int | None:
 
 def counts_from_padding(module: nn.Module) -> bool:
     """Whether a model's positions depend on which token it takes for padding, so that it must keep its own."""
-    positions = _configured(module)
+    positions = configured_positions(getattr(module, "config", None))
     tables = positions is not None and any(True for _ in _skipped(module, positions))
     # Sinusoids are computed, by a module of their own (M2M100, NLLB, FSMT).
     return tables or any(
@@ -36,8 +36,11 @@ def counts_from_padding(module: nn.Module) -> bool:
     )
 
 
-def _configured(module: nn.Module) -> int | None:
-    config: Any = getattr(module, "config", None)
+def configured_positions(config: Any) -> int | None:
+    """How many positions a model's configuration speaks of; None where it speaks of none.
+
+    :func:`usable_positions` is exact, and needs the model.
+    """
     found = [getattr(each, name, None) for each in (config, getattr(config, "text_config", None)) for name in POSITIONS]
     return next((each for each in found if isinstance(each, int) and each > 0), None)
 

@@ -9,7 +9,6 @@ from pydantic import model_validator
 
 from adapt_core.options import Options, option
 from adapt_nlp.data.options import SplitDataOptions, first_repeated
-from adapt_nlp.soft_prompts import SOFT_PROMPTS
 
 if TYPE_CHECKING:
     from adapt_core.plan.run_plan import RunPlan
@@ -98,9 +97,10 @@ class QuestionAnsweringPrediction(Options):
 
 def check(plan: RunPlan) -> Iterator[tuple[tuple[str, ...], str]]:
     """What of a plan cannot work, by the key."""
-    if plan.method.spec.name in SOFT_PROMPTS:
+    if hasattr(plan.method.options, "num_virtual_tokens"):
         yield (
             ("method", "name"),
-            f"the method {plan.method.spec.name} puts tokens before the input, and PEFT's models for question "
-            "answering do not move the answers' places by them; choose a method without, such as lora",
+            f"the method {plan.method.spec.name} puts learned tokens before the input, for which PEFT's class for "
+            "question answering neither moves the answers' places nor hands on which tokens are the question; choose a "
+            "method without, such as lora",
         )

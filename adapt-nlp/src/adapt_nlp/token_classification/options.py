@@ -9,12 +9,14 @@ from pydantic import field_validator, model_validator
 
 from adapt_core.options import Options, option
 from adapt_nlp.data.options import LabelNames, SplitDataOptions, check_label_names
-from adapt_nlp.soft_prompts import SOFT_PROMPTS
 
 if TYPE_CHECKING:
     from adapt_core.plan.run_plan import RunPlan
 
 Subtask = Literal["ner", "pos", "chunk"]
+
+SOFT_PROMPTS = ("prompt_tuning", "p_tuning")
+"""Methods of PEFT 0.21 that put tokens before the input, and then give a tag to these too."""
 
 
 class TokenClassificationOptions(Options):

@@ -1,0 +1,1 @@
+"""Text generation: causal language models on texts, instructions, prompts with completions, and conversations."""

@@ -1,0 +1,123 @@
+"""Several texts in one row, and whether a model keeps them apart."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from datasets import Dataset, are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+from trl.data_utils import pack_dataset
+
+from adapt_core.models.quantized import quantized_widths
+from adapt_core.models.tokens import embedding_rows
+from adapt_core.models.tolerance import TOLERANCE, tolerance_for
+from adapt_nlp.text_generation.encoding import EncodedTexts
+
+DOCUMENT = 8
+"""Tokens of each of the texts with which a model is probed."""
+
+
+def packed(rows: EncodedTexts, limit: int) -> Dataset:
+    """Rows of up to ``limit`` tokens, each of whole texts: TRL's packing by best fit, longest first.
+
+    Returns:
+        A map-style data set with ``input_ids``, ``labels`` and ``seq_lengths``, the tokens of each text in a row.
+    """
+    columns = Dataset.from_dict({"input_ids": rows.input_ids, "labels": rows.labels})
+    shown = not are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        made: Dataset = pack_dataset(columns, limit, strategy="bfd")
+    finally:
+        if shown:
+            enable_progress_bars()
+    return made
+
+
+class Collation:
+    """Makes a batch of rows: padded, or laid end to end in one long row whose positions begin anew with each text.
+
+    TRL's collator does the work. The model is told not to keep keys and values, for transformers tells texts apart by
+    their positions only where nothing is kept. Rows that have a number are an evaluation's: they are padded, and the
+    batch says which they are in ``rows``, int64 of shape (rows,).
+
+    Args:
+        pad_token_id: what pads; never learnt.
+        flat: whether rows without a number are laid end to end.
+        takes: the arguments that the model's ``forward`` takes; None for any.
+    """
+
+    def __init__(self, pad_token_id: int, *, flat: bool, takes: frozenset[str] | None) -> None:
+        # The module imports all of TRL's trainers.
+        from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+        self.padded = DataCollatorForLanguageModeling(pad_token_id=pad_token_id)
+        self.training = DataCollatorForLanguageModeling(pad_token_id=pad_token_id, padding_free=flat)
+        self.takes = takes
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        numbered = "row" in rows[0]
+        batch = {**(self.padded if numbered else self.training)(list(rows)), "use_cache": False}
+        if self.takes is not None:
+            batch = {name: value for name, value in batch.items() if name in self.takes}
+        if numbered:
+            batch["rows"] = torch.tensor([row["row"] for row in rows])
+        return batch
+
+
+def taken_arguments(module: Any) -> frozenset[str] | None:
+    """The arguments that the ``forward`` of a model takes, with a method on it or without; None for any."""
+    base = module.get_base_model() if hasattr(module, "get_base_model") else module
+    parameters = inspect.signature(type(base).forward).parameters
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+        return None
+    return frozenset(parameters)
+
+
+def why_not_laid_end_to_end(module: Any) -> str | None:
+    """Why a model's texts may not be laid end to end in one row; None where it keeps them apart.
+
+    The model is given a row of two texts, then the same with another first text, then the second text alone. Its
+    logits for the second text must be the same each time, but for rounding.
+
+    Args:
+        module: with its method, in any mode, which is left as it was.
+    """
+    takes = taken_arguments(module)
+    if takes is not None and "position_ids" not in takes:
+        return "it takes no positions, by which texts in one row are told apart"
+    words = embedding_rows(module) or 2
+    collate = Collation(0, flat=True, takes=takes)
+    draw = torch.Generator().manual_seed(0)
+    first, second = torch.randint(0, words, (2, DOCUMENT), generator=draw).tolist()
+    other = [(word + 1) % words for word in first]
+    training = module.training
+    module.eval()
+    try:
+        beside, beside_other, alone = (
+            _logits(module, collate, texts) for texts in ((first, second), (other, second), (second,))
+        )
+    finally:
+        module.train(training)
+    # Quantized layers may scale their inputs by the largest of the whole row.
+    share = TOLERANCE["bfloat16"] if quantized_widths(module) else tolerance_for(module)
+    allowed = share * max(float(alone.std()), 0.01 * float(alone.abs().max()))
+    changed = float((beside - beside_other).abs().max())
+    if not changed <= allowed:
+        return f"a text's logits change by {changed:.2g} with the words of the text before it"
+    moved = float((beside - alone).abs().max())
+    if not moved <= allowed:
+        return f"a text's logits differ by {moved:.2g} from those that it has alone"
+    return None
+
+
+def _logits(module: Any, collate: Collation, texts: Sequence[list[int]]) -> torch.Tensor:
+    """Logits of the last text, float32, of shape (tokens, words)."""
+    batch = collate([{"input_ids": ids, "labels": ids} for ids in texts])
+    device = next(module.parameters()).device
+    placed = {name: each.to(device) if isinstance(each, torch.Tensor) else each for name, each in batch.items()}
+    with torch.no_grad():
+        logits: torch.Tensor = module(**placed).logits
+    return logits[0, -DOCUMENT:].float().cpu()

@@ -66,6 +66,7 @@ def candidates(
         longest: tokens that an answer may have.
         count: how many to give.
     """
+    start, end = start.astype(np.float64), end.astype(np.float64)
     mask = np.asarray(usable, bool)
     starts = np.where(mask, start, -np.inf)
     longest = min(longest, len(starts))

@@ -65,7 +65,10 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "id twice": ({"id": "a"}, r"the id 'a' stands at lines 1, 2"),
     "no id": ({"id": None}, r"column 'id' has no id at line 2, but None"),
     "list as id": ({"id": [1]}, r"column 'id' has no id at line 2"),
-    "impossible, with an answer": ({"is_impossible": True}, r"is_impossible is true at line 2, and there are 1 answers"),
+    "impossible, with an answer": (
+        {"is_impossible": True},
+        r"is_impossible is true at line 2, and there are 1 answers",
+    ),
     "possible, without": (
         {"is_impossible": False, "answers": {"text": [], "answer_start": []}},
         r"is_impossible is false at line 2, and there are 0 answers",
@@ -89,7 +92,10 @@ def test_rows_that_cannot_be_learnt_are_refused_by_their_line(
         ({"data": [{"title": "T", "paragraphs": "none"}]}, "article 1 has no list of mappings under 'paragraphs'"),
         ({"data": [{"paragraphs": [{"context": "c"}]}]}, "article 1, paragraph 1 has no list of mappings under 'qas'"),
         (nested({"id": "a", "question": "q", **answers("soup")}), r"rows are its questions.*at row 1"),
-        (nested({"id": "a", "question": "q", "answers": [], "is_impossible": False}), "is_impossible is false at row 1"),
+        (
+            nested({"id": "a", "question": "q", "answers": [], "is_impossible": False}),
+            "is_impossible is false at row 1",
+        ),
     ],
 )
 def test_nested_data_of_another_form_is_refused_by_its_place(content: Any, message: str, tmp_path: Path) -> None:
@@ -158,7 +164,12 @@ def test_every_form_of_answers_is_read_alike(tmp_path: Path) -> None:
 
 
 def test_squad_2_is_read_as_published(tmp_path: Path) -> None:
-    with_answer = {"id": "a", "question": "q", "answers": [{"text": "drum", "answer_start": 15}], "is_impossible": False}
+    with_answer = {
+        "id": "a",
+        "question": "q",
+        "answers": [{"text": "drum", "answer_start": 15}],
+        "is_impossible": False,
+    }
     without = {"id": "b", "question": "r", "answers": [], "is_impossible": True,
                "plausible_answers": [{"text": "soup", "answer_start": 20}]}  # fmt: skip
     (tmp_path / "train.json").write_text(json.dumps(nested(with_answer, without)))

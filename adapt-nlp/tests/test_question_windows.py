@@ -81,9 +81,10 @@ def test_padding_in_front_moves_the_places(tokenizer: Any) -> None:
     batch = Collation(tokenizer)(rows)
     for line, (row, window) in enumerate(zip(rows, (3, 4), strict=True)):
         first, last = int(batch["start_positions"][line]), int(batch["end_positions"][line])
-        assert batch["input_ids"][line, first : last + 1].tolist() == row["input_ids"][
-            row["start_positions"] : row["end_positions"] + 1
-        ]
+        assert (
+            batch["input_ids"][line, first : last + 1].tolist()
+            == row["input_ids"][row["start_positions"] : row["end_positions"] + 1]
+        )
         assert first == row["start_positions"] + 12 - windows.lengths[window]
 
 

@@ -46,7 +46,9 @@ def test_an_answer_without_words_counts_by_the_version() -> None:
 
 
 def test_the_best_reference_of_each_question_counts() -> None:
-    found = squad_metrics(["brown fox", "cat"], [["fox", "the brown fox"], ["a dog", "the black cat"]], unanswerable=False)
+    found = squad_metrics(
+        ["brown fox", "cat"], [["fox", "the brown fox"], ["a dog", "the black cat"]], unanswerable=False
+    )
     assert found == {"exact_match": 0.5, "f1": pytest.approx((1 + 2 / 3) / 2)}
 
 

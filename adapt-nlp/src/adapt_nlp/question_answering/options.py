@@ -91,7 +91,7 @@ class QuestionAnsweringData(SplitDataOptions):
 class QuestionAnsweringPrediction(Options):
     """What a prediction gives."""
 
-    n_best: int = option(5, ge=1, help="How many answers to give beside the best, best first; task.n_best at most.")
+    n_best: int = option(5, ge=1, help="How many answers to list, best first; task.n_best at most.")
     null_threshold: float | None = option(None, help="Instead of task.null_threshold.")
 
 

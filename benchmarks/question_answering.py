@@ -2,7 +2,7 @@
 
     python benchmarks/question_answering.py [--repeats 3] [--epochs 3] [--rows 920] [--max-length 384]
 
-Both train MiniLM with LoRA (r 16, alpha 32, dropout 0.1, all linear layers) on the English questions of XQuAD, batch 16,
+Both train MiniLM with LoRA (r 16, alpha 32, dropout 0.1, all linear layers) on XQuAD's English questions, batch 16,
 learning rate 1e-3, windows of 384 tokens that share 128, windows in one order at random, seed 56 and those after it.
 They are measured on the other articles. The two of a pair run at the same time, each on half of the cores, and swap
 halves from trial to trial.

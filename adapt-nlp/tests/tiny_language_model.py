@@ -55,7 +55,7 @@ def write_tokenizer(folder: Path, **names: Any) -> PreTrainedTokenizerFast:
 
 
 def write_llama(folder: Path, **config: Any) -> Path:
-    """A Llama of two layers, 64 wide, that has 128 positions."""
+    """A Llama of two layers, 64 wide, that has 512 positions."""
     tokenizer = write_tokenizer(folder)
     set_seed(0)
     settings = LlamaConfig(
@@ -66,7 +66,7 @@ def write_llama(folder: Path, **config: Any) -> Path:
             "num_hidden_layers": 2,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
-            "max_position_embeddings": 128,
+            "max_position_embeddings": 512,
             "bos_token_id": 1,
             "eos_token_id": 2,
             "initializer_range": 0.1,

@@ -96,6 +96,7 @@ class Trained:
         saving: seconds of writing checkpoints between them.
         samples: rows that this process trained on in ``seconds``.
         metrics: such as ``train_loss``.
+        loading: seconds of ``seconds`` in which this process waited for its data; None where the engine does not know.
     """
 
     steps: int
@@ -105,6 +106,7 @@ class Trained:
     saving: float
     samples: int
     metrics: Mapping[str, float]
+    loading: float | None = None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,16 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         model_kind="causal",
     )
     yield TaskSpec(
+        name="question_answering",
+        summary="Finds the answer to a question in a text, or that there is none.",
+        target="adapt_nlp.question_answering.task:QuestionAnswering",
+        options="adapt_nlp.question_answering.options:QuestionAnsweringOptions",
+        dataset="adapt_nlp.question_answering.options:QuestionAnsweringData",
+        prediction="adapt_nlp.question_answering.options:QuestionAnsweringPrediction",
+        libraries=TRANSFORMERS,
+        check="adapt_nlp.question_answering.options:check",
+    )
+    yield TaskSpec(
         name="summarization",
         summary="Writes a short text out of a long one.",
         target="adapt_nlp.summarization.task:Summarization",

@@ -15,6 +15,9 @@ from adapt_core.kinds import Kind, LauncherSpec, Library, MethodSpec, PluginSpec
 if TYPE_CHECKING:
     from adapt_core.cli.option_info import OptionInfo
 
+PREDICTION = "prediction"
+"""Where a task's options of a prediction stand, which is no section of a configuration."""
+
 SUPPORT = {
     "untested": "untested: no test of Adapt's has run it",
     "expert": "expert: it needs inputs, layers or adapters that a configuration does not give",
@@ -39,7 +42,7 @@ def explain(kind: Kind, name: str, as_json: bool) -> None:
     from adapt_core.cli.option_info import describe
     from adapt_core.config.sections import BESIDE, MethodSection
     from adapt_core.plan.choose import all_option_models
-    from adapt_core.plugins.registry import Registry
+    from adapt_core.plugins.registry import Registry, option_model
 
     registry = Registry.load()
     entry = registry.get(kind, name)
@@ -52,6 +55,8 @@ def explain(kind: Kind, name: str, as_json: bool) -> None:
             if section != kind.section:
                 sections[section] = (*sections.get(section, ()), *describe(model))
         sections = {name: tuple({each.key: each for each in options}.values()) for name, options in sections.items()}
+        if of_prediction := describe(option_model(spec.prediction)):
+            sections[PREDICTION] = of_prediction
     if as_json:
         print_json(
             {
@@ -78,7 +83,10 @@ def _print_options(section: str, options: tuple[OptionInfo, ...]) -> None:
     if not options:
         click.echo(f"\nThe section {section} takes no options from it.")
         return
-    click.echo(f"\nOptions in the section {section}:")
+    where = (
+        "of a prediction (adapt predict RUN -O NAME=VALUE)" if section == PREDICTION else f"in the section {section}"
+    )
+    click.echo(f"\nOptions {where}:")
     print_table(
         ("option", "type", "default", "flat name", "meaning"),
         [(option.key, option.type, option.default_text, option.flat or "-", option.meaning) for option in options],

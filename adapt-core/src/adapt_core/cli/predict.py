@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 @click.argument("run", type=click.Path(file_okay=False))
 @click.argument("text", nargs=-1)
 @click.option(
-    "--input", "file", type=click.Path(dir_okay=False, allow_dash=True), help="Predict for the rows of this file; - "
-    "reads one text a line from standard input."
-)  # fmt: skip
+    "--input",
+    "--data",
+    "file",
+    metavar="PATH",
+    type=click.Path(allow_dash=True),
+    help="Predict for the rows of this file, or for a folder where the task takes one; - reads one text a line from "
+    "standard input.",
+)
 @click.option("--output", type=FILE, help="Write to this new file: .csv, .jsonl or .json.")
 @click.option(
     "-O", "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of predicting, such as "

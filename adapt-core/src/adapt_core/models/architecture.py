@@ -73,13 +73,25 @@ def _output(module: nn.Module) -> nn.Module | None:
 
 
 def _head(module: nn.Module) -> Iterable[str]:
-    """The parts of a transformers model beside its base, without a language model's output layer."""
+    """The parts of a transformers model beside its base, without a language model's output layer; timm's classifier."""
+    if hasattr(module, "get_classifier"):
+        yield from _classifiers(module)
+        return
     base = getattr(module, "base_model_prefix", "")
     if not base or not hasattr(module, base):
         return
     output = _output(module)
     for name, child in module.named_children():
         if name != base and child is not output and any(True for _ in child.parameters()):
+            yield name
+
+
+def _classifiers(module: nn.Module) -> Iterable[str]:
+    """The classifier of a model of timm, or the several of one that was distilled."""
+    found = module.get_classifier()  # type: ignore[operator]
+    parts = [*found] if isinstance(found, tuple | list) else [found]
+    for name, child in module.named_modules():
+        if any(child is part for part in parts) and any(True for _ in child.parameters()):
             yield name
 
 

@@ -117,6 +117,8 @@ def _result(trained: Trained | None, evaluated: Evaluated | None) -> dict[str, A
     throughput = None
     if trained is not None and trained.seconds > 0:
         throughput = {"rows_per_second": trained.samples / trained.seconds}
+        if trained.loading is not None:
+            throughput["loading_share"] = trained.loading / trained.seconds
     return {
         "status": "completed",
         "metrics": metrics,

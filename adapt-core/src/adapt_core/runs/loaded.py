@@ -69,7 +69,8 @@ class LoadedRun:
         """One prediction a row, each as soon as its batch is through.
 
         Args:
-            rows: as :meth:`parse_inputs` gives them; one may be a plain string where the task takes that.
+            rows: as :meth:`parse_inputs` gives them; one may be a plain string where the task takes that, and stands
+                for as many rows as that makes of it: a folder of images, say, for all of them.
             options: of a prediction by this task (``adapt explain task NAME``), such as ``max_new_tokens``.
 
         Raises:
@@ -80,7 +81,9 @@ class LoadedRun:
 
         spec = self.plan.task.spec
         asked = validate_options(option_model(spec.prediction), options, f"prediction of {spec.name}")
-        parsed = [self.parse_inputs([row])[0] if isinstance(row, str) else row for row in rows]
+        parsed: list[Row] = []
+        for row in rows:
+            parsed += self.parse_inputs([row]) if isinstance(row, str) else [row]
         self.use()
         yield from self.task.predict(self.model, parsed, self.info, asked)
 

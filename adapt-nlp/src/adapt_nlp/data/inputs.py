@@ -38,7 +38,7 @@ def read_inputs(
     wanted = TextColumns.from_dict(columns)
     rows: list[dict[str, Any]] = []
     if texts:
-        rows += _rows(_arguments(texts, wanted.needed), wanted)
+        rows += _rows(arguments(texts, wanted.needed), wanted)
     if file is not None:
         table = _file(file, wanted.needed)
         values = {name: table.columns[name] for name in table.columns}
@@ -57,7 +57,16 @@ def _rows(table: Table, wanted: TextColumns) -> list[dict[str, Any]]:
     return [{"text": text, "text_pair": pair} for text, pair in zip(texts, pairs, strict=True)]
 
 
-def _arguments(texts: Sequence[str], needed: Sequence[str]) -> Table:
+def arguments(texts: Sequence[str], needed: Sequence[str]) -> Table:
+    """Texts of the command line as a table.
+
+    Args:
+        texts: plain ones for a single column; for several, JSON objects of these columns.
+        needed: the columns.
+
+    Raises:
+        UsageError: a text is no such object.
+    """
     if len(needed) == 1:
         return Table("The command line", {needed[0]: texts}, len(texts))
     example = json.dumps(dict.fromkeys(needed, "…"), ensure_ascii=False)

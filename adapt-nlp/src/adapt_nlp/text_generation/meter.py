@@ -42,13 +42,18 @@ class PerplexityMeter:
 
 
 class FirstPerplexity(TrainerCallback):
-    """Remembers the perplexity before training, also in a run that was resumed.
+    """Remembers the perplexity before training, also in a run that was resumed, which is not evaluated once more.
 
     Attributes:
         value: None before the first evaluation, or where there was none before training.
     """
 
     value: float | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Has a resumed run go on where it was."""
+        if state.global_step:
+            args.eval_on_start = False
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Looks it up in the log of the run, which checkpoints carry on."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from itertools import groupby
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from transformers import PreTrainedTokenizerBase
 
 from adapt_core.bundles import Data, Evaluated, Inspected, Section
 from adapt_core.utils.units import number_text
 from adapt_nlp.generating import beside_references
+from adapt_nlp.inspection import Shown, as_tokens
 from adapt_nlp.text_generation.data import Texts
 from adapt_nlp.text_generation.encoding import IGNORED, EncodedTexts
 from adapt_nlp.text_generation.formats import Example
@@ -38,6 +37,22 @@ def preview(data: Data) -> list[Section]:
     ]
 
 
+def notices(texts: Texts, limit: int) -> Iterator[str]:
+    """What a person should know of encoded texts that are cut at ``limit`` tokens, or left out."""
+    encoded = texts.encoded
+    assert encoded is not None
+    if encoded.cut:
+        yield (
+            f"{texts.table.source}: {encoded.cut:,} of {len(texts):,} rows are longer than {limit} tokens and are cut "
+            "(task.max_seq_length)."
+        )
+    if encoded.left_out:
+        yield (
+            f"{texts.table.source}: {len(encoded.left_out):,} of {len(texts):,} rows have no token to learn within "
+            f"their first {limit} tokens and are left out: {texts.place(encoded.left_out)}."
+        )
+
+
 def sections(evaluated: Evaluated, before: float | None) -> list[Section]:
     """Perplexity before and after training, and generated texts beside their references."""
     after = evaluated.metrics["perplexity"]
@@ -54,28 +69,22 @@ def inspected(name: str, texts: Texts, tokenizer: PreTrainedTokenizerBase, limit
     """One split as a model will see it; ``texts`` are encoded."""
     encoded = texts.encoded
     assert encoded is not None
-    rows = [marked(tokenizer, encoded, row) for row in range(min(examples, len(encoded)))]
+    shown = [_marked(encoded, row) for row in range(min(examples, len(encoded)))]
     return Inspected(
         name,
         keys=[json.dumps(example, sort_keys=True) for example in texts.examples],
         lengths=encoded.whole,
         limit=limit,
-        examples=[Section(f"Rows of {name}, what is learnt marked", "spans", [LEARNT], rows)] if rows else [],
+        examples=as_tokens(name, tokenizer, shown),
     )
 
 
-def marked(tokenizer: PreTrainedTokenizerBase, encoded: EncodedTexts, row: int) -> list[Any]:
-    """A row's text with special tokens, its learnt ranges, and how many tokens these are."""
-    text, spans = "", []
-    labels = [IGNORED, *encoded.labels[row][1:]]
-    tokens = zip(encoded.input_ids[row], labels, strict=True)
-    for learnt, run in groupby(tokens, key=lambda token: token[1] != IGNORED):
-        piece = str(tokenizer.decode([token for token, _ in run]))
-        if learnt:
-            spans.append((len(text), len(text) + len(piece), LEARNT))
-        text += piece
-    learnt_tokens = sum(label != IGNORED for label in labels)
-    return [text, spans, f"{learnt_tokens} of {len(labels)} tokens are learnt"]
+def _marked(encoded: EncodedTexts, row: int) -> Shown:
+    """A row's tokens, those that are learnt marked."""
+    marks = [None, *(LEARNT if label != IGNORED else None for label in encoded.labels[row][1:])]
+    cut = encoded.whole[row] - len(marks)
+    remark = f"{marks.count(LEARNT)} of {len(marks)} tokens are learnt" + (f", {cut} more are cut off" if cut else "")
+    return encoded.input_ids[row], marks, remark
 
 
 def parts_of(example: Example) -> Sequence[tuple[str, str]]:

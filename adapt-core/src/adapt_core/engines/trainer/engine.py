@@ -31,6 +31,9 @@ from adapt_core.runs.folder import RunFolder
 from adapt_core.terminal.progress import Progress
 from adapt_core.terminal.signals import StopRequest, stop_on_signal
 
+MOMENT = 5.0
+"""Seconds of waiting that are not worth a notice."""
+
 
 class TrainerEngine(Engine):
     """Trains and evaluates with ``transformers.Trainer``, or a class of its kind that the task names.
@@ -79,6 +82,7 @@ class TrainerEngine(Engine):
         trainer.drop_optimizer()
         if not self.options.do_eval:
             trainer.unwrap()
+        self._tell_of_waiting(trainer.loading, seconds)
         return Trained(
             steps=steps,
             seconds=seconds,
@@ -87,6 +91,7 @@ class TrainerEngine(Engine):
             saving=trainer.saving.seconds,
             samples=trainer.rows_trained,
             metrics={"train_loss": trainer.mean_loss},
+            loading=trainer.loading,
         )
 
     def evaluate(self, model: Model, inputs: TrainerInputs) -> Evaluated:
@@ -100,6 +105,14 @@ class TrainerEngine(Engine):
         trainer.unwrap()
         assert trainer.last_evaluation is not None
         return trainer.last_evaluation[1]
+
+    def _tell_of_waiting(self, loading: float, seconds: float) -> None:
+        """A notice where training waited for its data for more than a fifth of its time, and longer than a moment."""
+        if loading > max(seconds / 5, MOMENT) and self.world.is_main:
+            self.progress.notice(
+                f"Training waited for its data for {loading / seconds:.0%} of its time. training.num_workers "
+                f"(NUM_WORKERS) is {self.options.num_workers}; more processes, up to the machine's cores, load faster."
+            )
 
     # ---- parts of a training --------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import torch
@@ -13,7 +14,26 @@ from adapt_core.terminal.signals import shield_worker
 
 
 class EpochLoader(DataLoader[Any]):
-    """A loader that can be told its epoch."""
+    """A loader that can be told its epoch, and knows how long its batches were waited for.
+
+    Attributes:
+        waiting: seconds in which whoever iterates waited for a batch, the start of worker processes included.
+    """
+
+    waiting: float = 0.0
+
+    def __iter__(self) -> Any:
+        begin = time.perf_counter()
+        batches = super().__iter__()
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            finally:
+                self.waiting += time.perf_counter() - begin
+            yield batch
+            begin = time.perf_counter()
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch whose batches the next iteration gives."""

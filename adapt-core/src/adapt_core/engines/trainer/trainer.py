@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer
+from transformers import PreTrainedModel, Trainer
 
 from adapt_core.bundles import Evaluated
 from adapt_core.engines.common.clock import Clock
@@ -16,7 +17,7 @@ from adapt_core.engines.common.failures import failed_in_method, nothing_used
 from adapt_core.engines.common.measuring import Step, measure, rows_in
 from adapt_core.engines.common.rows import NOT_COUNTED
 from adapt_core.engines.trainer.inputs import TrainerInputs
-from adapt_core.engines.trainer.loaders import evaluation_loader, training_loader
+from adapt_core.engines.trainer.loaders import EpochLoader, evaluation_loader, training_loader
 from adapt_core.engines.trainer.optimizer import grouped, optimizer_settings, schedule
 from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.errors import AdaptError
@@ -68,6 +69,7 @@ class AdaptTrainer(Trainer):
         self.last_evaluation: tuple[int, Evaluated] | None = None
         self.first_step = 0
         self.rows_trained = 0
+        self._loader: EpochLoader | None = None
         super().__init__(**arguments)
         self.model_accepts_loss_kwargs &= self.own_loss
         if not self.own_loss:
@@ -97,9 +99,14 @@ class AdaptTrainer(Trainer):
 
     # ---- rows -----------------------------------------------------------------------------------------------------
 
+    @property
+    def loading(self) -> float:
+        """Seconds in which training waited for its data."""
+        return self._loader.waiting if self._loader is not None else 0.0
+
     def get_train_dataloader(self) -> Any:
         options = self.training.options
-        return training_loader(
+        self._loader = training_loader(
             self.train_dataset,
             self.data_collator,
             batch=options.batch_size,
@@ -109,6 +116,7 @@ class AdaptTrainer(Trainer):
             lengths=self.training.inputs.lengths if options.group_by_length else None,
             workers=options.num_workers,
         )
+        return self._loader
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         rows: Any = self.eval_dataset if eval_dataset is None else eval_dataset
@@ -240,6 +248,8 @@ class AdaptTrainer(Trainer):
         method = self.training.method
         if method is not None and method.has("load_state"):
             method.load_state(self.model, Path(resume_from_checkpoint))
+        elif isinstance(self.model, PreTrainedModel) and not self.is_fsdp_enabled:
+            _load_whole(self.model, resume_from_checkpoint)
         else:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
@@ -276,3 +286,24 @@ class AdaptTrainer(Trainer):
         """Has accelerate prepare a model that was not trained: mixed precision is a wrapper of its ``forward``."""
         if not self.accelerator._models:
             self.model = self.accelerator.prepare_model(self.model, evaluation_mode=True)
+
+
+def _load_whole(module: PreTrainedModel, folder: str) -> None:
+    """Loads the weights of a checkpoint into a model of transformers, by the library's own reading.
+
+    Some architectures are saved with other names than their parameters have (ViT's, in transformers 5). The Trainer
+    loads by the parameters' names, and passes over what has another one.
+
+    Raises:
+        AdaptError: the checkpoint lacks some of them.
+    """
+    kind: Any = type(module)
+    loaded, found = kind.from_pretrained(
+        folder, config=copy.deepcopy(module.config), dtype=module.dtype, output_loading_info=True
+    )
+    if missing := sorted({*found["missing_keys"], *(entry[0] for entry in found["mismatched_keys"])}):
+        raise AdaptError(
+            f"The checkpoint {folder} lacks {len(missing)} of the model's parameters, {missing[0]} among them",
+            "Remove its folder, and resume from the one before.",
+        )
+    module.load_state_dict(loaded.state_dict())

@@ -1,0 +1,1 @@
+"""Where models come from: timm and transformers, behind one interface."""

@@ -1,0 +1,27 @@
+"""What adapt-vision offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from adapt_core.engines.spec import TRAINER
+from adapt_core.hookspecs import hookimpl
+from adapt_core.kinds import Library, TaskSpec
+
+TIMM = Library(name="timm", engine=TRAINER, model="adapt_vision.libraries.options:TimmModel")
+TRANSFORMERS = Library(name="transformers", engine=TRAINER, model="adapt_vision.libraries.options:TransformersModel")
+
+
+@hookimpl
+def adapt_tasks() -> Iterable[TaskSpec]:
+    """The vision tasks."""
+    yield TaskSpec(
+        name="image_classification",
+        summary="Puts an image into one of several classes.",
+        target="adapt_vision.image_classification.task:ImageClassification",
+        options="adapt_vision.image_classification.options:ImageClassificationOptions",
+        dataset="adapt_vision.data.options:ImageDataOptions",
+        prediction="adapt_vision.image_classification.options:ImageClassificationPrediction",
+        libraries=(TIMM, TRANSFORMERS),
+        check="adapt_vision.libraries.options:problems",
+    )

@@ -1,0 +1,153 @@
+"""A hand-written script as people write them with torchvision and the Trainer: what Adapt is measured against.
+
+It knows nothing of Adapt. Its rows come in an order that follows from seed and epoch alone, which is Adapt's too. Its
+argument is a JSON object with ``library``, ``model`` (a folder), ``data`` (with ``train`` and ``test``), ``size``,
+``head_only``, ``lr``, ``batch_size``, ``epochs``, ``seed`` and ``output``. It prints one JSON object with the seconds
+of training and the accuracy on the test images.
+"""
+
+import hashlib
+import json
+import sys
+import time
+
+import numpy as np
+import timm
+import torch
+from timm.data import create_transform, resolve_model_data_config
+from torch import nn
+from torch.utils.data import Sampler
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import InterpolationMode, v2
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    Trainer,
+    TrainingArguments,
+    default_data_collator,
+    set_seed,
+)
+
+settings = json.loads(sys.argv[1])
+set_seed(settings["seed"])
+classes = len(ImageFolder(f"{settings['data']}/train").classes)
+size = settings["size"]
+
+
+class Classifier(nn.Module):
+    """A model of either library that takes and gives what the Trainer wants."""
+
+    def __init__(self):
+        super().__init__()
+        if settings["library"] == "timm":
+            self.model = timm.create_model(f"local-dir:{settings['model']}", pretrained=True, num_classes=classes)
+        else:
+            self.model = AutoModelForImageClassification.from_pretrained(
+                settings["model"], num_labels=classes, ignore_mismatched_sizes=True
+            )
+
+        self.head = self.model.classifier
+        if settings["head_only"]:
+            self.requires_grad_(False)
+            self.head.requires_grad_(True)
+
+    def train(self, mode=True):
+        super().train(mode)
+        if settings["head_only"]:  # frozen batch normalisation keeps its statistics
+            for layer in self.modules():
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.eval()
+        return self
+
+    def forward(self, pixel_values, labels=None):
+        logits = self.model(pixel_values)
+        logits = getattr(logits, "logits", logits)
+        return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+
+
+model = Classifier()
+if settings["library"] == "timm":
+    config = resolve_model_data_config(model.model) | {"input_size": (3, size, size)}
+    evaluation = create_transform(**config)
+    interpolation, mean, std = config["interpolation"], config["mean"], config["std"]
+else:
+    processor = AutoImageProcessor.from_pretrained(settings["model"])
+    edge = round(processor.size["shortest_edge"] * size / processor.crop_size["height"])
+    processor.size, processor.crop_size = {"shortest_edge": edge}, {"height": size, "width": size}
+    interpolation, mean, std = "bilinear", processor.image_mean, processor.image_std
+
+    def evaluation(image):
+        return processor(images=image, return_tensors="pt")["pixel_values"][0]
+
+
+training = v2.Compose(
+    [
+        v2.RandomResizedCrop(size, (0.8, 1.0), interpolation=InterpolationMode(interpolation)),
+        v2.RandomHorizontalFlip(),
+        v2.PILToTensor(),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize(mean, std),
+    ]
+)
+
+
+class Images(ImageFolder):
+    def __getitem__(self, index):
+        pixels, label = super().__getitem__(index)
+        return {"pixel_values": pixels, "labels": label}
+
+
+train, test = Images(f"{settings['data']}/train", training), Images(f"{settings['data']}/test", evaluation)
+
+
+def derived_seed(*parts):
+    """As Adapt makes it, so that both train on the rows in one order."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
+
+
+class Order(Sampler):
+    """A permutation of the rows that depends on the seed and the epoch alone."""
+
+    epoch = 0
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __len__(self):
+        return len(train)
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(derived_seed(settings["seed"], self.epoch))
+        return iter(torch.randperm(len(self), generator=generator).tolist())
+
+
+class OrderedTrainer(Trainer):
+    def _get_train_sampler(self, train_dataset=None):
+        return Order()
+
+
+trainer = OrderedTrainer(
+    model=model,
+    args=TrainingArguments(
+        output_dir=settings["output"],
+        per_device_train_batch_size=settings["batch_size"],
+        per_device_eval_batch_size=2 * settings["batch_size"],
+        num_train_epochs=settings["epochs"],
+        learning_rate=settings["lr"],
+        seed=settings["seed"],
+        logging_steps=10,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        optim="adamw_torch",
+        remove_unused_columns=False,
+    ),
+    train_dataset=train,
+    eval_dataset=test,
+    data_collator=default_data_collator,
+    compute_metrics=lambda output: {"accuracy": float(np.mean(output.predictions.argmax(-1) == output.label_ids))},
+)
+begin = time.perf_counter()
+trainer.train()
+seconds = time.perf_counter() - begin
+print(json.dumps({"seconds": seconds, "accuracy": trainer.evaluate()["eval_accuracy"], "rows": len(test)}))

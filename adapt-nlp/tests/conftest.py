@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -188,5 +190,23 @@ def _quickly(config: dict[str, Any], folder: Path) -> Any:
             made[key] = {**made[key], **value} if merges else value
         made["training"] = {**made["training"], "max_steps": 2}
         return adapt_core.run(made, overwrite=True)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_card() -> Any:
+    """Runs the code of a model's README on a text, in a process that cannot import Adapt, and gives what it prints."""
+
+    def run(folder: Path, text: str) -> str:
+        code = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+        assert 'text = "a text"' in code
+        code = code.replace('text = "a text"', f"text = {text!r}")
+        blocked = "import sys\nfor name in ('adapt_core', 'adapt_nlp'): sys.modules[name] = None\n"
+        done = subprocess.run(
+            [sys.executable, "-c", blocked + code], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout.removesuffix("\n")
 
     return run

@@ -54,3 +54,21 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         libraries=TRANSFORMERS,
         check="adapt_nlp.question_answering.options:check",
     )
+    yield TaskSpec(
+        name="summarization",
+        summary="Writes a short text out of a long one.",
+        target="adapt_nlp.summarization.task:Summarization",
+        options="adapt_nlp.summarization.options:SummarizationOptions",
+        dataset="adapt_nlp.summarization.options:SummarizationData",
+        prediction="adapt_nlp.seq2seq.options:Seq2SeqGeneration",
+        libraries=TRANSFORMERS,
+    )
+    yield TaskSpec(
+        name="translation",
+        summary="Writes a text in another language.",
+        target="adapt_nlp.translation.task:Translation",
+        options="adapt_nlp.translation.options:TranslationOptions",
+        dataset="adapt_nlp.translation.options:TranslationData",
+        prediction="adapt_nlp.seq2seq.options:Seq2SeqGeneration",
+        libraries=TRANSFORMERS,
+    )

@@ -85,11 +85,10 @@ def test_the_loss_of_a_batch_is_that_of_its_windows(kind: str, tmp_path: Path) -
         alone = [float(model.module(**inputs.collate([window])).loss) for window in windows]
     assert together == pytest.approx(np.mean(alone), rel=1e-4)
     # The places are those of the answers' own tokens.
-    held = 0
     for line, window in enumerate(windows):
         first, last = int(batch["start_positions"][line]), int(batch["end_positions"][line])
         assert batch["input_ids"][line, first : last + 1].tolist() == window["input_ids"][
             window["start_positions"] : window["end_positions"] + 1
         ]  # fmt: skip
-        held += "cheese" in model.processor.decode(batch["input_ids"][line, first : last + 1])
-    assert held >= 1
+    first, last = int(batch["start_positions"][0]), int(batch["end_positions"][0])
+    assert model.processor.decode(batch["input_ids"][0, first : last + 1]).strip() == "rain"

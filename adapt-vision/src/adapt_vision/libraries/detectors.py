@@ -96,9 +96,22 @@ class Detectors(Transformers):
         return {**made, "labels": [dict(each) for each in made["labels"]]}
 
     def call(self, module: Any, batch: Mapping[str, Any], *, labels: bool) -> Any:
-        """The model's outputs, with ``loss`` where labels are given."""
+        """The model's outputs, with ``loss`` where labels are given.
+
+        Raises:
+            AdaptError: the model's boxes are no numbers any more.
+        """
         names = ["pixel_values", *(["pixel_mask"] if self._masks else []), *(["labels"] if labels else [])]
-        return module(**{name: batch[name] for name in names if name in batch})
+        try:
+            return module(**{name: batch[name] for name in names if name in batch})
+        except ValueError as error:
+            if not (labels and "corner" in str(error)):  # what transformers' loss says of boxes that are NaN
+                raise
+            raise AdaptError(
+                "The model's boxes are no numbers any more: training has diverged",
+                "Lower training.lr (LR), or limit training.max_grad_norm; with DoRA, layers whose weights are all zero "
+                "cannot be adapted.",
+            ) from error
 
     def found(self, processor: Any, outputs: Any, sizes: Sequence[tuple[int, int]], threshold: float) -> list[Found]:
         """What the model's post-processing finds above a score, in images of these heights and widths."""

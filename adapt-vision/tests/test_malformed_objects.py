@@ -67,6 +67,11 @@ def resized(folder: Path) -> None:
     Image.new("RGB", (25, 25)).save(folder / "train" / "train1.png")
 
 
+def unstated(folder: Path) -> None:
+    image(width=..., height=...)(folder)
+    resized(folder)
+
+
 def cut(folder: Path) -> None:
     path = folder / "train" / "train1.png"
     path.write_bytes(path.read_bytes()[:-300])
@@ -114,7 +119,7 @@ CASES: dict[str, tuple[Damage, str]] = {
     "odd area": (annotation(area=-1), r"annotation 3: area is -1"),
     "image of another size": (resized, r"image 11 \(train1.png\) is 25 × 25 pixels, not \d+ × \d+"),
     "box beyond an image of unstated size": (
-        lambda f: (image(width=..., height=...)(f), resized(f)) and None,
+        unstated,
         r"annotation \d+: its box reaches out of its image, train1.png",
     ),
     "unreadable image": (cut, r"1 of 8 images cannot be read:\n .*train1.png"),

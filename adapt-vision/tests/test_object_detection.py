@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,7 +137,7 @@ def test_the_loss_is_that_of_transformers_on_the_same_batch(
 
 def test_boxes_that_are_no_numbers_end_the_run_by_a_message(detect: Any) -> None:
     with pytest.raises(AdaptError, match="no numbers any more"):
-        detect(training={"lr": 1e9, "max_steps": 20, "max_grad_norm": None, "batch_size": 1})
+        detect(training={"lr": 1e9, "max_steps": 20, "max_grad_norm": 0, "batch_size": 1})
 
 
 # ---- parameters -----------------------------------------------------------------------------------------------
@@ -157,7 +160,7 @@ def test_the_flat_names_of_the_tables_mean_the_same(detectors: dict[str, Any], o
             "TASK": "object_detection",
             "CUSTOM_DATASET_PATH": str(objects),
             "LOCAL_MODEL_PATH": detectors["yolos"]["path"],
-            "LORA": True,
+            "FULL_FINE_TUNING": True,
             "train_ann_file": "val.json",
             "val_ann_file": "train.json",
         }
@@ -335,3 +338,38 @@ def test_a_model_that_finds_nothing_is_named(detection: dict[str, Any], tmp_path
     task = planned(detection, tmp_path)
     assert len(task.notices(Evaluated({"ap50": 0.0}, None), None)) == 1
     assert not task.notices(Evaluated({"ap50": 0.5}, None), None)
+
+
+@pytest.mark.slow
+def test_a_killed_run_with_augmentation_resumes_bit_for_bit(
+    detection: dict[str, Any], tmp_path: Path, no_reload: None
+) -> None:
+    made = {
+        **detection,
+        "task": {"name": "object_detection", "augmentation": "standard"},
+        "training": {
+            **detection["training"],
+            "max_steps": 60,
+            "interval": "steps",
+            "interval_steps": 2,
+            "do_eval": False,
+        },
+    }
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    adapt_core.run({**made, "output_dir": str(whole)})
+    (tmp_path / "config.json").write_text(json.dumps({**made, "output_dir": str(killed)}))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "adapt_core.cli", "run", str(tmp_path / "config.json")],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 240
+    while len(list(killed.glob("checkpoints/*/complete.json"))) < 2:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / "result.json").exists()
+    adapt_core.run({**made, "output_dir": str(killed)}, resume=True)
+    for name in ("model/model.safetensors", "metrics.jsonl"):
+        assert (killed / name).read_bytes() == (whole / name).read_bytes()

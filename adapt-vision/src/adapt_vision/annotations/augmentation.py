@@ -39,9 +39,7 @@ def augmented(
     boxes = torch.tensor([each.box for each in objects], dtype=torch.float32).reshape(-1, 4)
     sample = {
         "image": image,
-        "boxes": tv_tensors.BoundingBoxes(  # type: ignore[call-overload]
-            boxes, format="XYWH", canvas_size=(image.height, image.width)
-        ),
+        "boxes": tv_tensors.BoundingBoxes(boxes, format="XYWH", canvas_size=(image.height, image.width)),
         "labels": torch.arange(len(objects)),
     }
     with drawn_from(seed, "augmentation", epoch, row):

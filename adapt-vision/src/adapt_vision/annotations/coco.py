@@ -136,7 +136,8 @@ def _object_faults(
 
 
 def _why_not_an_object(each: Mapping[str, Any], images: Mapping[int, Any], categories: Mapping[int, str]) -> str | None:
-    image_id, category = each.get("image_id"), each.get("category_id")
+    image_id: Any = each.get("image_id")
+    category: Any = each.get("category_id")
     if not _is_id(image_id) or image_id not in images:
         return f"image_id is {image_id!r}, and there is no such image"
     if not _is_id(category) or category not in categories:

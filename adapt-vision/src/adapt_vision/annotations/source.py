@@ -48,9 +48,9 @@ def open_annotations(options: AnnotatedImageOptions, source: str | None = None) 
             raise UsageError(
                 f"dataset.path is a file, {path}, and dataset.train_ann_file names another.", "Remove one of them."
             )
-        named = {role: _named(path.parent, name, role) for role, name in asked.items() if name}
-        return AnnotationFiles(path.parent, {"train": path, **named})
-    files = {}
+        others = {role: _named(path.parent, name, role) for role, name in asked.items() if name}
+        return AnnotationFiles(path.parent, {"train": path, **others})
+    files: dict[str, Path] = {}
     for role in USUAL_NAMES:
         if named := asked.get(role):
             files[role] = _named(path, named, role)

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering, PreTrainedTo
 
 from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
-from adapt_core.errors import AdaptError
+from adapt_core.errors import AdaptError, UsageError
 from adapt_core.interfaces import Quantizer, Task
 from adapt_core.models.pretrained import load_model, model_source, outline, save_model, unloadable
 from adapt_core.models.tokens import require_known
@@ -216,6 +216,11 @@ class QuestionAnswering(Task):
         asked = cast(QuestionAnsweringPrediction, options)
         threshold = self.options.null_threshold if asked.null_threshold is None else asked.null_threshold
         unanswerable = info["unanswerable"]
+        if asked.null_threshold is not None and not unanswerable:
+            raise UsageError(
+                "null_threshold: every question of this run's data has an answer, so the model always gives one.",
+                "Leave the option out, or train on data with questions that have none (SQuAD 2.0).",
+            )
         for row, answers in zip(rows, self._answered(model, rows), strict=True):
             scores, none = probabilities(answers, unanswerable=unanswerable)
             best = [

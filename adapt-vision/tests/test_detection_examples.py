@@ -58,7 +58,7 @@ def test_a_hand_written_script_finds_the_same(
         "model": detectors["detr"],
         "dataset": {"path": str(cells)},
         "method": {"name": "full"},
-        "training": {"lr": 1e-3, "epochs": 3, "batch_size": 4, "num_workers": 0, "logging_steps": 1},
+        "training": {"lr": 1e-4, "epochs": 3, "batch_size": 4, "num_workers": 0, "logging_steps": 1},
         "seed": 56,
         "save": "none",
         "output_dir": str(tmp_path / "run"),
@@ -67,7 +67,7 @@ def test_a_hand_written_script_finds_the_same(
     settings = {
         "model": detectors["detr"]["path"],
         "data": str(cells),
-        "lr": 1e-3,
+        "lr": 1e-4,
         "epochs": 3,
         "batch_size": 4,
         "seed": 56,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
-import sys
+import runpy
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +38,12 @@ def test_parts_of_speech_of_the_example(test_data: Path, minilm: Path, tmp_path:
 
 
 @pytest.mark.usefixtures("no_reload")
-def test_noun_phrases_of_the_example(
-    test_data: Path, minilm: Path, tmp_path: Path, adapt: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(EXAMPLES)
-    from noun_phrases import chunk_tags, main
-
-    assert chunk_tags(["DET", "ADJ", "NOUN", "VERB", "PRON", "NUM"]) == ["B-NP", "I-NP", "I-NP", "O", "B-NP", "O"]
-    main(str(test_data / "token_classification" / "ud_ewt_pos"), str(tmp_path / "chunks"))
-    sys.modules.pop("noun_phrases")
+def test_noun_phrases_of_the_example(test_data: Path, minilm: Path, tmp_path: Path, adapt: Any) -> None:
+    module: dict[str, Any] = runpy.run_path(str(EXAMPLES / "noun_phrases.py"))
+    tags = module["chunk_tags"](["DET", "ADJ", "NOUN", "VERB", "PRON", "NUM"])
+    assert tags == ["B-NP", "I-NP", "I-NP", "O", "B-NP", "O"]
+    with redirect_stdout(io.StringIO()):
+        module["main"](str(test_data / "token_classification" / "ud_ewt_pos"), str(tmp_path / "chunks"))
     result = adapt("run", str(few_steps("chunk", tmp_path / "chunks", minilm, tmp_path)))
     assert result["metrics"]["f1"] > 0.2
     (found,) = adapt("predict", str(tmp_path / "run"), "I saw the old house.")
@@ -54,7 +53,7 @@ def test_noun_phrases_of_the_example(
 
 def test_entities_of_the_example_on_a_base_in_4_bits(test_data: Path, minilm: Path, tmp_path: Path, adapt: Any) -> None:
     data = test_data / "token_classification" / "wnut_17_ner"
-    quantized = {"quantization": {"name": "bnb_4bit", "bnb_4bit_compute_dtype": "float32"}, "save": "none"}
+    quantized = {"quantization": {"name": "bnb_4bit", "compute_dtype": "float32"}, "save": "none"}
     result = adapt("run", str(few_steps("ner", data, minilm, tmp_path, **quantized)))
     assert result["reload_difference"]["model"] == 0.0
     assert result["metrics"]["accuracy"] > 0.8  # 0.92 of the words are O

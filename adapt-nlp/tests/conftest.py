@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,54 @@ def quick_tags(tagging: dict[str, Any], tmp_path: Path, no_reload: None) -> Any:
     return _quickly(tagging, tmp_path / "quick")
 
 
+@pytest.fixture(scope="session")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """160 rows: the answer is the run of words of music in a context, and every fourth context has none."""
+    draw = random.Random(3)
+    path = tmp_path_factory.mktemp("questions") / "rows.jsonl"
+    with path.open("w") as file:
+        for row in range(160):
+            before, answer, behind = (
+                " ".join(draw.choices(WORDS[kind], k=draw.randrange(1, 4))) for kind in ("weather", "music", "food")
+            )
+            if row % 4 == 0:
+                context, answers = f"{before} the {behind}", {"text": [], "answer_start": []}
+            else:
+                context, answers = f"{before} {answer} {behind}", {"text": [answer], "answer_start": [len(before) + 1]}
+            made = {"id": f"q{row}", "question": "the song", "context": context, "answers": answers}
+            file.write(json.dumps(made) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def answering(encoder: Path, questions: Path) -> dict[str, Any]:
+    return {
+        "task": {"name": "question_answering", "doc_stride": 4},
+        "model": {"path": str(encoder)},
+        "dataset": {"path": str(questions)},
+        "method": {"name": "full"},
+        "training": {"lr": 3e-3, "epochs": 4, "num_workers": 0},
+        "save": "none",
+    }
+
+
+@pytest.fixture(scope="session")
+def answered_run(answering: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with LoRA and an export."""
+    folder = tmp_path_factory.mktemp("answered") / "run"
+    training = {"lr": 1e-2, "epochs": 20, "batch_size": 8, "num_workers": 0, "interval": "steps", "interval_steps": 900}
+    method = {"name": "lora", "r": 16, "dropout": 0.0}
+    changes = {"method": method, "training": training, "save": "save_pretrained", "output_dir": str(folder)}
+    adapt_core.run({**answering, **changes})
+    return folder
+
+
+@pytest.fixture
+def quick_answers(answering: dict[str, Any], tmp_path: Path, no_reload: None) -> Any:
+    """Runs two steps of a changed configuration of question answering, without the reload check."""
+    return _quickly(answering, tmp_path / "quick")
+
+
 def _quickly(config: dict[str, Any], folder: Path) -> Any:
     def run(**changes: Any) -> dict[str, Any]:
         made = {**config, "output_dir": str(folder)}
@@ -140,5 +190,23 @@ def _quickly(config: dict[str, Any], folder: Path) -> Any:
             made[key] = {**made[key], **value} if merges else value
         made["training"] = {**made["training"], "max_steps": 2}
         return adapt_core.run(made, overwrite=True)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_card() -> Any:
+    """Runs the code of a model's README on a text, in a process that cannot import Adapt, and gives what it prints."""
+
+    def run(folder: Path, text: str) -> str:
+        code = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+        assert 'text = "a text"' in code
+        code = code.replace('text = "a text"', f"text = {text!r}")
+        blocked = "import sys\nfor name in ('adapt_core', 'adapt_nlp'): sys.modules[name] = None\n"
+        done = subprocess.run(
+            [sys.executable, "-c", blocked + code], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout.removesuffix("\n")
 
     return run

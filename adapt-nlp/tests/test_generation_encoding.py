@@ -114,7 +114,7 @@ def test_padding_is_not_learnt_and_the_end_is_though_both_are_one_token(tokenize
     assert tokenizer.pad_token is None
     rows = encoded(tokenizer, {"text": "the sky"}, {"text": "the sky is blue and the grass is green"})
     end = tokenizer.eos_token_id
-    batch = Collation(end, flat=False, takes=None)([rows[0], rows[1]])
+    batch = Collation(end, layout="padded", takes=None)([rows[0], rows[1]])
     size = rows.lengths[0]
     assert batch["labels"][0, size - 1] == end
     assert (batch["labels"][0, size:] == IGNORED).all() and (batch["input_ids"][0, size:] == end).all()
@@ -134,8 +134,11 @@ def test_packed_rows_hold_every_token_once_and_whole_texts(tokenizer: Any) -> No
             pieces.append(row["input_ids"][start : start + length])
             start += length
     assert sorted(pieces) == sorted(rows.input_ids)
-    batch = Collation(0, flat=True, takes=None)([made[0], made[1]])
-    starts = batch["position_ids"][0] == 0
-    assert int(starts.sum()) == len(made[0]["seq_lengths"]) + len(made[1]["seq_lengths"])
-    assert (batch["labels"][0][starts] == IGNORED).all(), "no text's first word is learnt from another's last"
-    assert "attention_mask" not in batch and batch["use_cache"] is False
+    for layout in ("packed", "flat"):
+        batch = Collation(0, layout=layout, takes=None)([made[0], made[-1]])
+        starts = batch["position_ids"] == 0
+        padding = batch["input_ids"].numel() - sum(made[0]["seq_lengths"]) - sum(made[-1]["seq_lengths"])
+        assert int(starts.sum()) == len(made[0]["seq_lengths"]) + len(made[-1]["seq_lengths"]) + padding
+        assert (batch["labels"][starts] == IGNORED).all(), "no text's first word is learnt from another's last"
+        assert "attention_mask" not in batch and batch["use_cache"] is False
+        assert batch["input_ids"].shape[0] == {"packed": 2, "flat": 1}[layout]

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, set_seed
 import adapt_core
 from adapt_core.errors import AdaptError
 from adapt_nlp.text_generation.encoding import EncodedTexts
-from adapt_nlp.text_generation.packing import Collation, packed, taken_arguments, why_not_laid_end_to_end
+from adapt_nlp.text_generation.packing import Collation, packed, taken_arguments, why_not_in_one_row
 
 SIZES: dict[str, Any] = {
     "vocab_size": 60,
@@ -52,7 +52,7 @@ def test_a_model_is_probed_with_another_neighbour(name: str) -> None:
     """As it was found by trying TRL's packing on each."""
     model = tiny(name)
     model.train()
-    reason = why_not_laid_end_to_end(model)
+    reason = why_not_in_one_row(model)
     assert model.training, "the model's mode was changed"
     if name in APART:
         assert reason is None
@@ -75,7 +75,7 @@ def test_positions_that_run_on_are_found_though_nothing_is_seen_of_the_neighbour
             places = torch.arange(input_ids.shape[1])[None, :, None]
             return transformers.modeling_outputs.CausalLMOutput(logits=self.words(input_ids) * (1 + places))
 
-    reason = why_not_laid_end_to_end(Alone())
+    reason = why_not_in_one_row(Alone())
     assert reason is not None and "from those that it has alone" in reason
 
 
@@ -87,7 +87,7 @@ def test_positions_that_run_on_are_found_though_nothing_is_seen_of_the_neighbour
     ],
 )
 def test_methods_that_put_tokens_first_are_probed_too(config: Any) -> None:
-    assert why_not_laid_end_to_end(get_peft_model(tiny("Llama"), config)) is not None
+    assert why_not_in_one_row(get_peft_model(tiny("Llama"), config)) is not None
 
 
 def test_a_model_that_takes_no_positions_cannot_tell_texts_apart() -> None:
@@ -96,7 +96,7 @@ def test_a_model_that_takes_no_positions_cannot_tell_texts_apart() -> None:
             return input_ids
 
     assert taken_arguments(Blind()) == {"self", "input_ids"}
-    assert "takes no positions" in str(why_not_laid_end_to_end(Blind()))
+    assert "takes no positions" in str(why_not_in_one_row(Blind()))
 
 
 @pytest.mark.parametrize("name", APART)
@@ -113,11 +113,10 @@ def test_packed_and_padding_free_batches_have_the_loss_of_padded_ones(name: str)
             return float(model(**batch).loss)
 
     takes = taken_arguments(model)
-    padded = loss(Collation(0, flat=False, takes=takes)([rows[row] for row in range(6)]))
-    assert loss(Collation(0, flat=True, takes=takes)(list(made))) == pytest.approx(padded, abs=1e-5)
-    assert loss(Collation(0, flat=True, takes=takes)([rows[row] for row in range(6)])) == pytest.approx(
-        padded, abs=1e-5
-    )
+    padded = loss(Collation(0, layout="padded", takes=takes)([rows[row] for row in range(6)]))
+    assert loss(Collation(0, layout="packed", takes=takes)(list(made))) == pytest.approx(padded, abs=1e-5)
+    for flat in (list(made), [rows[row] for row in range(6)]):
+        assert loss(Collation(0, layout="flat", takes=takes)(flat)) == pytest.approx(padded, abs=1e-5)
 
 
 @pytest.fixture(scope="module")

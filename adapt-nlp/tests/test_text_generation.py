@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from tiny_language_model import FACTS, MARKED, configuration, rows, write_llama, write_rows, write_split
-from transformers import AutoModelForCausalLM, AutoTokenizer, BloomConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, BloomConfig, LlamaForCausalLM
 
 import adapt_core
 from adapt_core.api import plan_of
@@ -192,11 +192,27 @@ def test_completions_alone_give_another_loss(quick: Any) -> None:
     assert whole != pytest.approx(alone, abs=1e-3)
 
 
-def test_flash_attention_is_asked_of_the_model(quick: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it could run; here it stops at loading, since it cannot."""
+def test_flash_attention_is_for_training_alone(quick: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another attention stands for it, which runs here: it computes the steps, and not the texts that are generated."""
     monkeypatch.setattr(task_module, "require_flash_attention", lambda _: None)
-    with pytest.raises((AdaptError, ImportError), match=r"(?i)flash"):
-        quick(task={"flash_attention2": True})
+    monkeypatch.setattr(attention, "FLASH", "eager")
+    seen: dict[bool, set[str]] = {True: set(), False: set()}
+    original = LlamaForCausalLM.forward
+
+    def forward(self: Any, *args: Any, **given: Any) -> Any:
+        seen[self.training].add(self.config._attn_implementation)
+        return original(self, *args, **given)
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", forward)
+    quick(task={"flash_attention2": True})
+    assert seen[True] == {"eager"}
+    seen[False].clear()
+    run = adapt_core.load_run(tmp_path / "quick")
+    run.predict([QUESTION], max_new_tokens=2)
+    assert seen[False] == {"sdpa"}
+    monkeypatch.setattr(attention, "FLASH", "flash_attention_2")
+    with pytest.raises(ImportError, match=r"(?i)flash"):
+        attention.use_flash_attention(run.model.module)
 
 
 @pytest.mark.parametrize(
@@ -371,3 +387,40 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     )
     assert whole == stopped
     assert "before training" in (tmp_path / "stopped" / "report.html").read_text()
+
+
+# ---- real data --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.e2e
+def test_a_pretrained_model_learns_real_texts(test_data: Path, tmp_path: Path, no_reload: None) -> None:
+    """BabyLlama, which has only read children's stories, on grade-school maths; its end token pads."""
+    run = tmp_path / "run"
+    config = {
+        "task": {"name": "text_generation", "max_seq_length": 128, "samples": 1, "sample_tokens": 8},
+        "model": {"path": str(test_data / "weights" / "babyllama_tok105")},
+        "dataset": {
+            "path": str(test_data / "text_generation" / "gsm8k"),
+            "validation_split": "test",
+            "format_string": "{question}\n{answer}",
+            "format_names": ["question", "answer"],
+            "max_train_samples": 160,
+            "max_eval_samples": 40,
+        },
+        "method": "full",
+        "training": {"lr": 1e-3, "epochs": 2, "batch_size": 8, "num_workers": 0, "logging_steps": 5},
+        "save": "none",
+        "output_dir": str(run),
+    }
+    after = adapt_core.run(config)["metrics"]["perplexity"]
+    lines = adapt_core.load_run(run).folder.read_metrics()
+    before = lines[0]["eval_perplexity"]
+    assert (lines[0]["step"], after < 0.7 * before) == (0, True), (before, after)
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < losses[0]
+
+
+def test_adapt_explain_lists_the_options_of_predicting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line(["explain", "task", "text_generation"]) == 0
+    shown = capsys.readouterr().out
+    assert "Options of a prediction (adapt predict RUN -O NAME=VALUE):" in shown and "max_new_tokens" in shown

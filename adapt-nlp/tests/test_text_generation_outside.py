@@ -60,4 +60,3 @@ def test_the_cards_code_says_what_adapt_predict_says(method: str, kind: str, tmp
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout.splitlines()[-1]) == expected
-    assert len(set(expected)) > 1, "the prompt is read"

@@ -69,11 +69,15 @@ def batch_size(plan: RunPlan) -> int:
 
 
 def logits(module: Any, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
-    """What a model gives for a batch, float32, in evaluation mode; the model's mode is left as it was."""
+    """A classifier's logits for a batch, float32, in evaluation mode; the model's mode is left as it was."""
+    return np.asarray(outputs_of(module, batch).logits.float().cpu().numpy())
+
+
+def outputs_of(module: Any, batch: Mapping[str, torch.Tensor]) -> Any:
+    """What a model gives for a batch, in evaluation mode; the model's mode is left as it was."""
     device = next(module.parameters()).device
     with _evaluating(module), torch.inference_mode():
-        outputs = module(**{name: value.to(device) for name, value in batch.items()})
-    return np.asarray(outputs.logits.float().cpu().numpy())
+        return module(**{name: value.to(device) for name, value in batch.items()})
 
 
 def softmax(values: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,7 @@ def generate(
     training = module.training
     module.eval()
     try:
-        with torch.no_grad(), half_attention(module):
+        with torch.no_grad():
             ids = module.generate(**batch, pad_token_id=tokenizer.pad_token_id, **stops, **settings)
     finally:
         module.train(training)
@@ -87,14 +87,6 @@ def seeded(*parts: Any) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(derived_seed(*parts))
         yield
-
-
-def half_attention(module: Any) -> Any:
-    """A context for a model whose attention computes in 16 bits only."""
-    config = getattr(module, "config", None)
-    if getattr(config, "_attn_implementation", None) == "flash_attention_2":
-        return torch.autocast(next(module.parameters()).device.type, torch.bfloat16)
-    return nullcontext()
 
 
 def beside_references(texts: Sequence[Generated]) -> Section:

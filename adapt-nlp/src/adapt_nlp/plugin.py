@@ -44,3 +44,31 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         aliases=("causal_lm", "language_modeling"),
         model_kind="causal",
     )
+    yield TaskSpec(
+        name="question_answering",
+        summary="Finds the answer to a question in a text, or that there is none.",
+        target="adapt_nlp.question_answering.task:QuestionAnswering",
+        options="adapt_nlp.question_answering.options:QuestionAnsweringOptions",
+        dataset="adapt_nlp.question_answering.options:QuestionAnsweringData",
+        prediction="adapt_nlp.question_answering.options:QuestionAnsweringPrediction",
+        libraries=TRANSFORMERS,
+        check="adapt_nlp.question_answering.options:check",
+    )
+    yield TaskSpec(
+        name="summarization",
+        summary="Writes a short text out of a long one.",
+        target="adapt_nlp.summarization.task:Summarization",
+        options="adapt_nlp.summarization.options:SummarizationOptions",
+        dataset="adapt_nlp.summarization.options:SummarizationData",
+        prediction="adapt_nlp.seq2seq.options:Seq2SeqGeneration",
+        libraries=TRANSFORMERS,
+    )
+    yield TaskSpec(
+        name="translation",
+        summary="Writes a text in another language.",
+        target="adapt_nlp.translation.task:Translation",
+        options="adapt_nlp.translation.options:TranslationOptions",
+        dataset="adapt_nlp.translation.options:TranslationData",
+        prediction="adapt_nlp.seq2seq.options:Seq2SeqGeneration",
+        libraries=TRANSFORMERS,
+    )

@@ -60,6 +60,7 @@ def in_windows(
     *,
     size: int,
     overlap: int,
+    key: str = "task.overlap",
 ) -> Windows:
     """Cuts texts into windows; of pairs the second text is cut, and every window begins with the first.
 
@@ -69,11 +70,12 @@ def in_windows(
         second: the second text of each row.
         size: the most tokens of a window, those that the tokenizer adds included.
         overlap: tokens that two neighbouring windows of a text share.
+        key: the configuration's for the overlap, for messages.
 
     Raises:
         AdaptError: see :func:`require_windows`.
     """
-    require_windows(tokenizer, size, overlap, pairs=second is not None)
+    require_windows(tokenizer, size, overlap, pairs=second is not None, key=key)
     if not texts:
         return Windows({"input_ids": []}, [], [], [])
     encoded = tokenizer(
@@ -91,17 +93,19 @@ def in_windows(
     return Windows(features, rows, offsets, parts)
 
 
-def require_windows(tokenizer: PreTrainedTokenizerBase, size: int, overlap: int, *, pairs: bool = False) -> None:
+def require_windows(
+    tokenizer: PreTrainedTokenizerBase, size: int, overlap: int, *, pairs: bool = False, key: str = "task.overlap"
+) -> None:
     """Raises AdaptError where a tokenizer cannot cut texts so: it is no fast one, or windows would not move on."""
     if not tokenizer.is_fast:
         raise AdaptError(
-            f"{type(tokenizer).__name__} does not know where its tokens stand in a text, and words are found by that",
+            f"{type(tokenizer).__name__} does not know where its tokens stand in a text, and that must be known",
             "Use a model with a fast tokenizer (tokenizer.json).",
         )
     room = size - tokenizer.num_special_tokens_to_add(pair=pairs)
     if not overlap < room:
         raise AdaptError(
-            f"task.overlap: windows of {size} tokens have room for {max(room, 0)} of the text, and {overlap} of them "
+            f"{key}: windows of {size} tokens have room for {max(room, 0)} of the text, and {overlap} of them "
             "are to be shared with the window before",
-            "Give a smaller overlap, or a larger task.max_length.",
+            f"Give a smaller {key}, or a larger task.max_length.",
         )

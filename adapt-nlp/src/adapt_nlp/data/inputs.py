@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,19 @@ from adapt_nlp.data.files import file_format, read_file
 from adapt_nlp.data.table import Table
 
 
-def read_inputs(texts: Sequence[str], file: Path | None, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+def read_inputs(
+    texts: Sequence[str],
+    file: Path | None,
+    columns: Mapping[str, Any],
+    prepare: Callable[[Table], Table] = lambda table: table,
+) -> list[dict[str, Any]]:
     """Rows to predict: first the texts, then the file's rows.
 
     Args:
         texts: one text each. Where a row needs more than one column, each is a JSON object of these columns.
         file: with the columns that the run was trained on, a label not needed; or ``.txt`` with one text a line.
         columns: ``columns`` of the run's ``data.json``.
+        prepare: makes of the file's table one that has these columns.
 
     Returns:
         ``{"text": …}``, with ``text_pair`` where the run has pairs, and ``columns`` with everything that the row held
@@ -32,11 +38,11 @@ def read_inputs(texts: Sequence[str], file: Path | None, columns: Mapping[str, A
     wanted = TextColumns.from_dict(columns)
     rows: list[dict[str, Any]] = []
     if texts:
-        rows += _rows(_arguments(texts, wanted.needed), wanted)
+        rows += _rows(arguments(texts, wanted.needed), wanted)
     if file is not None:
         table = _file(file, wanted.needed)
         values = {name: table.columns[name] for name in table.columns}
-        for position, row in enumerate(_rows(table, wanted)):
+        for position, row in enumerate(_rows(prepare(table), wanted)):
             held = {name: column[position] for name, column in values.items()}
             rows.append(row | {"columns": json.loads(json.dumps(held, default=str))})
     if not rows:
@@ -51,7 +57,16 @@ def _rows(table: Table, wanted: TextColumns) -> list[dict[str, Any]]:
     return [{"text": text, "text_pair": pair} for text, pair in zip(texts, pairs, strict=True)]
 
 
-def _arguments(texts: Sequence[str], needed: Sequence[str]) -> Table:
+def arguments(texts: Sequence[str], needed: Sequence[str]) -> Table:
+    """Texts of the command line as a table.
+
+    Args:
+        texts: plain ones for a single column; for several, JSON objects of these columns.
+        needed: the columns.
+
+    Raises:
+        UsageError: a text is no such object.
+    """
     if len(needed) == 1:
         return Table("The command line", {needed[0]: texts}, len(texts))
     example = json.dumps(dict.fromkeys(needed, "…"), ensure_ascii=False)

@@ -6,7 +6,7 @@ Every draw is stratified and a function of the labels and the seed alone: the sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from random import Random
 
 
@@ -19,6 +19,25 @@ def hold_out(labels: Sequence[int], share: float, seed: int) -> list[int]:
     _, rest = _by_class(labels, f"held out, seed {seed}")
     count = max(1, int(share * len(labels) + 0.5))
     return sorted(_evenly(rest, min(count, len(rest))))
+
+
+def hold_out_groups(groups: Sequence[Hashable], share: float, seed: int) -> list[int]:
+    """Row numbers to evaluate on, ascending: whole groups in random order, until they hold the share of all rows.
+
+    The groups count by their places in the data. One at least is drawn and one at least is left; none is drawn where
+    there is one group.
+    """
+    members: dict[Hashable, list[int]] = {}
+    for row, group in enumerate(groups):
+        members.setdefault(group, []).append(row)
+    random = Random(f"groups held out, seed {seed}")
+    order = sorted(members.values(), key=lambda rows: (random.random(), rows))
+    held: list[int] = []
+    for rows in order[:-1]:
+        held += rows
+        if len(held) >= share * len(groups):
+            break
+    return sorted(held)
 
 
 def draw(labels: Sequence[int], count: int, seed: int, purpose: str) -> list[int]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol, Self, TypeVar
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_nlp.data.options import SplitDataOptions
-from adapt_nlp.data.sample import draw, hold_out
+from adapt_nlp.data.sample import draw, hold_out, hold_out_groups
 from adapt_nlp.data.source import DataSource, Roles, open_local, open_source
 from adapt_nlp.data.table import Table
 
@@ -55,11 +55,12 @@ def divide(
     *,
     evaluate: bool,
     none_to_hold_out: AdaptError,
+    groups: Sequence[Hashable] | None = None,
 ) -> tuple[R, R | None, str | None]:
     """The rows to train on and those to evaluate on, as many of each as were asked for.
 
     Evaluation takes the validation split; without one, a stratified share of the training rows, drawn with the seed,
-    is held out.
+    is held out, or of rows in groups as many whole groups.
 
     Args:
         train: all rows of the training split.
@@ -68,7 +69,8 @@ def divide(
         options: the ``dataset`` section.
         seed: of every draw.
         evaluate: whether evaluation rows are wanted; without them nothing is held out.
-        none_to_hold_out: raised where no stratum has two rows.
+        none_to_hold_out: raised where no stratum has two rows, or there is one group.
+        groups: of the training rows, where rows of one group are too alike to be trained on and evaluated on.
 
     Returns:
         The training rows, the evaluation rows, and in words where these are from; the latter two None without them.
@@ -80,7 +82,8 @@ def divide(
         evaluation = read(roles.validation)
     elif evaluate:
         origin = f"held out from split {roles.train}"
-        held = hold_out(train.strata, options.validation_share, seed)
+        share = options.validation_share
+        held = hold_out(train.strata, share, seed) if groups is None else hold_out_groups(groups, share, seed)
         if not held:
             raise none_to_hold_out
         left_out = set(held)

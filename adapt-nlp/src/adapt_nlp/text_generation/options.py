@@ -39,7 +39,7 @@ class TextGenerationOptions(Options):
         help="Longest training text in tokens, longer ones are cut; by default what the model takes, at most 512.",
     )
     flash_attention2: bool = option(
-        False, flat="flash_attention2", help="Compute attention with FlashAttention 2; needs its package and a GPU."
+        False, flat="flash_attention2", help="Train with FlashAttention 2; needs its package, a GPU and 16 bits."
     )
     completion_only: bool = option(
         False, help="Learn the completions, or the assistant's turns, and not the prompts before them."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Literal
 
 import torch
 from datasets import Dataset, are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
@@ -13,7 +14,8 @@ from trl.data_utils import pack_dataset
 from adapt_core.models.quantized import quantized_widths
 from adapt_core.models.tokens import embedding_rows
 from adapt_core.models.tolerance import TOLERANCE, tolerance_for
-from adapt_nlp.text_generation.encoding import EncodedTexts
+from adapt_nlp.text_generation.attention import uses_flash_attention
+from adapt_nlp.text_generation.encoding import IGNORED, EncodedTexts
 
 DOCUMENT = 8
 """Tokens of each of the texts with which a model is probed."""
@@ -36,30 +38,45 @@ def packed(rows: EncodedTexts, limit: int) -> Dataset:
     return made
 
 
-class Collation:
-    """Makes a batch of rows: padded, or laid end to end in one long row whose positions begin anew with each text.
+Layout = Literal["padded", "packed", "flat"]
+"""How the rows of a batch lie: one text a row, padded; several texts a row, padded; or all texts in one long row."""
 
-    TRL's collator does the work. The model is told not to keep keys and values, for transformers tells texts apart by
-    their positions only where nothing is kept. Rows that have a number are an evaluation's: they are padded, and the
-    batch says which they are in ``rows``, int64 of shape (rows,).
+
+class Collation:
+    """Makes batches of rows, by TRL's collator.
+
+    Where several texts lie in one row, positions begin anew with each and there is no attention mask: that is how
+    transformers tells texts apart, if the model keeps no keys and values (``use_cache``). FlashAttention takes all rows
+    as one long row; other attention would compute that whole square. What pads a row of several texts has the
+    position 0, and so is a text by itself for each token. No text's first token is learnt there, for it would be
+    learnt from another text.
+
+    Rows that have a number are an evaluation's: they are padded, and the batch says which they are in ``rows``, int64
+    of shape (rows,).
 
     Args:
         pad_token_id: what pads; never learnt.
-        flat: whether rows without a number are laid end to end.
+        layout: of rows without a number.
         takes: the arguments that the model's ``forward`` takes; None for any.
     """
 
-    def __init__(self, pad_token_id: int, *, flat: bool, takes: frozenset[str] | None) -> None:
+    def __init__(self, pad_token_id: int, *, layout: Layout, takes: frozenset[str] | None) -> None:
         # The module imports all of TRL's trainers.
         from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-        self.padded = DataCollatorForLanguageModeling(pad_token_id=pad_token_id)
-        self.training = DataCollatorForLanguageModeling(pad_token_id=pad_token_id, padding_free=flat)
+        self.layout = layout
         self.takes = takes
+        self.padded = DataCollatorForLanguageModeling(pad_token_id=pad_token_id)
+        self.training = DataCollatorForLanguageModeling(
+            pad_token_id=pad_token_id, padding_free=layout == "flat", return_position_ids=layout == "packed"
+        )
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         numbered = "row" in rows[0]
-        batch = {**(self.padded if numbered else self.training)(list(rows)), "use_cache": False}
+        batch: dict[str, Any] = {**(self.padded if numbered else self.training)(list(rows)), "use_cache": False}
+        if self.layout == "packed" and not numbered:
+            del batch["attention_mask"]
+            batch["labels"][batch["position_ids"] == 0] = IGNORED
         if self.takes is not None:
             batch = {name: value for name, value in batch.items() if name in self.takes}
         if numbered:
@@ -76,8 +93,8 @@ def taken_arguments(module: Any) -> frozenset[str] | None:
     return frozenset(parameters)
 
 
-def why_not_laid_end_to_end(module: Any) -> str | None:
-    """Why a model's texts may not be laid end to end in one row; None where it keeps them apart.
+def why_not_in_one_row(module: Any) -> str | None:
+    """Why several texts may not lie in one row of a model's; None where it keeps them apart.
 
     The model is given a row of two texts, then the same with another first text, then the second text alone. Its
     logits for the second text must be the same each time, but for rounding.
@@ -89,7 +106,7 @@ def why_not_laid_end_to_end(module: Any) -> str | None:
     if takes is not None and "position_ids" not in takes:
         return "it takes no positions, by which texts in one row are told apart"
     words = embedding_rows(module) or 2
-    collate = Collation(0, flat=True, takes=takes)
+    collate = Collation(0, layout="flat" if uses_flash_attention(module) else "packed", takes=takes)
     draw = torch.Generator().manual_seed(0)
     first, second = torch.randint(0, words, (2, DOCUMENT), generator=draw).tolist()
     other = [(word + 1) % words for word in first]
@@ -102,7 +119,8 @@ def why_not_laid_end_to_end(module: Any) -> str | None:
     finally:
         module.train(training)
     # Quantized layers may scale their inputs by the largest of the whole row.
-    share = TOLERANCE["bfloat16"] if quantized_widths(module) else tolerance_for(module)
+    rough = quantized_widths(module) or uses_flash_attention(module)
+    share = TOLERANCE["bfloat16"] if rough else tolerance_for(module)
     allowed = share * max(float(alone.std()), 0.01 * float(alone.abs().max()))
     changed = float((beside - beside_other).abs().max())
     if not changed <= allowed:
@@ -115,9 +133,11 @@ def why_not_laid_end_to_end(module: Any) -> str | None:
 
 def _logits(module: Any, collate: Collation, texts: Sequence[list[int]]) -> torch.Tensor:
     """Logits of the last text, float32, of shape (tokens, words)."""
-    batch = collate([{"input_ids": ids, "labels": ids} for ids in texts])
+    ids = [token for text in texts for token in text]
+    batch = collate([{"input_ids": ids, "labels": ids, "seq_lengths": list(map(len, texts))}])
     device = next(module.parameters()).device
     placed = {name: each.to(device) if isinstance(each, torch.Tensor) else each for name, each in batch.items()}
-    with torch.no_grad():
+    half = torch.autocast(device.type, torch.bfloat16) if uses_flash_attention(module) else nullcontext()
+    with torch.no_grad(), half:
         logits: torch.Tensor = module(**placed).logits
     return logits[0, -DOCUMENT:].float().cpu()

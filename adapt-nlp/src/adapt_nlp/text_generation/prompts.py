@@ -8,6 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from adapt_core.errors import AdaptError
+from adapt_core.models.positions import usable_positions
 from adapt_nlp.text_generation import chat
 from adapt_nlp.text_generation.encoding import text_ids
 from adapt_nlp.text_generation.formats import Example
@@ -58,3 +59,17 @@ def encoded_prompts(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Mapping[s
 
 def _conversation(tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any]) -> list[int]:
     return chat.prompt_ids(tokenizer, row["messages"])
+
+
+def require_room(module: Any, prompts: Sequence[Sequence[int]], new: int) -> None:
+    """Raises AdaptError for a prompt behind which a model has no positions left."""
+    positions = usable_positions(module)
+    if positions is None:
+        return
+    for number, ids in enumerate(prompts, start=1):
+        if len(ids) + new > positions:
+            raise AdaptError(
+                f"Row {number} has {len(ids)} tokens, and up to {new} are to be generated; "
+                f"{type(module).__name__} has {positions} positions",
+                "Shorten the row, or give a smaller max_new_tokens.",
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from transformers import PreTrainedTokenizerBase
 
@@ -35,6 +35,22 @@ def preview(data: Data) -> list[Section]:
         Section("First training rows", "table", ["part", "text"], first),
         Section("Training data", "table", ["", ""], facts),
     ]
+
+
+def notices(texts: Texts, limit: int) -> Iterator[str]:
+    """What a person should know of encoded texts that are cut at ``limit`` tokens, or left out."""
+    encoded = texts.encoded
+    assert encoded is not None
+    if encoded.cut:
+        yield (
+            f"{texts.table.source}: {encoded.cut:,} of {len(texts):,} rows are longer than {limit} tokens and are cut "
+            "(task.max_seq_length)."
+        )
+    if encoded.left_out:
+        yield (
+            f"{texts.table.source}: {len(encoded.left_out):,} of {len(texts):,} rows have no token to learn within "
+            f"their first {limit} tokens and are left out: {texts.place(encoded.left_out)}."
+        )
 
 
 def sections(evaluated: Evaluated, before: float | None) -> list[Section]:

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
@@ -22,19 +21,20 @@ from adapt_core.models.pretrained import load_model, save_model
 from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.classifiers import batch_size
-from adapt_nlp.generating import GREEDY, Generated, generate, half_attention, seeded, settle_generation
+from adapt_nlp.generating import generate, seeded, settle_generation
 from adapt_nlp.generation_options import GenerationOptions
 from adapt_nlp.text_generation import report
-from adapt_nlp.text_generation.attention import FLASH, require_flash_attention
+from adapt_nlp.text_generation.attention import require_flash_attention, use_flash_attention, without_flash_attention
 from adapt_nlp.text_generation.card import card
 from adapt_nlp.text_generation.chat import read_template, require_template
 from adapt_nlp.text_generation.data import Texts, load_generation_data, load_split
-from adapt_nlp.text_generation.encoding import EncodedTexts, encode
+from adapt_nlp.text_generation.encoding import encode
 from adapt_nlp.text_generation.inputs import read_inputs
-from adapt_nlp.text_generation.meter import GENERATED, FirstPerplexity, PerplexityMeter
+from adapt_nlp.text_generation.meter import FirstPerplexity, PerplexityMeter
 from adapt_nlp.text_generation.options import TextGenerationData, TextGenerationOptions
-from adapt_nlp.text_generation.packing import Collation, packed, taken_arguments, why_not_laid_end_to_end
-from adapt_nlp.text_generation.prompts import encoded_prompts, prompt_of, shown
+from adapt_nlp.text_generation.packing import Collation, Layout, packed, taken_arguments, why_not_in_one_row
+from adapt_nlp.text_generation.prompts import encoded_prompts, prompt_of, require_room, shown
+from adapt_nlp.text_generation.samples import SampledEvaluation
 from adapt_nlp.tokenizer import load_tokenizer, longest_by_config
 
 PROBE_ROWS = 8
@@ -61,7 +61,7 @@ class TextGeneration(Task):
         Raises:
             AdaptError: the data cannot be trained on, or the machine or the tokenizer cannot do what is asked for.
         """
-        if self.options.flash_attention2:
+        if self.options.flash_attention2 and self.plan.training.do_train:
             require_flash_attention(self.plan)
         rows = load_generation_data(self.dataset, self.plan.seed, evaluate=self.plan.training.do_eval)
         kind = rows.info["columns"]["format"]
@@ -76,7 +76,9 @@ class TextGeneration(Task):
         )
         train = self._encoded(rows.train, tokenizer, info)
         evaluation = rows.evaluation and self._encoded(rows.evaluation, tokenizer, info)
-        info["notices"] = [text for each in (train, evaluation) if each for text in _notices(each, info)]
+        info["notices"] = [
+            text for each in (train, evaluation) if each for text in report.notices(each, info["max_seq_length"])
+        ]
         return Data(train, evaluation, info)
 
     def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
@@ -105,7 +107,7 @@ class TextGeneration(Task):
             self.load_processor(info, path),
             path=path,
             train_head=self.plan.train_head,
-            config={"attn_implementation": FLASH} if self.options.flash_attention2 else {},
+            config={},
             quantizer=quantizer,
         )
         settle_generation(model.module, model.processor)
@@ -122,20 +124,27 @@ class TextGeneration(Task):
             AdaptError: texts are to be laid end to end, and the model does not keep them apart.
         """
         train = self._encoded(data.train, model.processor, data.info).encoded if data.train is not None else None
-        flat = train is not None and (self.options.packing or self.options.padding_free)
-        if flat:
+        if train is not None and self.options.flash_attention2:
+            use_flash_attention(model.module)
+        layout = self._layout() if train is not None else "padded"
+        if layout != "padded":
             self._require_kept_apart(model)
-        evaluation = data.evaluation and self._encoded(data.evaluation, model.processor, data.info)
+        evaluation = self._encoded(data.evaluation, model.processor, data.info) if data.evaluation is not None else None
         for texts in (data.train, evaluation):
             self._require_known(model, texts)
-        pack = flat and self.options.packing
+        pack = layout != "padded" and self.options.packing
+        sampling = (
+            SampledEvaluation(evaluation, model.processor, self.options.samples, self.options.sample_tokens)
+            if evaluation is not None
+            else None
+        )
         return TrainerInputs(
             train=packed(train, data.info["max_seq_length"]) if train is not None and pack else train,
-            evaluation=NumberedRows(evaluation.encoded) if evaluation else None,
-            collate=Collation(model.processor.pad_token_id, flat=flat, takes=taken_arguments(model.module)),
+            evaluation=sampling.rows if sampling else None,
+            collate=Collation(model.processor.pad_token_id, layout=layout, takes=taken_arguments(model.module)),
             meter=PerplexityMeter,
             lengths=train.lengths if train is not None and not pack else None,
-            evaluation_step=partial(self._evaluated, evaluation, model.processor),
+            evaluation_step=sampling.step if sampling else None,
             token_loss=True,
             settings={"eval_on_start": True} if train is not None and evaluation else {},
             callbacks=(self.before,),
@@ -176,13 +185,14 @@ class TextGeneration(Task):
         Of its first 128 tokens; all words' would be large.
         """
         module, found = model.module, []
+        most = min(PROBE_TOKENS, usable_positions(module) or PROBE_TOKENS)
         device = next(module.parameters()).device
         training = module.training
         module.eval()
         try:
             for ids in encoded_prompts(model.processor, rows):
-                tokens = torch.tensor([ids[:PROBE_TOKENS]], device=device)
-                with torch.inference_mode(), half_attention(module):
+                tokens = torch.tensor([ids[:most]], device=device)
+                with torch.inference_mode(), without_flash_attention(module):
                     logits = module(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits
                     of_words = logits[0].float().log_softmax(-1)
                     of_next = of_words[:-1].gather(-1, tokens[0, 1:, None])[:, 0]
@@ -201,7 +211,7 @@ class TextGeneration(Task):
         """Each row with ``generated``, a text, or a list of texts where several are asked for."""
         asked = cast(GenerationOptions, options)
         prompts = encoded_prompts(model.processor, rows)
-        _require_room(model, prompts, asked.max_new_tokens)
+        require_room(model.module, prompts, asked.max_new_tokens)
         require_known(model.processor, model.module, prompts, [shown(row) for row in rows])
         size = batch_size(self.plan)
         seed = self.plan.seed if asked.seed is None else asked.seed
@@ -225,8 +235,13 @@ class TextGeneration(Task):
                 "Remove it, or name the column of conversations in dataset.messages_column.",
             )
 
+    def _layout(self) -> Layout:
+        if self.options.padding_free or (self.options.packing and self.options.flash_attention2):
+            return "flat"
+        return "packed" if self.options.packing else "padded"
+
     def _require_kept_apart(self, model: Model) -> None:
-        reason = why_not_laid_end_to_end(model.module)
+        reason = why_not_in_one_row(model.module)
         if reason is not None:
             name = "packing" if self.options.packing else "padding_free"
             base = model.module.get_base_model() if hasattr(model.module, "get_base_model") else model.module
@@ -244,76 +259,3 @@ class TextGeneration(Task):
     def _encoded(self, texts: Texts, tokenizer: PreTrainedTokenizerBase, info: Mapping[str, Any]) -> Texts:
         limit, only = info["max_seq_length"], self.options.completion_only
         return texts.with_encoded(partial(encode, tokenizer, limit=limit, completion_only=only))
-
-    def _evaluated(
-        self, texts: Texts | None, tokenizer: PreTrainedTokenizerBase, module: Any, batch: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The loss of a batch, and what the model generates for the first rows."""
-        given = dict(batch)
-        rows = [row for row in given.pop("rows").tolist() if row < self.options.samples]
-        outputs = module(**given)
-        assert texts is not None
-        return {"loss": outputs.loss, GENERATED: self._generated(texts, rows, tokenizer, module)}
-
-    def _generated(
-        self, texts: Texts, rows: Sequence[int], tokenizer: PreTrainedTokenizerBase, module: Any
-    ) -> list[Generated]:
-        if not rows:
-            return []
-        assert texts.encoded is not None
-        given = [prompt_of(texts[texts.encoded.numbers[row]]) for row in rows]
-        positions = usable_positions(module)
-        new = min(self.options.sample_tokens, positions // 2) if positions else self.options.sample_tokens
-        prompts = encoded_prompts(tokenizer, [row for row, _ in given])
-        if positions:
-            prompts = [ids[-(positions - new) :] for ids in prompts]
-        found = generate(module, tokenizer, prompts, {**GREEDY, "max_new_tokens": new})
-        return [
-            Generated(row, shown(prompt), reference, text)
-            for row, (prompt, reference), (text,) in zip(rows, given, found, strict=True)
-        ]
-
-
-class NumberedRows(Dataset[dict[str, Any]]):
-    """Encoded rows, each with its number."""
-
-    def __init__(self, rows: EncodedTexts | None) -> None:
-        assert rows is not None
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, row: int) -> dict[str, Any]:
-        return {**self.rows[row], "row": row}
-
-
-def _notices(texts: Texts, info: Mapping[str, Any]) -> Iterator[str]:
-    """What a person should know of rows that are cut, or left out."""
-    encoded = texts.encoded
-    assert encoded is not None
-    limit = info["max_seq_length"]
-    if encoded.cut:
-        yield (
-            f"{texts.table.source}: {encoded.cut:,} of {len(texts):,} rows are longer than {limit} tokens and are cut "
-            "(task.max_seq_length)."
-        )
-    if encoded.left_out:
-        yield (
-            f"{texts.table.source}: {len(encoded.left_out):,} of {len(texts):,} rows have no token to learn within "
-            f"their first {limit} tokens and are left out: {texts.place(encoded.left_out)}."
-        )
-
-
-def _require_room(model: Model, prompts: Sequence[Sequence[int]], new: int) -> None:
-    """Raises AdaptError for a prompt behind which a model has no positions left."""
-    positions = usable_positions(model.module)
-    if positions is None:
-        return
-    for number, ids in enumerate(prompts, start=1):
-        if len(ids) + new > positions:
-            raise AdaptError(
-                f"Row {number} has {len(ids)} tokens, and up to {new} are to be generated; "
-                f"{type(model.module).__name__} has {positions} positions",
-                "Shorten the row, or give a smaller max_new_tokens.",
-            )

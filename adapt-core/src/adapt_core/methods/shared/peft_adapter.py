@@ -32,6 +32,11 @@ ROWS = ("trainable_token_indices", "token_indices")
 """PEFT's names of the option that says which rows of an embedding are trained."""
 
 
+FORGETFUL = ("QUESTION_ANS",)
+"""Task types whose class in PEFT 0.21 does not hand on all inputs: the model never sees ``token_type_ids``, which say
+what is the question. Without a task type it does, and the head is trained all the same."""
+
+
 class PeftAdapter(Method):
     """A method whose adapter is PEFT's. Subclasses give the ``PeftConfig``."""
 
@@ -97,7 +102,8 @@ class PeftAdapter(Method):
             names = targeted(module, config)
             self.require_layers(module, names)
             # PEFT's classes for a task train a head by themselves: without the task type they leave it alone.
-            config.task_type = hints.peft_task if train_head or self.needs_task else None
+            wanted = train_head and hints.peft_task not in FORGETFUL
+            config.task_type = hints.peft_task if wanted or self.needs_task else None
             with warnings.catch_warnings():
                 # That merging such a layer gives other outputs, which it does not here: see merge.
                 warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True` and a tied layer", UserWarning)

@@ -1,0 +1,264 @@
+"""What summarization and translation share: from rows of a text and a target to texts that a model writes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from torch.utils.data import Dataset
+from transformers import AutoModelForSeq2SeqLM, DataCollatorForSeq2Seq, PreTrainedTokenizerBase
+
+from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
+from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.interfaces import Quantizer, Task
+from adapt_core.models.pretrained import load_model, save_model
+from adapt_core.models.tokens import require_known
+from adapt_core.plan.run_plan import RunPlan
+from adapt_nlp.classifiers import batch_size
+from adapt_nlp.data.inputs import read_inputs
+from adapt_nlp.data.options import TextDataOptions
+from adapt_nlp.data.table import Table
+from adapt_nlp.generating import seeded
+from adapt_nlp.seq2seq import report
+from adapt_nlp.seq2seq.architecture import require_encoder_decoder, require_room
+from adapt_nlp.seq2seq.columns import PairColumns
+from adapt_nlp.seq2seq.data import Pairs, load_pairs, load_split
+from adapt_nlp.seq2seq.encoding import EncodedPairs, encode_pairs, encode_texts
+from adapt_nlp.seq2seq.generation import evaluating, padded, target_scores, written
+from adapt_nlp.seq2seq.languages import Languages, move_to_start, settle_languages
+from adapt_nlp.seq2seq.meter import GENERATED, ROW, GenerationMeter
+from adapt_nlp.seq2seq.metrics import score, signatures
+from adapt_nlp.seq2seq.options import Seq2SeqGeneration, Seq2SeqOptions
+from adapt_nlp.tokenizer import load_tokenizer
+
+IGNORED = -100
+"""The label of padding, which the loss leaves out."""
+
+PROBE_ROWS = 8
+PROBE_TOKENS = 128
+
+
+class Seq2Seq(Task):
+    """Writes a text out of a text, with any model of transformers that has an encoder and a decoder.
+
+    Attributes:
+        answer: what a prediction calls the text that was written.
+    """
+
+    answer: ClassVar[str]
+
+    def __init__(self, plan: RunPlan) -> None:
+        super().__init__(plan)
+        self.options = cast(Seq2SeqOptions, plan.task.options)
+        self.dataset = cast(TextDataOptions, plan.dataset)
+
+    @abstractmethod
+    def find_columns(self, table: Table) -> PairColumns:
+        """The columns of the text and the target."""
+
+    # ---- data and model -------------------------------------------------------------------------------------------
+
+    def load_data(self) -> Data:
+        """The training and evaluation rows, encoded: what is wrong with them is known before the model is loaded.
+
+        Raises:
+            AdaptError: the data cannot be trained on, the model is no encoder with a decoder or too short for what is
+                asked for, or its tokenizer does not know a language.
+        """
+        require_encoder_decoder(self.plan.model)
+        require_room(self.plan.model, self.options)
+        rows = load_pairs(self.dataset, self.plan.seed, self.find_columns, evaluate=self.plan.training.do_eval)
+        tokenizer = load_tokenizer(self.plan.model)
+        source, target = self.options.source_lang, self.options.target_lang
+        languages = settle_languages(tokenizer, source, target, self.plan.model.source)
+        info = {
+            **rows.info,
+            "languages": languages.as_dict(),
+            "before": languages.before + self.options.prefix,
+            "signatures": signatures(self.options.eval_metric, target or source),
+        }
+        train = self._encoded(rows.train, tokenizer, info)
+        evaluation = rows.evaluation and self._encoded(rows.evaluation, tokenizer, info)
+        limits = self.options.max_input_length, self.options.max_target_length
+        info["notices"] = [text for each in (train, evaluation) if each for text in report.cut_notices(each, *limits)]
+        return Data(train, evaluation, info)
+
+    def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
+        """Rows to evaluate a finished run on, with the columns that it was trained on."""
+        rows, name = load_split(self.dataset, source, split, info, self.plan.seed, self.find_columns)
+        return Data(None, rows, {**info, "evaluation": name})
+
+    def load_processor(self, info: Mapping[str, Any], path: Path | None = None) -> Any:
+        """The tokenizer, which marks texts and targets with their languages where it has tokens for them."""
+        tokenizer = load_tokenizer(self.plan.model, path)
+        tokenizer.padding_side = "right"
+        Languages.from_dict(info["languages"]).set_on(tokenizer)
+        return tokenizer
+
+    def load_model(
+        self, info: Mapping[str, Any], path: Path | None = None, quantizer: Quantizer | None = None
+    ) -> Model:
+        """The model and its tokenizer; it generates from the token that its training begins with.
+
+        Raises:
+            AdaptError: the model cannot be loaded, or does not know what a target begins with.
+        """
+        model = load_model(
+            AutoModelForSeq2SeqLM,
+            self.plan.model,
+            self.load_processor(info, path),
+            path=path,
+            train_head=self.plan.train_head,
+            config={},
+            quantizer=quantizer,
+        )
+        settings = model.module.generation_config
+        settings.pad_token_id = model.processor.pad_token_id
+        settings.max_length, settings.max_new_tokens = None, self.options.generation_max_length
+        move_to_start(model.module, model.processor, Languages.from_dict(info["languages"]))
+        return replace(model, notices=(*model.notices, *info["notices"]))
+
+    def save_model(self, model: Model, folder: Path) -> None:
+        """As a model of transformers, with its tokenizer."""
+        save_model(model, folder)
+
+    def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
+        """Encoded rows, padded batch by batch; padding counts in no loss. An evaluation generates."""
+        train = self._checked(data.train, model, data.info)
+        evaluation = self._checked(data.evaluation, model, data.info)
+        return TrainerInputs(
+            train=train and train.encoded,
+            evaluation=NumberedRows(evaluation.encoded) if evaluation and evaluation.encoded else None,
+            collate=DataCollatorForSeq2Seq(model.processor, label_pad_token_id=IGNORED),
+            meter=partial(GenerationMeter, evaluation, self._score) if evaluation else None,
+            lengths=train.encoded.lengths if train and train.encoded else None,
+            evaluation_step=partial(self._evaluated, model.processor, data.info["languages"]["token"]),
+            # Not token_loss: these models take the number of tokens of a step, and divide by the batch's own.
+            items=learnt_tokens,
+        )
+
+    # ---- what a person sees ---------------------------------------------------------------------------------------
+
+    def preview(self, data: Data) -> Sequence[Section]:
+        """The first training rows, and how many tokens there are to learn."""
+        return report.preview(data, self.answer)
+
+    def sections(self, evaluated: Evaluated, data: Data) -> Sequence[Section]:
+        """Generated texts beside their references, and how the metrics are computed."""
+        return report.sections(evaluated, data.info["signatures"])
+
+    def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
+        """The lengths of texts, and the first of each split and their targets as tokens, with what is cut off."""
+        limits = self.options.max_input_length, self.options.max_target_length
+        return [
+            report.inspected(name, pairs, processor, data.info["before"], limits, examples)
+            for name, pairs in (("training rows", data.train), (data.info["evaluation"], data.evaluation))
+            if pairs is not None
+        ]
+
+    # ---- using the model ------------------------------------------------------------------------------------------
+
+    def probe_rows(self, data: Data) -> Sequence[Row]:
+        """The first evaluation rows with their targets, or training rows where there are none."""
+        rows = data.evaluation if data.evaluation is not None else data.train
+        return [rows[index] for index in range(min(PROBE_ROWS, len(rows)))]
+
+    def outputs(self, model: Model, rows: Sequence[Row], info: Mapping[str, Any]) -> Sequence[np.ndarray]:
+        """Log-probabilities, float32, of shape (tokens + 1,): of the target's first 128 tokens, and of the likeliest.
+
+        A row without a target has its own text for one.
+        """
+        texts = self._inputs(model.processor, [row["text"] for row in rows], info)
+        longest = min(PROBE_TOKENS, self.options.max_target_length)
+        targets, _ = encode_texts(
+            model.processor, [row.get("target", row["text"]) for row in rows], longest, target=True
+        )
+        with evaluating(model.module):
+            return [target_scores(model.module, *row).numpy() for row in zip(texts, targets, strict=True)]
+
+    def parse_inputs(self, inputs: Sequence[str], file: Path | None, info: Mapping[str, Any]) -> Sequence[Row]:
+        """Rows with ``text``; ``columns`` holds all that a file's row holds."""
+        return read_inputs(inputs, file, info["columns"], PairColumns.from_dict(info["columns"]).apart)
+
+    def predict(
+        self, model: Model, rows: Sequence[Row], info: Mapping[str, Any], options: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Each row with the text that was written, or a list of them where several are asked for."""
+        longest = self.options.generation_max_length
+        asked = cast(Seq2SeqGeneration, options).asked_or(longest)
+        require_room(self.plan.model, self.options, asked.max_new_tokens)
+        settings = {"do_sample": False, **asked.arguments()}
+        texts = [row["text"] for row in rows]
+        ids = self._inputs(model.processor, texts, info)
+        require_known(model.processor, model.module, ids, texts)
+        language = info["languages"]["token"]
+        size = batch_size(self.plan)
+        seed = self.plan.seed if asked.seed is None else asked.seed
+        for start in range(0, len(rows), size):
+            batch = padded(model.processor, ids[start : start + size])
+            with seeded(seed, start), evaluating(model.module):
+                found = written(model.module, model.processor, batch, settings, language)
+            for row, own in zip(rows[start : start + size], found, strict=True):
+                yield {**row, self.answer: own if asked.num_return_sequences else own[0]}
+
+    # ---- helpers --------------------------------------------------------------------------------------------------
+
+    def _inputs(self, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], info: Mapping[str, Any]) -> Any:
+        before, longest = info["before"], self.options.max_input_length
+        return encode_texts(tokenizer, [before + text for text in texts], longest, before=before)[0]
+
+    def _score(self, texts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+        return score(self.options.eval_metric, texts, references, self.options.target_lang or self.options.source_lang)
+
+    def _encoded(self, pairs: Pairs, tokenizer: PreTrainedTokenizerBase, info: Mapping[str, Any]) -> Pairs:
+        encode = partial(
+            encode_pairs,
+            tokenizer,
+            before=info["before"],
+            longest_input=self.options.max_input_length,
+            longest_target=self.options.max_target_length,
+        )
+        return pairs.with_encoded(encode)
+
+    def _checked(self, pairs: Pairs | None, model: Model, info: Mapping[str, Any]) -> Pairs | None:
+        """Encoded rows of which the model has an embedding for every token."""
+        if pairs is None:
+            return None
+        found = self._encoded(pairs, model.processor, info)
+        assert found.encoded is not None
+        require_known(model.processor, model.module, found.encoded.input_ids, found.texts)
+        require_known(model.processor, model.module, found.encoded.labels, found.targets)
+        return found
+
+    def _evaluated(
+        self, tokenizer: PreTrainedTokenizerBase, language: int | None, module: Any, batch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The loss of a batch, and what the model writes for it."""
+        given = {name: value for name, value in batch.items() if name != ROW}
+        texts = {name: given[name] for name in ("input_ids", "attention_mask")}
+        settings = {"do_sample": False, "max_new_tokens": self.options.generation_max_length}
+        found = written(module, tokenizer, texts, settings, language)
+        return {"loss": module(**given).loss, GENERATED: [own[0] for own in found]}
+
+
+def learnt_tokens(batch: Mapping[str, Any]) -> int:
+    """The tokens of targets in a batch, without padding."""
+    return int((batch["labels"] != IGNORED).sum())
+
+
+class NumberedRows(Dataset[dict[str, Any]]):
+    """Encoded rows, each with its number."""
+
+    def __init__(self, rows: EncodedPairs) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return {**self.rows[row], ROW: row}

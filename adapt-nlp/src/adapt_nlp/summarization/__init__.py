@@ -1,0 +1,1 @@
+"""Summarization: a short text out of a long one."""

@@ -1,0 +1,1 @@
+"""Translation: a text of another language out of a text."""

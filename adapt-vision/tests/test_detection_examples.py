@@ -54,8 +54,8 @@ def test_a_hand_written_script_finds_the_same(
 ) -> None:
     """Same weights, rows and settings: the loss curve is equal to three digits, and average precision to three.
 
-    The queries of an untrained detector are nearly alike, so that a rounding error may match other ones with objects in a
-    single step.
+    The queries of an untrained detector are nearly alike, so that a rounding error may match other ones with objects in
+    one step.
     """
     made = {
         "task": {"name": "object_detection", "augmentation": "none"},

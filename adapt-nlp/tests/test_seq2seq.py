@@ -139,6 +139,8 @@ def test_options_of_generation_are_those_of_transformers(finished: Path) -> None
     assert drawn[0] == drawn[1] != drawn[2]
     with pytest.raises(AdaptError, match=r"max_new_tokens: 200 tokens, but the model .* has 128 positions"):
         run.predict(["the cat"], max_new_tokens=200)
+    with pytest.raises(AdaptError, match="min_new_tokens is 30, more than the run's generation_max_length=24"):
+        run.predict(["the cat"], min_new_tokens=30)
     with pytest.raises(ConfigError, match="do_sample"):
         run.predict(["the cat"], temperature=2.0)
 

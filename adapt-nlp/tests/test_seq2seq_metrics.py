@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from functools import partial
+from typing import Any
 
 import pytest
+import torch
 
+from adapt_core.interfaces import World
+from adapt_nlp.data.table import Table
+from adapt_nlp.generating import Generated
+from adapt_nlp.seq2seq.data import Pairs
+from adapt_nlp.seq2seq.meter import GenerationMeter
 from adapt_nlp.seq2seq.metrics import Words, rouge, score, signatures
 
 
@@ -120,3 +128,27 @@ def test_signatures_are_those_of_the_library() -> None:
     assert found["chrf"] == f"nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:{sacrebleu.__version__}"
     for language, tokens in {"zh_CN": "zh", "zho_Hans": "zh", "ja": "char", "en": "13a", "__zh__": "zh"}.items():
         assert f"|tok:{tokens}|" in signatures("bleu", language)["bleu"]
+
+
+def test_texts_of_several_processes_are_measured_as_one() -> None:
+    """In the order of their rows, whichever process generated which."""
+    texts = ["one two three", "four five six", "seven eight nine", "ten"]
+    references = ["one two four", "four five six", "nine eight", "eleven"]
+    pairs = Pairs(["a", "b", "c", "d"], references, range(4), Table("rows", {}, 4))
+
+    def meter(*batches: list[int]) -> GenerationMeter:
+        made = GenerationMeter(pairs, partial(score, "rouge", language=None))
+        for rows in batches:
+            made.update({"row": torch.tensor(rows)}, {"generated": [texts[row] for row in rows]})
+        return made
+
+    alone, first, second = meter([0, 1, 2, 3]), meter([0], [3]), meter([2, 1])
+
+    class Two(World):
+        def gather(self, value: Any) -> list[Any]:
+            return [value, second.texts]
+
+    found = first.result(Two())
+    assert found.metrics == pytest.approx(rouge(texts, references))
+    assert found == alone.result(World())
+    assert found.outputs[1] == Generated(1, "b", "four five six", "four five six")

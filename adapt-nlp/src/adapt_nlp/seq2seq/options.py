@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from adapt_core.errors import UsageError
 from adapt_core.options import Options, option
 from adapt_nlp.generation_options import GenerationOptions
 
@@ -46,7 +47,16 @@ class Seq2SeqGeneration(GenerationOptions):
     max_new_tokens: int = option(128, gt=0, help="Most tokens to generate; by default task.generation_max_length.")
 
     def asked_or(self, longest: int) -> GenerationOptions:
-        """The same, with ``longest`` for the number of tokens where none was given."""
-        return (
-            self if "max_new_tokens" in self.model_fields_set else self.model_copy(update={"max_new_tokens": longest})
-        )
+        """The same, with ``longest`` for the number of tokens where none was given.
+
+        Raises:
+            UsageError: more tokens than that are asked for.
+        """
+        if "max_new_tokens" in self.model_fields_set:
+            return self
+        if (self.min_new_tokens or 0) > longest:
+            raise UsageError(
+                f"min_new_tokens is {self.min_new_tokens}, more than the run's generation_max_length={longest}.",
+                "Give max_new_tokens beside it.",
+            )
+        return self.model_copy(update={"max_new_tokens": longest})

@@ -119,7 +119,7 @@ class Seq2Seq(Task):
         )
         settings = model.module.generation_config
         settings.pad_token_id = model.processor.pad_token_id
-        settings.max_length = None  # the number of tokens to generate is given each time
+        settings.max_length, settings.max_new_tokens = None, self.options.generation_max_length
         move_to_start(model.module, model.processor, Languages.from_dict(info["languages"]))
         return replace(model, notices=(*model.notices, *info["notices"]))
 

@@ -16,6 +16,7 @@ from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer, Task
+from adapt_core.models.positions import usable_positions
 from adapt_core.models.pretrained import load_model, save_model
 from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
@@ -184,12 +185,13 @@ class TextGeneration(Task):
         Of its first 128 tokens; all words' would be large.
         """
         module, found = model.module, []
+        most = min(PROBE_TOKENS, usable_positions(module) or PROBE_TOKENS)
         device = next(module.parameters()).device
         training = module.training
         module.eval()
         try:
             for ids in encoded_prompts(model.processor, rows):
-                tokens = torch.tensor([ids[:PROBE_TOKENS]], device=device)
+                tokens = torch.tensor([ids[:most]], device=device)
                 with torch.inference_mode(), without_flash_attention(module):
                     logits = module(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits
                     of_words = logits[0].float().log_softmax(-1)

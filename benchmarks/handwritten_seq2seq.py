@@ -46,6 +46,7 @@ def encode(rows):
     return {"input_ids": encoded["input_ids"], "labels": labels["input_ids"]}
 
 
+references = data["test"]["target"]
 data = data.map(encode, batched=True, remove_columns=data["train"].column_names)
 
 
@@ -76,12 +77,10 @@ class OrderedTrainer(Seq2SeqTrainer):
 
 
 def measure(output):
-    texts, references = (
-        tokenizer.batch_decode(np.where(ids == -100, tokenizer.pad_token_id, ids), skip_special_tokens=True)
-        for ids in (output.predictions, output.label_ids)
-    )
+    ids = np.where(output.predictions == -100, tokenizer.pad_token_id, output.predictions)
+    texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
     if settings["metric"] == "bleu":
-        return {"score": sacrebleu.corpus_bleu(texts, [references]).score}
+        return {"score": sacrebleu.corpus_bleu(texts, [list(references)]).score}
     scorer = RougeScorer(["rougeL"])
     rows = [scorer.score(reference, text)["rougeL"].fmeasure for text, reference in zip(texts, references, strict=True)]
     return {"score": 100 * float(np.mean(rows))}

@@ -3,8 +3,8 @@
     python benchmarks/seq2seq.py summarization t5 [--repeats 3] [--epochs 1] [--rows 1000]
 
 Both train every weight of a small T5 or BART that is built on the spot (three layers each of encoder and decoder, 128
-wide, random weights, a tokenizer of 4,000 parts of words trained on the training texts), batch 16, learning rate 2e-3,
-rows in one order at random, seed 56 and those after it. They are measured on 100 rows of the test file by what they
+wide, no dropout, random weights, a tokenizer of 4,000 parts of words of the training texts), batch 16, learning rate
+2e-3, rows in one order at random, seed 56 and those after it. They are measured on 100 rows of the test file by what they
 generate: ROUGE-L of SciTLDR's summaries, BLEU of Tatoeba's Swedish sentences. A model that knows nothing before scores
 low in so short a time: what counts is that the two agree. The two of a pair run at the same time, each on half of the
 cores, and swap halves from trial to trial.
@@ -28,7 +28,7 @@ from text_classification import LIMIT, at_once
 HERE = Path(__file__).parent
 SETTINGS = {"lr": 2e-3, "batch_size": 16}
 TASKS: dict[str, dict[str, Any]] = {
-    "summarization": {"data": "scitldr", "metric": "rougeL", "prefix": "summarize: ", "lengths": (256, 48)},
+    "summarization": {"data": "scitldr", "metric": "rougeL", "prefix": "summarize: ", "lengths": (128, 32)},
     "translation": {"data": "tatoeba_en_sv", "metric": "bleu", "prefix": "", "lengths": (32, 32)},
 }
 TEST_ROWS = 100
@@ -55,12 +55,12 @@ tokenizer.save_pretrained(folder)
 set_seed(0)
 tokens = {"vocab_size": len(tokenizer), "d_model": 128, "pad_token_id": 0, "eos_token_id": 1}
 if kind == "t5":
-    model = T5ForConditionalGeneration(T5Config(num_layers=3, num_heads=4, d_kv=32, d_ff=512, decoder_start_token_id=0,
-                                                **tokens))
+    model = T5ForConditionalGeneration(T5Config(num_layers=3, num_heads=4, d_kv=32, d_ff=512, dropout_rate=0.0,
+                                                decoder_start_token_id=0, **tokens))
 else:
     model = BartForConditionalGeneration(BartConfig(
         encoder_layers=3, decoder_layers=3, encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=512,
-        decoder_ffn_dim=512, max_position_embeddings=512, bos_token_id=2, decoder_start_token_id=1,
+        decoder_ffn_dim=512, max_position_embeddings=512, dropout=0.0, bos_token_id=2, decoder_start_token_id=1,
         forced_eos_token_id=None, **tokens))
 model.generation_config.max_length = None
 model.save_pretrained(folder)

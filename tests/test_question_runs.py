@@ -46,7 +46,7 @@ def nested(source: Path, target: Path, every: int) -> None:
 
 @pytest.mark.usefixtures("no_reload")
 def test_the_example_of_squad(data: Path, minilm: Path, tmp_path: Path, adapt: Any) -> None:
-    assert check(EXAMPLES / "squad.yaml") == []
+    assert [problem.key for problem in check(EXAMPLES / "squad.yaml")] == ["dataset.path"], "the data alone are missing"
     result = adapt("run", str(few_steps("squad", data, minilm, tmp_path)))
     assert 0 <= result["metrics"]["exact_match"] <= result["metrics"]["f1"] < 1
     context = "Ada Lovelace was born in London."
@@ -56,7 +56,9 @@ def test_the_example_of_squad(data: Path, minilm: Path, tmp_path: Path, adapt: A
 
 @pytest.mark.usefixtures("no_reload")
 def test_the_example_of_squad_2(data: Path, minilm: Path, tmp_path: Path, adapt: Any) -> None:
-    assert check(EXAMPLES / "squad_v2.yaml") == []
+    assert [problem.key for problem in check(EXAMPLES / "squad_v2.yaml")] == ["dataset.path"], (
+        "the data alone are missing"
+    )
     (tmp_path / "data").mkdir()
     for split in ("train", "validation"):
         nested(data / f"{split}.jsonl", tmp_path / "data" / f"{split}.json", every=3)
@@ -70,7 +72,7 @@ def test_the_example_of_squad_2(data: Path, minilm: Path, tmp_path: Path, adapt:
         {"method": {"name": "full"}},
         {"method": {"name": "lora"}},
         {"method": {"name": "ssf"}},
-        {"method": {"name": "lora"}, "quantization": {"name": "bnb_4bit", "bnb_4bit_compute_dtype": "float32"}},
+        {"method": {"name": "lora"}, "quantization": {"name": "bnb_4bit", "compute_dtype": "float32"}},
     ],
     ids=["full", "lora", "ssf", "qlora"],
 )

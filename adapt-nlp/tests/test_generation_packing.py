@@ -104,7 +104,7 @@ def test_packed_and_padding_free_batches_have_the_loss_of_padded_ones(name: str)
     model = tiny(name)
     draw = torch.Generator().manual_seed(1)
     ids = [torch.randint(1, 60, (3 + row,), generator=draw).tolist() for row in range(6)]
-    rows = EncodedTexts(ids, ids, [len(each) for each in ids], list(range(6)), [])
+    rows = EncodedTexts(ids, ids, [len(each) for each in ids], [len(each) for each in ids], list(range(6)), [])
     made = packed(rows, 12)
     assert len(made) < 6
 

@@ -132,6 +132,25 @@ def test_adapt_data_shows_what_is_learnt(llama: Path, data: dict[str, Path], tmp
     assert "tokens are learnt" in remark
 
 
+def test_adapt_data_counts_rows_of_which_nothing_is_learnt(llama: Path, tmp_path: Path) -> None:
+    """Those that a limit leaves out are beyond it, and told."""
+    given = rows("prompt_completion")
+    long = [{**row, "prompt": " ".join([row["prompt"]] * 20)} for row in given[:2]]
+    path = write_rows(tmp_path / "long.jsonl", [*given, *long])
+    config = configuration(llama, path, tmp_path / "run", task={"completion_only": True, "max_seq_length": 30})
+    splits = adapt_core.inspect_data(config, examples=0)
+    assert sum(len(split.lengths) for split in splits) == sum(len(split.keys) for split in splits) == len(given) + 2
+    assert sum(length > 30 for split in splits for length in split.lengths) == 2
+    assert any("no token to learn" in text for split in splits for text in split.notices)
+
+
+def test_other_rows_that_are_left_out_are_told(run_folder: Path, tmp_path: Path) -> None:
+    given = rows("prompt_completion")[:2]
+    given.append({**given[0], "completion": " ".join([given[0]["completion"]] * 200)})
+    (notice,) = adapt_core.evaluate_run(run_folder, data=str(write_rows(tmp_path / "long.jsonl", given)))["notices"]
+    assert "1 of 3 rows are longer than" in notice
+
+
 # ---- options ----------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,137 @@ def quick(config: dict[str, Any], tmp_path: Path, no_reload: None) -> Callable[.
         return adapt_core.run(made, overwrite=True)
 
     return run
+
+
+# ---- images with objects --------------------------------------------------------------------------------------
+
+
+def write_objects(folder: Path, split: str, count: int, seed: int) -> None:
+    """Grey images with one to three coloured rectangles each, as COCO has it; category ids have gaps."""
+    draw = np.random.default_rng(seed)
+    (folder / split).mkdir(parents=True, exist_ok=True)
+    (folder / "annotations").mkdir(exist_ok=True)
+    images, annotations = [], []
+    for number in range(count):
+        height, width = (int(each) for each in draw.integers(60, 90, 2))
+        pixels = draw.integers(100, 140, (height, width, 3)).astype(np.uint8)
+        for _ in range(int(draw.integers(1, 4))):
+            w, h = (int(each) for each in draw.integers(15, 30, 2))
+            left, top = int(draw.integers(0, width - w)), int(draw.integers(0, height - h))
+            category = int(draw.integers(0, 2))
+            pixels[top : top + h, left : left + w] = list(COLOURS.values())[category]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number + 10,
+                    "category_id": (3, 7)[category],
+                    "bbox": [left, top, w, h],
+                    "area": w * h,
+                    "iscrowd": 0,
+                }
+            )
+        Image.fromarray(pixels).save(folder / split / f"{split}{number}.png")
+        images.append({"id": number + 10, "file_name": f"{split}{number}.png", "width": width, "height": height})
+    categories = [{"id": 3, "name": "red"}, {"id": 7, "name": "green"}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "annotations" / f"{split}.json").write_text(json.dumps(content))
+
+
+@pytest.fixture(scope="session")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight training and four validation images with red and green rectangles."""
+    folder = tmp_path_factory.mktemp("objects")
+    write_objects(folder, "train", 8, seed=1)
+    write_objects(folder, "val", 4, seed=2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def detectors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The ``model`` section of a tiny RT-DETR, YOLOS and DETR, with heads for five classes."""
+    import torch
+    from transformers import (
+        AutoModelForObjectDetection,
+        DetrConfig,
+        DetrImageProcessor,
+        ResNetConfig,
+        RTDetrConfig,
+        RTDetrImageProcessor,
+        RTDetrResNetConfig,
+        YolosConfig,
+        YolosImageProcessor,
+        set_seed,
+    )
+
+    stages = {"hidden_sizes": [16, 16, 32, 32], "depths": [1, 1, 1, 1], "embedding_size": 16, "layer_type": "basic"}
+    edges = {"shortest_edge": 64, "longest_edge": 96}
+    small = {"d_model": 32, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "num_queries": 20, "decoder_layers": 2}
+    heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4}
+    found = {}
+    folder = tmp_path_factory.mktemp("detectors")
+    for name, settings, processor in (
+        (
+            "rt_detr",
+            RTDetrConfig(
+                backbone_config=RTDetrResNetConfig(**stages, out_features=["stage2", "stage3", "stage4"]),
+                encoder_hidden_dim=32,
+                encoder_in_channels=[16, 32, 32],
+                decoder_in_channels=[32, 32, 32],
+                num_denoising=4,
+                hidden_expansion=0.5,
+                num_labels=5,
+                **small,
+                **heads,
+            ),
+            RTDetrImageProcessor(size={"height": 64, "width": 64}),
+        ),
+        (
+            "yolos",
+            YolosConfig(
+                hidden_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                intermediate_size=64,
+                image_size=[64, 64],
+                patch_size=16,
+                num_detection_tokens=10,
+                num_labels=5,
+            ),
+            YolosImageProcessor(size=edges),
+        ),
+        (
+            "detr",
+            DetrConfig(
+                backbone_config=ResNetConfig(**stages, out_features=["stage4"]),
+                use_timm_backbone=False,
+                encoder_layers=1,
+                num_labels=5,
+                **small,
+                **heads,
+            ),
+            DetrImageProcessor(size=edges),
+        ),
+    ):
+        set_seed(0)
+        made = AutoModelForObjectDetection.from_config(settings)
+        for (
+            value
+        ) in made.parameters():  # what starts at zero, as deformable attention does, no longer is after pretraining
+            if not value.any():
+                torch.nn.init.normal_(value, std=0.01)
+        made.save_pretrained(folder / name)
+        processor.save_pretrained(folder / name)
+        found[name] = {"path": str(folder / name)}
+    return found
+
+
+@pytest.fixture(scope="session")
+def detection(objects: Path, detectors: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "task": {"name": "object_detection", "augmentation": "none"},
+        "model": detectors["rt_detr"],
+        "dataset": {"path": str(objects)},
+        "method": {"name": "full"},
+        "training": {"lr": 1e-3, "max_steps": 2, "batch_size": 4, "num_workers": 0},
+        "save": "none",
+    }

@@ -134,6 +134,14 @@ KINDS: dict[str, tuple[Damage, str]] = {
         lambda f: table(f, [row | ({"label": None} if n == 2 else {}) for n, row in enumerate(good(f))], "rows.jsonl"),
         r"label is missing in column 'label' at line 3",
     ),
+    "a cell too many": (
+        lambda f: (f / "a.csv").write_text("path,label\na.png,cat\nb.png,dog,x\n") and {"path": str(f / "a.csv")},
+        r"line 3: 3 cells, where the header has 2",
+    ),
+    "a column twice": (
+        lambda f: (f / "a.csv").write_text("path,label,label\na.png,cat,x\n") and {"path": str(f / "a.csv")},
+        r"names a column twice",
+    ),
     "an empty table": (lambda f: (f / "a.csv").write_text("path,label\n") and {"path": str(f / "a.csv")}, r"no rows"),
     "a table that is none": (
         lambda f: (f / "a.parquet").write_bytes(b"nothing") and {"path": str(f / "a.parquet")},

@@ -153,6 +153,7 @@ class Inspected:
         unit: of lengths: ``"tokens"``.
         labels: how often each label comes.
         examples: a few rows as the model will see them, what the loss sees marked.
+        notices: what a person should know of the split, a sentence each.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Inspected:
     unit: str = "tokens"
     labels: Mapping[str, int] = field(default_factory=dict)
     examples: Sequence[Section] = ()
+    notices: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

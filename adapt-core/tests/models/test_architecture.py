@@ -62,3 +62,25 @@ def test_a_model_that_reads_no_tokens_is_called_as_it_is() -> None:
     settings = Wav2Vec2Config(num_conv_pos_embeddings=4, **speech, **widths)  # type: ignore[arg-type]
     adapted = apply_method(Wav2Vec2ForSequenceClassification(settings), "lora")
     adapted(input_values=torch.randn(1, 400), labels=torch.tensor([1])).loss.backward()
+
+
+def test_parts_inside_the_base_belong_to_the_head_and_lists_are_told_by_their_entries() -> None:
+    from transformers import RTDetrConfig, RTDetrForObjectDetection, RTDetrResNetConfig
+
+    stages = {"hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1], "embedding_size": 8, "layer_type": "basic"}
+    settings = RTDetrConfig(
+        backbone_config=RTDetrResNetConfig(**stages, out_features=["stage2", "stage3", "stage4"]),  # type: ignore[arg-type]
+        encoder_hidden_dim=8,
+        encoder_in_channels=[8, 8, 8],
+        decoder_in_channels=[8, 8, 8],
+        d_model=8,
+        decoder_layers=2,
+        encoder_ffn_dim=8,
+        decoder_ffn_dim=8,
+    )
+    module = RTDetrForObjectDetection(settings)
+    hints = hints_for(module, ["model.decoder.class_embed.1.bias"], parts={"class_embed", "enc_score_head"})
+    entries = ("model.decoder.class_embed.0", "model.decoder.class_embed.1")
+    assert set(hints.head) == {"model.enc_score_head", *entries}
+    assert hints.fresh == ("model.decoder.class_embed.1",)
+    assert hints_for(module).head == ()

@@ -25,3 +25,13 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         libraries=(TIMM, TRANSFORMERS),
         check="adapt_vision.libraries.options:problems",
     )
+    yield TaskSpec(
+        name="object_detection",
+        summary="Finds objects in an image: boxes with classes.",
+        target="adapt_vision.object_detection.task:ObjectDetection",
+        options="adapt_vision.object_detection.options:ObjectDetectionOptions",
+        dataset="adapt_vision.annotations.options:AnnotatedImageOptions",
+        prediction="adapt_vision.object_detection.options:ObjectDetectionPrediction",
+        libraries=(TRANSFORMERS,),
+        check="adapt_vision.libraries.options:problems",
+    )

@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from adapt_core.cli.arguments import FILE, json_option
-from adapt_core.cli.output import libraries_print_to_stderr, print_json
-from adapt_core.errors import UsageError
+from adapt_core.cli.output import libraries_print_to_stderr, print_json, require_new
 
 
 @click.command()
@@ -25,8 +24,8 @@ def data(file: str, overrides: tuple[str, ...], examples: int, html: str | None,
     Rows, lengths and what is cut, labels, duplicates, rows that splits share, and examples with what the loss sees
     marked. It needs the model's tokenizer or image processor, not its weights.
     """
-    if html and Path(html).exists():
-        raise UsageError(f"{html} exists and is not overwritten", "Name another file, or remove it first.")
+    if html:
+        require_new(html)
     from adapt_core import api
     from adapt_core.report import inspection
 

@@ -46,6 +46,15 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def require_new(file: str) -> None:
+    """Before any work is done for it: raises UsageError for a file that exists, or has no folder to be written in."""
+    path = Path(file)
+    if path.exists():
+        raise UsageError(f"{file} exists and is not overwritten", "Name another file, or remove it first.")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{file} cannot be written: there is no folder {path.parent}", "Make it first.")
+
+
 def write_new(text: str, file: str | None) -> None:
     """Writes text to a file that does not exist yet, or to stdout where none is named, or ``-``.
 

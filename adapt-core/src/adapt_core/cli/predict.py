@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adapt_core.cli.arguments import FILE, json_option
-from adapt_core.cli.output import libraries_print_to_stderr, print_json, print_table, write_new
+from adapt_core.cli.output import libraries_print_to_stderr, print_json, print_table, require_new, write_new
 from adapt_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def _format_of(output: str) -> Callable[[Predictions], str]:
     formats = {".csv": to_csv, ".jsonl": to_json_lines, ".json": to_json_list}
     if Path(output).suffix not in formats:
         raise UsageError(f"{output} is no name for predictions", f"End it in {', '.join(formats)}.")
-    if Path(output).exists():
-        raise UsageError(f"{output} exists and is not overwritten", "Name another file, or remove it first.")
+    require_new(output)
     return formats[Path(output).suffix]
 
 

@@ -27,17 +27,20 @@ def name_in_model(name: str) -> str:
     return name.removeprefix("module.").removeprefix("base_model.model.")
 
 
-def hints_for(module: nn.Module, fresh_keys: Iterable[str] = (), train_head: bool | None = None) -> Hints:
+def hints_for(
+    module: nn.Module, fresh_keys: Iterable[str] = (), train_head: bool | None = None, parts: Collection[str] = ()
+) -> Hints:
     """Hints for a model.
 
     Args:
         module: the model, before any method.
         fresh_keys: names of parameters whose values were not in the checkpoint.
         train_head: what the configuration says of the head.
+        parts: what modules inside the base that belong to the head too are called: the last part of their names.
     """
     keys = list(fresh_keys)
     fresh = dict.fromkeys(key.rpartition(".")[0] for key in keys if "." in key)
-    head = dict.fromkeys(_head(module))
+    head = dict.fromkeys([*_head(module), *_called(module, parts)])
     # A fresh layer inside a head makes the whole of that head fresh: it has never been trained as one.
     inside = {name: next((top for top in head if f"{name}.".startswith(f"{top}.")), name) for name in fresh}
     return Hints(
@@ -61,10 +64,14 @@ def _peft_task(module: nn.Module) -> str | None:
     return task
 
 
-def head_and_output(module: nn.Module) -> list[str]:
-    """The names of a model's head and of its output layer: what is not quantized."""
+def head_and_output(module: nn.Module, parts: Collection[str] = ()) -> list[str]:
+    """The names of a model's head, with ``parts`` as in :func:`hints_for`, and of its output layer: never quantized."""
     output = _output(module)
-    return [*_head(module), *(name for name, child in module.named_modules() if child is output)]
+    return [
+        *_head(module),
+        *_called(module, parts),
+        *(name for name, child in module.named_modules() if child is output),
+    ]
 
 
 def _output(module: nn.Module) -> nn.Module | None:
@@ -84,6 +91,14 @@ def _head(module: nn.Module) -> Iterable[str]:
     for name, child in module.named_children():
         if name != base and child is not output and any(True for _ in child.parameters()):
             yield name
+
+
+def _called(module: nn.Module, parts: Collection[str]) -> Iterable[str]:
+    """The modules of these names; of a list its entries, since a list is not called and PEFT cannot wrap it."""
+    for name, child in module.named_modules():
+        if name.rpartition(".")[2] in parts:
+            listed = isinstance(child, nn.ModuleList)
+            yield from (f"{name}.{index}" for index in range(len(child))) if listed else (name,)
 
 
 def _classifiers(module: nn.Module) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ def load_model(
     train_head: bool | None = None,
     config: Mapping[str, Any],
     quantizer: Quantizer | None = None,
+    head: Collection[str] = (),
 ) -> Model:
     """A model of transformers, float32 but for what is quantized, with its hints and with what a person should know.
 
@@ -46,6 +47,7 @@ def load_model(
         train_head: passed on in the hints.
         config: values to set in the model's configuration.
         quantizer: of the base; the head and the output layer stay as they are.
+        head: what modules inside the base that belong to the head too are called, as detectors have them.
 
     Raises:
         AdaptError: the model cannot be loaded, the checkpoint has no weights for most of it, or the tokenizer uses
@@ -60,7 +62,7 @@ def load_model(
             keeps_own = partial(_counts_from_padding, auto_class, settings)
             notices += settle_padding(tokenizer, settings, source, keeps_own)
         stored = settings.dtype
-        quantized = quantizer.load_kwargs(kept_whole(auto_class, settings)) if quantizer else {}
+        quantized = quantizer.load_kwargs(kept_whole(auto_class, settings, head)) if quantizer else {}
         module, loaded = auto_class.from_pretrained(
             source,
             config=settings,
@@ -72,7 +74,7 @@ def load_model(
         raise unloadable("model", options, source, error) from error
     reshaped = {entry[0] for entry in loaded["mismatched_keys"]}
     missing = {*loaded["missing_keys"], *reshaped}
-    hints = hints_for(module, missing, train_head)
+    hints = hints_for(module, missing, train_head, head)
     notices += fresh_parts(module, hints, missing, source)
     _require_own_shapes(hints, reshaped, source)
     if tokenizer is not None:
@@ -121,9 +123,9 @@ def model_source(options: ModelOptions, path: Path | None = None) -> str:
     return str(Path(options.path).expanduser().resolve()) if options.path else options.source
 
 
-def kept_whole(auto_class: Any, settings: Any) -> list[str]:
+def kept_whole(auto_class: Any, settings: Any, head: Collection[str] = ()) -> list[str]:
     """The modules of a model that a quantizer leaves alone, found without making its weights."""
-    return head_and_output(outline(auto_class, settings))
+    return head_and_output(outline(auto_class, settings), head)
 
 
 def outline(auto_class: Any, settings: Any) -> PreTrainedModel:

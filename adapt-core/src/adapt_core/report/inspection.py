@@ -30,6 +30,8 @@ def facts(splits: Sequence[Inspected]) -> dict[str, Any]:
 def sections(splits: Sequence[Inspected]) -> list[Section]:
     """Rows, lengths, labels and examples of every split."""
     found = [_rows(splits)]
+    if notices := [[split.name, text] for split in splits for text in split.notices]:
+        found.append(Section("To know", "table", ["split", ""], notices))
     found += [_histogram(split) for split in splits if split.lengths]
     if any(split.labels for split in splits):
         found.append(_labels(splits))
@@ -53,6 +55,7 @@ def _facts_of(split: Inspected) -> dict[str, Any]:
         "duplicates": len(split.keys) - len(set(split.keys)),
         "lengths": dict(known),
         "labels": dict(split.labels),
+        "notices": list(split.notices),
     }
 
 

@@ -61,11 +61,11 @@ class LoadedRun:
         """Rows out of strings, or out of a file with the columns of the training data."""
         return self.task.parse_inputs(inputs, file, self.info)
 
-    def predict(self, rows: Sequence[Row] | Sequence[str], **options: Any) -> list[dict[str, Any]]:
+    def predict(self, rows: Sequence[Row] | Sequence[str], /, **options: Any) -> list[dict[str, Any]]:
         """One prediction a row; see :meth:`predictions`."""
         return list(self.predictions(rows, **options))
 
-    def predictions(self, rows: Sequence[Row] | Sequence[str], **options: Any) -> Iterator[dict[str, Any]]:
+    def predictions(self, rows: Sequence[Row] | Sequence[str], /, **options: Any) -> Iterator[dict[str, Any]]:
         """One prediction a row, each as soon as its batch is through.
 
         Args:
@@ -74,7 +74,7 @@ class LoadedRun:
             options: of a prediction by this task (``adapt explain task NAME``), such as ``max_new_tokens``.
 
         Raises:
-            ConfigError: an option is unknown or has a wrong value.
+            ConfigError: an option is unknown or has a wrong value; at once, not with the first prediction.
         """
         from adapt_core.config.validate import validate_options
         from adapt_core.plugins.registry import option_model
@@ -84,8 +84,11 @@ class LoadedRun:
         parsed: list[Row] = []
         for row in rows:
             parsed += self.parse_inputs([row]) if isinstance(row, str) else [row]
+        return self._predicted(parsed, asked)
+
+    def _predicted(self, rows: Sequence[Row], options: Any) -> Iterator[dict[str, Any]]:
         self.use()
-        yield from self.task.predict(self.model, parsed, self.info, asked)
+        yield from self.task.predict(self.model, rows, self.info, options)
 
 
 def load_run(path: str | Path) -> LoadedRun:

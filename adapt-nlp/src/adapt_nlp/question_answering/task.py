@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForQuestionAnswering, PreTrainedTo
 
 from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
-from adapt_core.errors import AdaptError
+from adapt_core.errors import AdaptError, UsageError
 from adapt_core.interfaces import Quantizer, Task
 from adapt_core.models.pretrained import load_model, model_source, outline, save_model, unloadable
 from adapt_core.models.tokens import require_known
@@ -24,7 +24,6 @@ from adapt_nlp.question_answering.answers import Answers, probabilities, put_tog
 from adapt_nlp.question_answering.card import card
 from adapt_nlp.question_answering.data import load_question_data, load_split
 from adapt_nlp.question_answering.encoding import (
-    WINDOW_KEY,
     Collation,
     EncodedQuestions,
     Numbered,
@@ -32,6 +31,7 @@ from adapt_nlp.question_answering.encoding import (
     too_long,
 )
 from adapt_nlp.question_answering.inputs import read_inputs
+from adapt_nlp.question_answering.loss import step
 from adapt_nlp.question_answering.metrics import AnswerMeter
 from adapt_nlp.question_answering.options import (
     WINDOW,
@@ -44,6 +44,8 @@ from adapt_nlp.question_answering.report import answer_notices, inspected, previ
 from adapt_nlp.tokenizer import load_tokenizer, longest, pad_behind
 
 PROBE_ROWS = 8
+LABELS = {0: "LABEL_0", 1: "LABEL_1"}
+"""What transformers calls the two outputs of a token."""
 
 
 class QuestionAnswering(Task):
@@ -106,7 +108,7 @@ class QuestionAnswering(Task):
             load_tokenizer(self.plan.model, path),
             path=path,
             train_head=self.plan.train_head,
-            config={"num_labels": 2},
+            config={"num_labels": 2, "id2label": LABELS, "label2id": {name: place for place, name in LABELS.items()}},
             quantizer=quantizer,
         )
         model.processor.model_max_length = self._window(model.processor, model.module)
@@ -141,7 +143,7 @@ class QuestionAnswering(Task):
             if evaluation is not None
             else None,
             lengths=[train.lengths[window] for window in learnt] if train is not None else None,
-            evaluation_step=_without_numbers,
+            step=step,
         )
 
     # ---- what a person sees ---------------------------------------------------------------------------------------
@@ -214,6 +216,11 @@ class QuestionAnswering(Task):
         asked = cast(QuestionAnsweringPrediction, options)
         threshold = self.options.null_threshold if asked.null_threshold is None else asked.null_threshold
         unanswerable = info["unanswerable"]
+        if asked.null_threshold is not None and not unanswerable:
+            raise UsageError(
+                "null_threshold: every question of this run's data has an answer, so the model always gives one.",
+                "Leave the option out, or train on data with questions that have none (SQuAD 2.0).",
+            )
         for row, answers in zip(rows, self._answered(model, rows), strict=True):
             scores, none = probabilities(answers, unanswerable=unanswerable)
             best = [
@@ -294,8 +301,3 @@ class QuestionAnswering(Task):
                 best = window_candidates(encoded, outputs, windows, left, longest_answer, count)
                 found += list(zip(windows, best, strict=True))
             yield from put_together(encoded, found, [row["context"] for row in some], count)
-
-
-def _without_numbers(module: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A step of evaluation: the model is not given the windows' numbers."""
-    return cast(Mapping[str, Any], module(**{name: value for name, value in batch.items() if name != WINDOW_KEY}))

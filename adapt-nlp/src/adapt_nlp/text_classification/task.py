@@ -26,7 +26,7 @@ from adapt_nlp.text_classification.data import LabelledTexts, load_classificatio
 from adapt_nlp.text_classification.encoding import EncodedRows, encode
 from adapt_nlp.text_classification.metrics import ClassificationMeter, confusion
 from adapt_nlp.text_classification.options import TextClassificationData, TextClassificationOptions
-from adapt_nlp.tokenizer import load_tokenizer, longest
+from adapt_nlp.tokenizer import load_tokenizer, longest_by_config
 
 PROBE_ROWS = 16
 SHOWN_ROWS = 3
@@ -111,7 +111,7 @@ class TextClassification(Task):
     def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
         """The lengths of texts, their labels, and the first of each split as tokens, with what is cut off."""
         names = data.info["label_names"]
-        limit = longest(self.max_length, processor, None)
+        limit = longest_by_config(self.max_length, processor, self.plan.model, "task.max_length")
         found = []
         for name, rows in (("training rows", data.train), (data.info["evaluation"], data.evaluation)):
             if rows is None:

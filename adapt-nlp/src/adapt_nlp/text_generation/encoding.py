@@ -28,6 +28,7 @@ class EncodedTexts(Dataset[dict[str, Any]]):
         input_ids: of each row.
         labels: the same ids, or -100 for a token that is not learnt.
         whole: tokens of each row before it was cut.
+        given: the same of every example, those that are left out too.
         numbers: which of the given examples each row is; those without a token to learn are left out.
         left_out: the examples without a token to learn, by their numbers.
     """
@@ -35,6 +36,7 @@ class EncodedTexts(Dataset[dict[str, Any]]):
     input_ids: list[list[int]]
     labels: list[list[int]]
     whole: list[int]
+    given: list[int]
     numbers: list[int]
     left_out: list[int]
 
@@ -102,6 +104,7 @@ def encode(
         [rows[number][0][:limit] for number in kept],
         [[token if learn else IGNORED for token, learn in zip(*rows[number], strict=True)][:limit] for number in kept],
         [len(rows[number][0]) for number in kept],
+        [len(ids) for ids, _ in rows],
         kept,
         left_out,
     )

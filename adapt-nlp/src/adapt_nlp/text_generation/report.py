@@ -73,8 +73,9 @@ def inspected(name: str, texts: Texts, tokenizer: PreTrainedTokenizerBase, limit
     return Inspected(
         name,
         keys=[json.dumps(example, sort_keys=True) for example in texts.examples],
-        lengths=encoded.whole,
+        lengths=encoded.given,
         limit=limit,
+        notices=list(notices(texts, limit)),
         examples=as_tokens(name, tokenizer, shown),
     )
 

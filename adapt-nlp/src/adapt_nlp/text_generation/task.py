@@ -16,6 +16,7 @@ from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer, Task
+from adapt_core.models.positions import usable_positions
 from adapt_core.models.pretrained import load_model, save_model
 from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
@@ -51,6 +52,7 @@ class TextGeneration(Task):
         self.options = cast(TextGenerationOptions, plan.task.options)
         self.dataset = cast(TextGenerationData, plan.dataset)
         self.before = FirstPerplexity()
+        self._evaluated: Texts | None = None
 
     # ---- data and model -------------------------------------------------------------------------------------------
 
@@ -78,6 +80,11 @@ class TextGeneration(Task):
         info["notices"] = [
             text for each in (train, evaluation) if each for text in report.notices(each, info["max_seq_length"])
         ]
+        if tokenizer.eos_token_id is None:
+            info["notices"].append(
+                f"The tokenizer of {self.plan.model.source} has no end token: the model does not learn where to stop, "
+                "and what it generates is as long as max_new_tokens allows."
+            )
         return Data(train, evaluation, info)
 
     def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
@@ -129,6 +136,7 @@ class TextGeneration(Task):
         if layout != "padded":
             self._require_kept_apart(model)
         evaluation = self._encoded(data.evaluation, model.processor, data.info) if data.evaluation is not None else None
+        self._evaluated = evaluation
         for texts in (data.train, evaluation):
             self._require_known(model, texts)
         pack = layout != "padded" and self.options.packing
@@ -159,6 +167,12 @@ class TextGeneration(Task):
         """Perplexity before and after training, and generated texts beside their references."""
         return report.sections(evaluated, self.before.value)
 
+    def notices(self, evaluated: Evaluated, data: Data) -> Sequence[str]:
+        """Which rows of other data were cut or left out; a run says it of its own before it starts."""
+        if data.train is not None or self._evaluated is None:
+            return ()
+        return list(report.notices(self._evaluated, data.info["max_seq_length"]))
+
     def card(self, info: Mapping[str, Any], folder: Path) -> str:
         """The README of ``model/``."""
         return card(self.plan, info, folder)
@@ -184,12 +198,13 @@ class TextGeneration(Task):
         Of its first 128 tokens; all words' would be large.
         """
         module, found = model.module, []
+        most = min(PROBE_TOKENS, usable_positions(module) or PROBE_TOKENS)
         device = next(module.parameters()).device
         training = module.training
         module.eval()
         try:
             for ids in encoded_prompts(model.processor, rows):
-                tokens = torch.tensor([ids[:PROBE_TOKENS]], device=device)
+                tokens = torch.tensor([ids[:most]], device=device)
                 with torch.inference_mode(), without_flash_attention(module):
                     logits = module(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits
                     of_words = logits[0].float().log_softmax(-1)

@@ -30,7 +30,7 @@ from adapt_nlp.token_classification.options import TokenClassificationData, Toke
 from adapt_nlp.token_classification.report import preview, sections, token_marks
 from adapt_nlp.token_classification.tags import entities
 from adapt_nlp.token_classification.words import joined
-from adapt_nlp.tokenizer import load_tokenizer, longest
+from adapt_nlp.tokenizer import load_tokenizer, longest_by_config
 
 PROBE_ROWS = 16
 
@@ -115,7 +115,8 @@ class TokenClassification(Task):
         Sentences beyond the limit are read in windows.
         """
         names = data.info["label_names"]
-        limit = processor.model_max_length = longest(self.options.max_length, processor, None)
+        limit = longest_by_config(self.options.max_length, processor, self.plan.model, "task.max_length")
+        processor.model_max_length = limit
         found = []
         for name, rows in (("training rows", data.train), (data.info["evaluation"], data.evaluation)):
             if rows is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,8 +91,13 @@ class ImageReader:
         return f"{len(self):,} images, {bytes_text(self.bytes)} as pixels{smaller}: {where}"
 
 
-def free_memory() -> int:
-    """Bytes of memory that are free for this process."""
+def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes of memory that are free for this process: on the machine, and within its container's limit."""
     import psutil
 
-    return int(psutil.virtual_memory().available)
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit, used = ((group / f"memory.{name}").read_text().strip() for name in ("max", "current"))
+    except OSError:  # no control group of version 2
+        return free
+    return free if limit == "max" else min(free, max(0, int(limit) - int(used)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,11 +42,13 @@ def read_table(path: Path) -> dict[str, list[Any]]:
     kind = path.suffix.lower()
     try:
         if kind in (".csv", ".tsv"):
-            frame = pandas.read_csv(path, sep="\t" if kind == ".tsv" else ",", dtype=str, keep_default_na=False)
+            frame = pandas.DataFrame(_read_delimited(path, "\t" if kind == ".tsv" else ","), dtype=object)
         elif kind == ".parquet":
             frame = pandas.read_parquet(path)
         else:
             frame = pandas.read_json(path, lines=kind != ".json", dtype=False, convert_dates=False)
+    except AdaptError:
+        raise
     # Broad: pandas and the readers below it state no list of what a damaged file makes them raise.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -53,6 +56,25 @@ def read_table(path: Path) -> dict[str, list[Any]]:
     if not len(frame):
         raise AdaptError(f"{path} has no rows.", "Check that it was written completely.")
     return {str(name): frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame.columns}
+
+
+def _read_delimited(path: Path, delimiter: str) -> dict[str, list[str]]:
+    """The columns of a text file. pandas would take the first column for an index where rows have a cell too many."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, delimiter=delimiter, strict=True)
+        header = next(lines, [])
+        columns: dict[str, list[str]] = {name: [] for name in header}
+        if len(columns) < len(header):
+            raise AdaptError(f"{path} names a column twice: {', '.join(header)}", "Give each a name of its own.")
+        for cells in filter(None, lines):
+            if len(cells) != len(header):
+                raise AdaptError(
+                    f"{path}, line {lines.line_num}: {len(cells)} cells, where the header has {len(header)}",
+                    "Quote a cell that holds a separator.",
+                )
+            for name, value in zip(header, cells, strict=True):
+                columns[name].append(value)
+    return columns
 
 
 def listing_of(path: Path, options: ImageDataOptions, folder: Path | None = None) -> Listing:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from adapt_core.errors import AdaptError, UsageError
+from adapt_core.errors import UsageError
 from adapt_vision.data.decoding import is_image
-from adapt_vision.data.folders import files_in
+from adapt_vision.data.files import images_at
 from adapt_vision.data.listing import DATA_URI
 from adapt_vision.data.options import ImageDataOptions
 from adapt_vision.data.tables import IMAGE_NAMES, column, paths_of, read_table
@@ -30,9 +30,9 @@ def read_inputs(inputs: Sequence[str], file: Path | None, options: ImageDataOpti
         UsageError: there is nothing to predict, or a column is missing.
         AdaptError: a path leads nowhere.
     """
-    paths = [path for given in inputs for path in _images_at(given)]
+    paths = [path for given in inputs for path in ([given] if given.startswith(DATA_URI) else images_at([given]))]
     if file is not None and (file.is_dir() or is_image(file)):
-        paths += _images_at(str(file))
+        paths += images_at([str(file)])
     elif file is not None:
         columns = read_table(file)
         image = column(columns, options.image_column, IMAGE_NAMES, "image", file)
@@ -41,17 +41,3 @@ def read_inputs(inputs: Sequence[str], file: Path | None, options: ImageDataOpti
     if not paths:
         raise UsageError("There is nothing to predict.", "Give image files or folders of them, or a table of paths.")
     return [{"image": path} for path in paths]
-
-
-def _images_at(given: str) -> list[str]:
-    if given.startswith(DATA_URI):
-        return [given]
-    path = Path(given)
-    if not path.exists():
-        raise UsageError(f"There is no file or folder {given}.", "Check the path.")
-    if not path.is_dir():
-        return [given]
-    found = [str(each) for each in files_in(path) if is_image(each)]
-    if not found:
-        raise AdaptError(f"The folder {given} holds no images.", "Images are known by the endings of their names.")
-    return found

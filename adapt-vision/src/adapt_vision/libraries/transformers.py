@@ -26,6 +26,18 @@ class Transformers(ImageLibrary):
     """Any model of ``AutoModelForImageClassification``, of the hub or a local folder."""
 
     argument: ClassVar[str] = "pixel_values"
+    auto_class: ClassVar[Any] = AutoModelForImageClassification
+    head: ClassVar[frozenset[str]] = frozenset()
+    """What modules inside the base that belong to the head too are called."""
+
+    def settings_for(self, names: Sequence[str]) -> dict[str, Any]:
+        """What the model's configuration says of the classes."""
+        return {
+            "num_labels": len(names),
+            "id2label": dict(enumerate(names)),
+            "label2id": {name: index for index, name in enumerate(names)},
+            "problem_type": "single_label_classification",
+        }
 
     def label_names(self) -> list[str]:
         return label_names(self.options) if self.options.pretrained else []
@@ -49,26 +61,22 @@ class Transformers(ImageLibrary):
         return processor
 
     def load_model(self, names: Sequence[str], path: Path | None, quantizer: Quantizer | None) -> Model:
-        config: dict[str, Any] = {
-            "num_labels": len(names),
-            "id2label": dict(enumerate(names)),
-            "label2id": {name: index for index, name in enumerate(names)},
-            "problem_type": "single_label_classification",
-        }
+        config = self.settings_for(names)
         if path is None:
             self._require_family()
-            if self.image_size is not None and hasattr(self._settings(), "image_size"):
+            if self._sized():
                 config["image_size"] = self.image_size
             if not self.options.pretrained:
                 return self._random(config, quantizer)
         model = load_model(
-            AutoModelForImageClassification,
+            self.auto_class,
             self.options,
             self.load_processor(path),
             path=path,
             train_head=self.plan.train_head,
             config=config,
             quantizer=quantizer,
+            head=self.head,
         )
         return replace(model, notices=(*model.notices, *oddities(model.module)))
 
@@ -129,10 +137,10 @@ class Transformers(ImageLibrary):
         from adapt_core.models.architecture import hints_for
 
         settings = AutoConfig.from_pretrained(model_source(self.options), **config)
-        module = AutoModelForImageClassification.from_config(settings, dtype=torch.float32)
-        hints = hints_for(module, (), self.plan.train_head)
+        module = self.auto_class.from_config(settings, dtype=torch.float32)
+        hints = hints_for(module, (), self.plan.train_head, self.head)
         fresh = [f"{name}.weight" for name in hints.head]
-        hints = hints_for(module, fresh, self.plan.train_head)
+        hints = hints_for(module, fresh, self.plan.train_head, self.head)
         told = f"{self.options.source} starts from random weights: model.pretrained (load_model) is false."
         return Model(module, self.load_processor(), hints, (told,))
 
@@ -141,7 +149,7 @@ class Transformers(ImageLibrary):
         if self.plan.quantizer is None:
             return ""
         settings = AutoConfig.from_pretrained(model_source(self.options), num_labels=len(info["label_names"]))
-        return str(self.plan.quantizer.make().load_code(kept_whole(AutoModelForImageClassification, settings)))
+        return str(self.plan.quantizer.make().load_code(kept_whole(self.auto_class, settings, self.head)))
 
 
 def form_of(processor: Any) -> InputForm:

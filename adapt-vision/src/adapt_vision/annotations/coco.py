@@ -1,0 +1,177 @@
+"""Reads annotations in COCO's JSON (Lin et al. 2014, arXiv:1405.0312), and names all that is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from adapt_core.errors import AdaptError, UsageError
+from adapt_core.utils.units import listed
+from adapt_vision.annotations.objects import Annotation, Split
+
+SHOWN = 20
+OVERHANG = 1.0
+"""Pixels by which a box may reach beyond its image: annotation tools count edges in different ways."""
+
+
+def read_coco(path: Path) -> Split:
+    """Reads one file.
+
+    Boxes that reach less than a pixel beyond their image are cut at its edge.
+
+    Raises:
+        UsageError: there is no such file.
+        AdaptError: it cannot be read, or annotations are malformed; all of them are named, up to twenty.
+    """
+    content = _content(path)
+    _require(path, list(_image_faults(content["images"])))
+    categories = _categories(path, content["categories"])
+    images = {each["id"]: each for each in content["images"]}
+    _require(path, list(_object_faults(content["annotations"], images, categories)))
+    objects: dict[int, list[Annotation]] = {number: [] for number in images}
+    for each in content["annotations"]:
+        objects[each["image_id"]].append(_annotation(each, images[each["image_id"]]))
+    return Split(
+        str(path),
+        [each["file_name"] for each in images.values()],
+        list(images),
+        [(each["width"], each["height"]) if "width" in each else None for each in images.values()],
+        categories,
+        list(objects.values()),
+    )
+
+
+def _content(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}.", "Check the path; it is taken from dataset.path.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise AdaptError(f"{path} cannot be read: {error}", "Check that it is whole, and JSON in UTF-8.") from error
+    if not isinstance(content, dict):
+        raise AdaptError(f"{path} holds a {type(content).__name__}, and no object.", FORM)
+    for key in ("images", "annotations", "categories"):
+        if key not in content:
+            raise AdaptError(f"{path} has no {key!r}.", FORM)
+        if not isinstance(content[key], list):
+            raise AdaptError(f"{path}: {key!r} is no list.", FORM)
+        if wrong := [place for place, each in enumerate(content[key]) if not isinstance(each, dict)]:
+            raise AdaptError(f"{path}: entry {wrong[0]} of {key!r} is no object.", FORM)
+    if not content["images"]:
+        raise AdaptError(f"{path} has no images.", "Check that it was written completely.")
+    if not content["annotations"]:
+        raise AdaptError(f"{path} has no annotations: there is nothing to learn or to measure.", FORM)
+    return content
+
+
+FORM = "COCO's JSON is an object with the lists images, annotations and categories."
+
+
+def _require(path: Path, faults: list[str]) -> None:
+    if not faults:
+        return
+    shown = "\n".join(f"  {each}" for each in faults[:SHOWN])
+    more = f"\n  and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
+    raise AdaptError(f"{path} is malformed:\n{shown}{more}", "Correct these entries, or remove them.")
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _image_faults(images: list[dict[str, Any]]) -> Iterator[str]:
+    for place, each in enumerate(images):
+        if not _is_id(each.get("id")):
+            yield f"image at place {place}: id is {each.get('id')!r}, and no whole number"
+        elif not isinstance(each.get("file_name"), str) or not each["file_name"].strip():
+            yield f"image {each['id']}: file_name is {each.get('file_name')!r}, and no name"
+        elif ("width" in each) != ("height" in each) or not all(
+            _is_id(each.get(edge, 1)) and each.get(edge, 1) > 0 for edge in ("width", "height")
+        ):
+            yield (
+                f"image {each['id']} ({each['file_name']}): width is {each.get('width')!r} and height "
+                f"{each.get('height')!r}, and no numbers of pixels"
+            )
+    for what in ("id", "file_name"):
+        counts = Counter(each[what] for each in images if isinstance(each.get(what), str | int))
+        yield from (f"{count} images have the {what} {value}" for value, count in counts.items() if count > 1)
+
+
+def _categories(path: Path, categories: list[dict[str, Any]]) -> dict[int, str]:
+    faults = [
+        f"category at place {place}: {key} is {each.get(key)!r}"
+        for place, each in enumerate(categories)
+        for key, good in (("id", _is_id(each.get("id"))), ("name", isinstance(each.get("name"), str) and each["name"]))
+        if not good
+    ]
+    _require(path, faults)
+    if not categories:
+        raise AdaptError(f"{path} has no categories.", FORM)
+    for key in ("id", "name"):
+        counts = Counter(each[key] for each in categories)
+        _require(path, [f"{n} categories have the {key} {value}" for value, n in counts.items() if n > 1])
+    return {each["id"]: each["name"] for each in sorted(categories, key=lambda each: int(each["id"]))}
+
+
+def _object_faults(
+    objects: list[dict[str, Any]], images: Mapping[int, Any], categories: Mapping[int, str]
+) -> Iterator[str]:
+    for place, each in enumerate(objects):
+        if not _is_id(each.get("id")):
+            yield f"annotation at place {place}: id is {each.get('id')!r}, and no whole number"
+            continue
+        fault = _why_not_an_object(each, images, categories)
+        if fault:
+            yield f"annotation {each['id']}: {fault}"
+    counts = Counter(each["id"] for each in objects if _is_id(each.get("id")))
+    yield from (f"{count} annotations have the id {number}" for number, count in counts.items() if count > 1)
+
+
+def _why_not_an_object(each: Mapping[str, Any], images: Mapping[int, Any], categories: Mapping[int, str]) -> str | None:
+    image_id: Any = each.get("image_id")
+    category: Any = each.get("category_id")
+    if not _is_id(image_id) or image_id not in images:
+        return f"image_id is {image_id!r}, and there is no such image"
+    if not _is_id(category) or category not in categories:
+        known = listed([f"{number} ({name})" for number, name in categories.items()])
+        return f"category_id is {category!r}; the categories are {known}"
+    if each.get("iscrowd", 0) not in (0, 1):
+        return f"iscrowd is {each['iscrowd']!r}, and neither 0 nor 1"
+    if "area" in each and (not _is_number(each["area"]) or each["area"] < 0):
+        return f"area is {each['area']!r}, and no number of pixels"
+    image = images[image_id]
+    return _why_not_a_box(each.get("bbox"), image)
+
+
+def _why_not_a_box(box: Any, image: Mapping[str, Any]) -> str | None:
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        return f"bbox is {box!r}, and not four numbers: left, top, width, height"
+    left, top, width, height = box
+    if width <= 0 or height <= 0:
+        return f"bbox {box} is empty"
+    if left < -OVERHANG or top < -OVERHANG:
+        return f"bbox {box} reaches out of its image, {image['file_name']}"
+    if "width" in image and (left + width > image["width"] + OVERHANG or top + height > image["height"] + OVERHANG):
+        size = f"{image['width']} × {image['height']} pixels"
+        return f"bbox {box} reaches out of its image, {image['file_name']}, of {size}"
+    if "width" in image and (left >= image["width"] or top >= image["height"]):
+        return f"bbox {box} lies outside its image, {image['file_name']}"
+    return None
+
+
+def _annotation(each: Mapping[str, Any], image: Mapping[str, Any]) -> Annotation:
+    left, top, width, height = map(float, each["bbox"])
+    right = min(left + width, float(image.get("width", math.inf)))
+    bottom = min(top + height, float(image.get("height", math.inf)))
+    left, top = max(left, 0.0), max(top, 0.0)
+    box = (left, top, right - left, bottom - top)
+    area = float(each.get("area", box[2] * box[3]))
+    return Annotation(each["id"], each["category_id"], box, area, bool(each.get("iscrowd", 0)))

@@ -1,0 +1,61 @@
+"""Shows objects on their images."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw
+
+COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
+"""Of the classes, in turn."""
+
+EDGE = 320
+"""Pixels of a small picture's longer edge."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An object to draw.
+
+    Attributes:
+        box: left, top, width and height in pixels.
+        category: the place of its class.
+        text: what to write at it.
+    """
+
+    box: Sequence[float]
+    category: int
+    text: str
+
+
+def drawn(image: Image.Image, objects: Sequence[Shown], edge: int | None = None) -> Image.Image:
+    """The image with boxes; reduced to a longer edge of ``edge`` pixels where it is larger."""
+    picture = image.copy()
+    if edge is not None:
+        picture.thumbnail((edge, edge))
+    scale = picture.width / image.width, picture.height / image.height
+    pen = ImageDraw.Draw(picture)
+    for each in objects:
+        colour = COLOURS[each.category % len(COLOURS)]
+        left, top, width, height = each.box
+        corners = (left * scale[0], top * scale[1], (left + width) * scale[0], (top + height) * scale[1])
+        pen.rectangle(corners, outline=colour, width=2)
+        pen.text((corners[0] + 3, corners[1] + 1), each.text, fill=colour)
+    return picture
+
+
+def beside(one: Image.Image, other: Image.Image) -> Image.Image:
+    """Two pictures of one height, side by side."""
+    both = Image.new("RGB", (one.width + other.width + 4, max(one.height, other.height)), "white")
+    both.paste(one, (0, 0))
+    both.paste(other, (one.width + 4, 0))
+    return both
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """The file of a picture."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=85)
+    return file.getvalue()

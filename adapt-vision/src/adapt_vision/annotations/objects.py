@@ -1,0 +1,90 @@
+"""The form of annotated images that every reader gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapt_vision.data.integrity import ImageFile
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One annotated object.
+
+    Attributes:
+        id: in its file.
+        category: the place of its class among the names.
+        box: left, top, width and height in pixels.
+        area: in pixels, by which metrics tell small objects from large ones.
+        crowd: whether it stands for several objects that are not told apart.
+    """
+
+    id: int
+    category: int
+    box: tuple[float, float, float, float]
+    area: float
+    crowd: bool = False
+
+
+@dataclass(frozen=True)
+class AnnotatedImages:
+    """Readable images with what is annotated in each; a map-style data set, whose rows are mappings.
+
+    Attributes:
+        source: the file of annotations, for messages.
+        images: their paths.
+        found: size and checksum of each.
+        objects: of each image, in the order of the file.
+    """
+
+    source: str
+    images: Sequence[str]
+    found: Sequence[ImageFile]
+    objects: Sequence[Sequence[Annotation]]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        """``{"image": path}``."""
+        return {"image": self.images[row]}
+
+    def take(self, rows: Sequence[int]) -> AnnotatedImages:
+        """These rows, in this order."""
+        return AnnotatedImages(
+            self.source,
+            [self.images[row] for row in rows],
+            [self.found[row] for row in rows],
+            [self.objects[row] for row in rows],
+        )
+
+    def counts(self, names: Sequence[str]) -> dict[str, int]:
+        """How many objects each class has, crowds counted once."""
+        found = dict.fromkeys(names, 0)
+        for objects in self.objects:
+            for each in objects:
+                found[names[each.category]] += 1
+        return found
+
+
+@dataclass(frozen=True)
+class Split:
+    """What a file of annotations says, before any image is opened.
+
+    Attributes:
+        source: the file.
+        files: the images' names in the file, in its order.
+        ids: of the images.
+        sizes: width and height that the file states, None where it does not.
+        categories: from the id to the name, ascending.
+        objects: of each image; ``category`` is the id yet.
+    """
+
+    source: str
+    files: Sequence[str]
+    ids: Sequence[int]
+    sizes: Sequence[tuple[int, int] | None]
+    categories: Mapping[int, str]
+    objects: Sequence[Sequence[Annotation]]

@@ -1,0 +1,199 @@
+"""The rows of the tasks with annotated objects: read, checked and split."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import Any
+
+from adapt_core.errors import AdaptError, UsageError
+from adapt_core.utils.units import listed
+from adapt_vision.annotations.coco import read_coco
+from adapt_vision.annotations.objects import AnnotatedImages, Split
+from adapt_vision.annotations.options import AnnotatedImageOptions
+from adapt_vision.annotations.source import AnnotationFiles, image_folder, open_annotations
+from adapt_vision.data.integrity import readable
+from adapt_vision.data.listing import Listing
+from adapt_vision.data.sample import draw, hold_out
+
+
+def load_rows(
+    options: AnnotatedImageOptions, seed: int, *, evaluate: bool
+) -> tuple[AnnotatedImages, AnnotatedImages | None, dict[str, Any]]:
+    """Reads, checks and splits the data of a run.
+
+    Args:
+        options: the ``dataset`` section.
+        seed: of every draw.
+        evaluate: whether evaluation rows are wanted.
+
+    Returns:
+        Training rows, evaluation rows and what ``data.json`` says.
+
+    Raises:
+        UsageError: the configuration names data that is not there.
+        AdaptError: the data cannot be trained on.
+    """
+    opened = open_annotations(options)
+    train = read_coco(opened.files["train"])
+    names = list(train.categories.values())
+    rows = _rows(train, opened, options, train.categories)
+    evaluation, origin = None, None
+    if evaluate and "validation" in opened.files:
+        origin = f"split {opened.files['validation'].name}"
+        other = read_coco(opened.files["validation"])
+        _require_same_categories(other, train.categories)
+        evaluation = _rows(other, opened, options, train.categories)
+        _require_apart(rows, evaluation)
+    elif evaluate:
+        origin = f"held out from {opened.files['train'].name}"
+        held = hold_out([""] * len(rows), options.validation_share, seed)
+        if not held:
+            raise AdaptError(
+                f"{rows.source}: nothing can be held out: there is a single image.",
+                "Add images or a validation split, or evaluate nothing with training.do_eval=false (DO_EVAL).",
+            )
+        left = set(held)
+        evaluation = rows.take(held)
+        rows = rows.take([row for row in range(len(rows)) if row not in left])
+    if options.max_train_samples is not None:
+        rows = rows.take(draw([""] * len(rows), options.max_train_samples, seed, "training rows"))
+    if options.max_eval_samples is not None and evaluation is not None:
+        evaluation = evaluation.take(draw([""] * len(evaluation), options.max_eval_samples, seed, "evaluation rows"))
+    for part in (rows, evaluation):
+        if part is not None and not any(part.objects):
+            raise AdaptError(f"{part.source}: no image that was drawn of it has an object.", "Take more images.")
+    info = {
+        "source": str(options.path),
+        "splits": {role: file.name for role, file in opened.files.items()},
+        "evaluation": origin,
+        "rows": {"train": len(rows), "validation": 0 if evaluation is None else len(evaluation)},
+        "labels": rows.counts(names),
+        "label_names": names,
+        "category_ids": list(train.categories),
+        "fingerprint": _fingerprint(rows, evaluation, names),
+    }
+    return rows, evaluation, info
+
+
+def load_other_rows(
+    options: AnnotatedImageOptions, source: str | None, split: str | None, info: Mapping[str, Any], seed: int
+) -> tuple[AnnotatedImages, str]:
+    """Rows to evaluate a finished run on, and in words where they are from; see ``Task.load_split``.
+
+    Raises:
+        UsageError: there is no such data or split.
+        AdaptError: it cannot be evaluated on, or the run's own rows are no longer the same.
+    """
+    if source is None and split in (None, "train", "validation"):
+        train, evaluation, now = load_rows(options, seed, evaluate=info["evaluation"] is not None)
+        if now["fingerprint"] != info["fingerprint"]:
+            raise AdaptError(
+                f"The data in {now['source']} is no longer what the run was made with: its fingerprint differs.",
+                "Restore the data, or evaluate on other data, given by its path.",
+            )
+        if split == "train":
+            return train, f"split {now['splits']['train']}, as trained on"
+        if evaluation is None:
+            raise UsageError("The run evaluated on nothing.", "Name a split, or other data.")
+        return evaluation, str(now["evaluation"])
+    opened = open_annotations(options, source)
+    role = _role(opened, split)
+    categories = dict(zip(info["category_ids"], info["label_names"], strict=True))
+    other = read_coco(opened.files[role])
+    _require_same_categories(other, categories)
+    return _rows(other, opened, options if source is None else _elsewhere(options), categories), other.source
+
+
+def _elsewhere(options: AnnotatedImageOptions) -> AnnotatedImageOptions:
+    """The options for other data, whose images are beside it and not where the run's own are."""
+    return options.model_copy(update={"image_root": None})
+
+
+def _role(opened: AnnotationFiles, split: str | None) -> str:
+    if split is None and len(opened.files) > 1:
+        raise UsageError(f"{opened.folder} has {len(opened.files)} splits: {', '.join(opened.files)}.", "Name one.")
+    role = split or next(iter(opened.files))
+    if role not in opened.files:
+        raise UsageError(f"{opened.folder} has no split {split!r}.", f"There are: {', '.join(opened.files)}.")
+    return role
+
+
+def _rows(
+    split: Split, opened: AnnotationFiles, options: AnnotatedImageOptions, categories: Mapping[int, str]
+) -> AnnotatedImages:
+    """The images of a split, every one decoded once. Raises AdaptError where images and annotations do not agree."""
+    folder = image_folder(Path(split.source), opened.folder, options, split.files[0])
+    missing = [name for name in split.files if not (folder / name).is_file()]
+    if missing:
+        raise AdaptError(
+            f"{split.source}: {len(missing)} of {len(split.files)} images are not in {folder}: {listed(missing)}.",
+            "Put them there, remove them from the annotations, or name another folder in dataset.image_root.",
+        )
+    paths = [str((folder / name).resolve()) for name in split.files]
+    _, found, _ = readable(Listing(split.source, paths, paths, [""] * len(paths)), skip=False)
+    wrong = [
+        f"image {number} ({name}) is {each.size[0]} × {each.size[1]} pixels, not {stated[0]} × {stated[1]}"
+        for number, name, each, stated in zip(split.ids, split.files, found, split.sizes, strict=True)
+        if stated is not None and stated != each.size
+    ]
+    if wrong:
+        raise AdaptError(
+            f"{split.source}: the size of {len(wrong)} of {len(found)} images is another than stated: "
+            f"{'; '.join(wrong[:5])}.",
+            "Were the images resized, or are they turned by their EXIF data? Their boxes must be those of the files.",
+        )
+    places = {number: place for place, number in enumerate(categories)}
+    for objects, each, name in zip(split.objects, found, split.files, strict=True):
+        for one in objects:
+            if one.box[0] + one.box[2] > each.size[0] + 1 or one.box[1] + one.box[3] > each.size[1] + 1:
+                raise AdaptError(
+                    f"{split.source}: annotation {one.id}: its box reaches out of its image, {name}, of "
+                    f"{each.size[0]} × {each.size[1]} pixels.",
+                    "Correct it, or remove it.",
+                )
+    placed = [[replace(one, category=places[one.category]) for one in objects] for objects in split.objects]
+    return AnnotatedImages(split.source, paths, found, placed)
+
+
+def _require_same_categories(split: Split, categories: Mapping[int, str]) -> None:
+    if dict(split.categories) == dict(categories):
+        return
+    theirs, ours = (
+        listed([f"{number} {name}" for number, name in each.items()]) for each in (split.categories, categories)
+    )
+    raise AdaptError(
+        f"{split.source} has other categories than the training split, or other ids for them: {theirs}; "
+        f"the training split has {ours}.",
+        "Give both the same list of categories.",
+    )
+
+
+def _require_apart(train: AnnotatedImages, evaluation: AnnotatedImages) -> None:
+    known = {each.sha256: path for each, path in zip(train.found, train.images, strict=True)}
+    shared = [
+        f"{path} is {known[each.sha256]}"
+        for each, path in zip(evaluation.found, evaluation.images, strict=True)
+        if each.sha256 in known
+    ]
+    if shared:
+        raise AdaptError(
+            f"{len(shared)} images of {evaluation.source} are training images: {'; '.join(shared[:3])}.",
+            "Metrics on images that were trained on mean little: remove them from one of the splits.",
+        )
+
+
+def _fingerprint(train: AnnotatedImages, evaluation: AnnotatedImages | None, names: Sequence[str]) -> str:
+    """The SHA-256 of the images' contents and annotations, in their order."""
+    parts = [
+        [
+            (each.sha256, [astuple(one) for one in objects])
+            for each, objects in zip(rows.found, rows.objects, strict=True)
+        ]
+        for rows in (train, evaluation)
+        if rows is not None
+    ]
+    return hashlib.sha256(json.dumps([list(names), parts]).encode()).hexdigest()

@@ -1,0 +1,193 @@
+"""Object detectors of transformers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import AutoModelForObjectDetection
+
+from adapt_core.bundles import Model
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import OWN_BASE, Quantizer
+from adapt_core.models.pretrained import model_source
+from adapt_vision.annotations.objects import Annotation
+from adapt_vision.libraries.card import ADAPTER_OF_OWN, adapter_imports, saved_as
+from adapt_vision.libraries.transformers import Transformers
+
+Found = dict[str, Tensor]
+"""What was found in an image: ``boxes`` of shape (n, 4), corners in pixels, ``scores`` and ``labels`` of shape (n,)."""
+
+
+class Detectors(Transformers):
+    """Any model of ``AutoModelForObjectDetection``, of the hub or a local folder."""
+
+    auto_class: ClassVar[Any] = AutoModelForObjectDetection
+    head: ClassVar[frozenset[str]] = frozenset(
+        {
+            "class_embed",
+            "bbox_embed",
+            "class_labels_classifier",
+            "bbox_predictor",
+            "enc_score_head",
+            "enc_bbox_head",
+            "denoising_class_embed",
+            "enc_out_class_embed",
+            "enc_out_bbox_embed",
+        }
+    )
+
+    def settings_for(self, names: Sequence[str]) -> dict[str, Any]:
+        settings = super().settings_for(names)
+        del settings["problem_type"]  # of classifiers
+        return settings
+
+    def load_processor(self, path: Path | None = None) -> Any:
+        processor = super().load_processor(path)
+        if not hasattr(processor, "post_process_object_detection"):
+            raise AdaptError(
+                f"The image processor {type(processor).__name__} is not one of a detector: it makes no boxes",
+                "Name another one in model.image_processor (image_processor_path).",
+            )
+        return processor
+
+    def load_model(self, names: Sequence[str], path: Path | None, quantizer: Quantizer | None) -> Model:
+        model = super().load_model(names, path, quantizer)
+        tied = getattr(model.module, "_tied_weights_keys", None)
+        trains_head = self.plan.train_head is not False or model.hints.fresh
+        if tied and self.plan.method.spec.saves == "adapter" and trains_head:
+            raise AdaptError(
+                f"{type(model.module).__name__} has its head at two places in one ({', '.join(tied)}), and the method "
+                f"{self.plan.method.spec.name} would train a copy at each, which do not stay equal",
+                "Choose full or last_layer, or a model whose head stands at one place, such as RT-DETR, DETR or YOLOS.",
+            )
+        return model
+
+    def _sized(self) -> bool:
+        return False  # what detectors call their size is not that of their input
+
+    # ---- batches --------------------------------------------------------------------------------------------------
+
+    def batch(self, processor: Any, images: Sequence[Image.Image], objects: Sequence[Sequence[Annotation]]) -> Any:
+        """What the model reads of images and the objects in them.
+
+        Returns:
+            ``pixel_values`` of shape (rows, 3, height, width), ``pixel_mask`` where the processor pads, and ``labels``:
+            a mapping a row with ``class_labels``, ``boxes`` (centre and size, as parts of the image) and ``orig_size``.
+            Crowds are left out, as processors do.
+        """
+        annotations = [
+            {
+                "image_id": row,
+                "annotations": [
+                    {"bbox": each.box, "category_id": each.category, "area": each.area, "iscrowd": int(each.crowd)}
+                    for each in found
+                ],
+            }
+            for row, found in enumerate(objects)
+        ]
+        made = processor(images=list(images), annotations=annotations, return_tensors="pt")
+        return {**made, "labels": [dict(each) for each in made["labels"]]}
+
+    def call(self, module: Any, batch: Mapping[str, Any], *, labels: bool) -> Any:
+        """The model's outputs, with ``loss`` where labels are given.
+
+        Raises:
+            AdaptError: the model's boxes are no numbers any more.
+        """
+        names = ["pixel_values", *(["pixel_mask"] if self._masks else []), *(["labels"] if labels else [])]
+        try:
+            return module(**{name: batch[name] for name in names if name in batch})
+        except ValueError as error:
+            if not (labels and "corner" in str(error)):  # what transformers' loss says of boxes that are NaN
+                raise
+            raise AdaptError(
+                "The model's boxes are no numbers any more: training has diverged",
+                "Lower training.lr (LR), or limit training.max_grad_norm; with DoRA, layers whose weights are all zero "
+                "cannot be adapted.",
+            ) from error
+
+    def found(self, processor: Any, outputs: Any, sizes: Sequence[tuple[int, int]], threshold: float) -> list[Found]:
+        """What the model's post-processing finds above a score, in images of these heights and widths."""
+        made = processor.post_process_object_detection(outputs, threshold=threshold, target_sizes=list(sizes))
+        return [{name: value.detach().float().cpu() for name, value in each.items()} for each in made]
+
+    @cached_property
+    def _masks(self) -> bool:
+        """Whether the model reads a mask of what is padding."""
+        kind = self.auto_class._model_mapping[type(self._settings())]
+        return "pixel_mask" in inspect.signature(kind.forward).parameters
+
+    # ---- without Adapt --------------------------------------------------------------------------------------------
+
+    def code(self, info: Mapping[str, Any], folder: Path) -> tuple[str, str]:
+        kind = saved_as(folder)
+        if kind == "own":
+            return "adapt-core", ADAPTER_OF_OWN.format(method=self.plan.method.spec.name)
+        masked = "" if self._masks else MASKLESS
+        if kind == "whole":
+            return "transformers", WHOLE + CALL.format(masked=masked)
+        quantized = self._quantized(info)
+        text = ADAPTER.format(
+            imports=("import transformers\n" if quantized else "") + adapter_imports(folder),
+            labels=list(info["label_names"]),
+            base=OWN_BASE if (folder / OWN_BASE).is_dir() else model_source(self.options),
+            further=f"    {quantized or 'dtype=torch.float32'},\n",
+        )
+        return "peft", text + CALL.format(masked=masked)
+
+
+def raw(outputs: Any) -> Tensor:
+    """Logits and boxes of every query, float32, of shape (rows, queries, classes + 4)."""
+    return torch.cat([outputs.logits, outputs.pred_boxes], -1).float().cpu()
+
+
+WHOLE = """\
+from transformers import AutoImageProcessor, AutoModelForObjectDetection
+
+folder = "."  # this folder
+model = AutoModelForObjectDetection.from_pretrained(folder).eval()
+labels = model.config.id2label
+"""
+
+ADAPTER = """\
+{imports}import torch
+from peft import PeftModel
+from transformers import AutoImageProcessor, AutoModelForObjectDetection
+
+folder = "."  # this folder
+labels = {labels!r}
+base = AutoModelForObjectDetection.from_pretrained(
+    {base!r},
+    num_labels=len(labels),
+    ignore_mismatched_sizes=True,
+{further})
+model = PeftModel.from_pretrained(base, folder).eval()
+"""
+
+MASKLESS = '    inputs.pop("pixel_mask", None)\n'
+
+CALL = """
+import sys
+
+import torch
+from PIL import Image, ImageOps
+
+processor = AutoImageProcessor.from_pretrained(folder)
+for path in sys.argv[1:]:
+    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    inputs = processor(images=image, return_tensors="pt")
+{masked}    with torch.inference_mode():
+        outputs = model(**inputs)
+    sizes = [(image.height, image.width)]
+    found = processor.post_process_object_detection(outputs, threshold=0.5, target_sizes=sizes)[0]
+    for box, label, score in zip(found["boxes"], found["labels"], found["scores"]):
+        left, top, right, bottom = box.tolist()
+        print(path, labels[int(label)], float(score), left, top, right - left, bottom - top)
+"""

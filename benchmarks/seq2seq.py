@@ -5,9 +5,9 @@
 Both train every weight of a small T5 or BART that is built on the spot (three layers each of encoder and decoder, 128
 wide, no dropout, random weights, a tokenizer of 4,000 parts of words of the training texts), batch 16, learning rate
 2e-3, rows in one order at random, seed 56 and those after it. They are measured on 100 rows of the test file by what
-they generate: ROUGE-L of SciTLDR's summaries, BLEU of Tatoeba's Swedish sentences. A model that knows nothing before scores
-low in so short a time: what counts is that the two agree. The two of a pair run at the same time, each on half of the
-cores, and swap halves from trial to trial.
+they generate: ROUGE-L of SciTLDR's summaries, BLEU of Tatoeba's Swedish sentences. A model that knows nothing before
+scores low in so short a time: what counts is that the two agree. The two of a pair run at the same time, each on half
+of the cores, and swap halves from trial to trial.
 """
 
 from __future__ import annotations

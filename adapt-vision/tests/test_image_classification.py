@@ -407,9 +407,3 @@ def test_batch_normalisation_may_be_trained_beside_an_adapter(quick: Any, models
     method = {"name": "lora", "r": 1, "target_modules": "conv"}
     without = quick(method=method)["parameters"]["trainable"]
     assert quick(method={**method, "train_batch_norm": True})["parameters"]["trainable"] > without
-
-
-def test_quantizers_refuse_timm(config: dict[str, Any]) -> None:
-    pytest.importorskip("adapt_quant")
-    with pytest.raises(ConfigError, match=r"works with models from transformers, and this one is from timm"):
-        adapt_core.run({**config, "method": {"name": "lora"}, "quantization": "bnb_4bit"})

@@ -407,3 +407,23 @@ def test_batch_normalisation_may_be_trained_beside_an_adapter(quick: Any, models
     method = {"name": "lora", "r": 1, "target_modules": "conv"}
     without = quick(method=method)["parameters"]["trainable"]
     assert quick(method={**method, "train_batch_norm": True})["parameters"]["trainable"] > without
+
+
+def test_a_head_of_other_classes_that_is_not_trained_is_refused(
+    quick: Any, models: dict[str, Any], tmp_path: Path
+) -> None:
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    animals = dict(enumerate(["cat", "dog", "cow"]))
+    base = AutoModelForImageClassification.from_pretrained(
+        models["vit"]["path"],
+        id2label=animals,
+        label2id={v: k for k, v in animals.items()},
+        ignore_mismatched_sizes=True,
+    )
+    base.save_pretrained(tmp_path / "animals")
+    AutoImageProcessor.from_pretrained(models["vit"]["path"]).save_pretrained(tmp_path / "animals")
+    model = {"path": str(tmp_path / "animals"), "library": "transformers"}
+    with pytest.raises(AdaptError, match=r"knows 3 classes, cat, dog, cow.* the data has blue, green, red"):
+        quick(model=model, method={"name": "lora", "train_head": False})
+    assert quick(model=model, method={"name": "lora"})["status"] == "completed"

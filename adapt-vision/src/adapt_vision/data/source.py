@@ -159,7 +159,8 @@ def _saved(path: Path, options: ImageDataOptions) -> ImageSource:
 
     try:
         found = datasets.load_from_disk(str(path))
-    except Exception as error:  # the library states no list of what a damaged folder makes it raise
+    # Broad: the library states no list of what a damaged folder makes it raise.
+    except Exception as error:
         raise AdaptError(
             f"{path} looks like a folder saved by datasets and cannot be loaded: {error}", "Save it again."
         ) from error
@@ -172,7 +173,8 @@ def _hub(name: str, options: ImageDataOptions) -> ImageSource:
 
     try:
         found = datasets.load_dataset(name, options.config)
-    except Exception as error:  # the library states no list
+    # Broad: the library states no list of what a name, a network or a configuration makes it raise.
+    except Exception as error:
         text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise AdaptError(
             f"The data set {name} cannot be loaded from the hub: {text}",

@@ -77,14 +77,8 @@ class ImageClassification(Task):
         """
         names = self._names = list(info["label_names"])
         model = self.library.load_model(names, path, quantizer)
-        trained = self.plan.training.do_train and self.plan.train_head is not False
-        own = self.library.label_names() if path is None and not trained and not model.hints.fresh else []
-        if own and own != names:
-            raise AdaptError(
-                f"The model's head knows {len(own)} classes, {', '.join(own[:5])}, …, the data has "
-                f"{', '.join(names[:5])}, …, and the head is not trained: its answers would mean nothing",
-                "Train the head, or give the data's folders the model's names.",
-            )
+        if path is None:
+            self.library.require_names(model, names, "Train the head, or give the data's folders the model's names.")
         return model
 
     def save_model(self, model: Model, folder: Path) -> None:

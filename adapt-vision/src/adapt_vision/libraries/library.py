@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from adapt_core.bundles import Model
+from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer
 from adapt_core.plan.run_plan import RunPlan
 from adapt_vision.libraries.options import VisionModel
@@ -35,6 +36,26 @@ class ImageLibrary(ABC):
     @abstractmethod
     def label_names(self) -> list[str]:
         """The classes that the base model's head knows, by id; none where it has no names for them."""
+
+    def require_names(self, model: Model, names: Sequence[str], remedy: str) -> None:
+        """Holds the names of a base model's head, where it keeps one, against the data's.
+
+        Args:
+            model: the base, loaded.
+            names: of the data's classes, by id.
+            remedy: what to do where they differ.
+
+        Raises:
+            AdaptError: they differ, and the head is not trained.
+        """
+        trained = self.plan.training.do_train and self.plan.train_head is not False
+        own = [] if trained or model.hints.fresh else self.label_names()
+        if own and own != list(names):
+            raise AdaptError(
+                f"The model's head knows {len(own)} classes, {', '.join(own[:5])}, …, the data has "
+                f"{', '.join(names[:5])}, …, and the head is not trained: its answers would mean nothing",
+                remedy,
+            )
 
     @abstractmethod
     def load_processor(self, path: Path | None = None) -> Any:

@@ -156,9 +156,9 @@ def test_python_puts_a_method_for_experts_on_a_model() -> None:
 
 
 @pytest.mark.parametrize("method", ["prefix_tuning", "p_tuning_v2", "cartridge"])
-def test_learned_keys_and_values_do_not_go_with_gradient_checkpointing(method: str) -> None:
+def test_learned_keys_and_values_do_not_go_with_gradient_checkpointing(method: str, toy_config: Any) -> None:
     """transformers would leave them out: the first step fails, or the prefix is never trained."""
-    config = {"task": "text_classification", "model": "m", "dataset": "d", "method": method}
+    config = toy_config(method=method)
     problems = plan.check(config | {"GRADIENT_CHECKPOINTING": True})
     (said,) = (each for each in problems if "does not train with gradient checkpointing" in each.message)
     assert said.key == "GRADIENT_CHECKPOINTING"

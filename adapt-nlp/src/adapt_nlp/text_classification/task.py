@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from torch.nn import functional
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
 from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
@@ -92,6 +93,7 @@ class TextClassification(Task):
             evaluation=self._encoded(data.evaluation, model),
             collate=DataCollatorWithPadding(model.processor),
             meter=ClassificationMeter,
+            head_loss=_head_loss,
             lengths=train.lengths if train is not None else None,
         )
 
@@ -207,6 +209,11 @@ class TextClassification(Task):
             encoded = model.processor(texts, pairs, truncation=True, padding=True, return_tensors="pt")
             require_known(model.processor, model.module, encoded["input_ids"].tolist(), texts)
             yield logits(model.module, encoded)
+
+
+def _head_loss(scores: Any, batch: Mapping[str, Any]) -> Any:
+    """The loss that transformers' classifiers compute of one label a row."""
+    return functional.cross_entropy(scores, batch["labels"])
 
 
 def _joined(row: Row) -> str:

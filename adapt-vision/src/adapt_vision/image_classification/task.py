@@ -116,6 +116,7 @@ class ImageClassification(Task):
             meter=partial(ImageClassificationMeter, classes),
             step=self._step,
             evaluation_step=self._evaluation_step,
+            head_loss=self._loss if self.options.augmentation == "none" and not mixing else None,
         )
 
     def _reader(self, rows: LabelledImages, shorter: int | None) -> ImageReader:
@@ -126,9 +127,11 @@ class ImageClassification(Task):
     def _step(self, module: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
         """Cross entropy, with the targets of mixed images where there are some."""
         logits = self.library.logits(module, batch[self.library.argument])
+        return {"loss": self._loss(logits, batch), "logits": logits}
+
+    def _loss(self, logits: Any, batch: Mapping[str, Any]) -> Any:
         targets = batch.get("targets", batch["labels"])
-        smoothing = self.options.label_smoothing
-        return {"loss": functional.cross_entropy(logits, targets, label_smoothing=smoothing), "logits": logits}
+        return functional.cross_entropy(logits, targets, label_smoothing=self.options.label_smoothing)
 
     def _evaluation_step(self, module: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
         logits = self.library.logits(module, batch[self.library.argument])

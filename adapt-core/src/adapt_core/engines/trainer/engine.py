@@ -17,6 +17,7 @@ from adapt_core.engines.common.randomness import randomness_kept
 from adapt_core.engines.trainer.arguments import check_machine, training_arguments
 from adapt_core.engines.trainer.calibration import CalibrationBatches
 from adapt_core.engines.trainer.callbacks import Gradients, Log, LossWindow, MethodPhases, Stop
+from adapt_core.engines.trainer.features import keep_features
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.engines.trainer.loaders import is_stream
 from adapt_core.engines.trainer.optimizer import check_optimizer, check_schedule
@@ -66,6 +67,9 @@ class TrainerEngine(Engine):
             with calibrating:
                 self._calibrate(model, method, trainer)
         self.progress.parameters(count_parameters(model.module))  # which calibration may have changed
+        begin = time.perf_counter()
+        keep_features(trainer, model.hints, self.progress)
+        keeping = time.perf_counter() - begin
         request = StopRequest()
         stop = Stop(request, self.world)
         for callback in (
@@ -74,7 +78,7 @@ class TrainerEngine(Engine):
             stop,
         ):
             trainer.add_callback(callback)
-        seconds = self._run(trainer, checkpoint, request)
+        seconds = keeping + self._run(trainer, checkpoint, request)
         steps = trainer.state.global_step
         if stop.stops or request.signal is not None:
             signal = request.signal or "a signal to another process"
@@ -169,7 +173,9 @@ class TrainerEngine(Engine):
             # As on a model with adapters: the Trainer refuses a quantized one, even if only to evaluate it.
             model.module._hf_peft_config_loaded = True
         trainer: AdaptTrainer = trainer_class(inputs.trainer)(
-            training=Training(inputs, self.options, self.folder, self.world, self.plan.method.spec.name),
+            training=Training(
+                inputs, self.options, self.folder, self.world, self.plan.method.spec.name, self.options.num_workers
+            ),
             model=model.module,
             args=self._arguments(inputs),
             train_dataset=inputs.train,

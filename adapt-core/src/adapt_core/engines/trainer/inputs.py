@@ -29,6 +29,9 @@ class TrainerInputs:
         evaluation_step: the same in an evaluation, where that does more, such as generating; by default ``step``.
         loss: from the module's outputs and the batch to the mean loss, where the module gives none.
         items: how many things the loss of a batch is a mean of; by default its rows, or its tokens (``token_loss``).
+        head_loss: from the head's logits, of shape (rows, classes), and a batch with its ``labels`` to the mean loss,
+            for a model whose head makes them out of one vector a row. Give it only where training rows are the same in
+            every epoch: where only the head is trained, the engine then keeps these vectors.
         token_loss: whether the loss is a mean over the tokens that have a label, as language models compute it.
         trainer: the class of Trainer to use, such as TRL's ``SFTTrainer``; ``train``, ``evaluation`` and ``collate``
             are what it takes, and may be what it makes of them.
@@ -47,6 +50,7 @@ class TrainerInputs:
     evaluation_step: Step | None = None
     loss: Callable[[Any, Mapping[str, Any]], Any] | None = None
     items: Items | None = None
+    head_loss: Callable[[Any, Mapping[str, Any]], Any] | None = None
     token_loss: bool = False
     trainer: type[Trainer] = Trainer
     arguments: type[TrainingArguments] = TrainingArguments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -39,6 +39,12 @@ class TrainerOptions(TrainingOptions):
         False, flat="GRADIENT_CHECKPOINTING", help="Recompute activations in the backward pass: less memory, more time."
     )
     group_by_length: bool = option(True, help="Batch rows of like length together: less padding, the same rows.")
+    cache_features: bool | Literal["auto"] = option(
+        "auto",
+        help="Where only the head is trained, compute what goes into it once for every row: later epochs then take "
+        "next to no time. auto does so where it changes nothing; true also where layers before the head have dropout, "
+        "which is off then; false never.",
+    )
     trackers: list[str] = option(
         [], help=f"Experiment trackers, by transformers' names (tensorboard, mlflow, …){CLASS} of a callback."
     )

@@ -35,6 +35,7 @@ class Training:
         folder: the run's.
         world: the processes.
         method_name: what the configuration calls the method.
+        workers: processes that load data.
         method: None until training starts.
     """
 
@@ -43,6 +44,7 @@ class Training:
     folder: RunFolder
     world: World
     method_name: str
+    workers: int
     method: Method | None = None
 
 
@@ -114,7 +116,7 @@ class AdaptTrainer(Trainer):
             seed=self.args.seed,
             world=self.training.world,
             lengths=self.training.inputs.lengths if options.group_by_length else None,
-            workers=options.num_workers,
+            workers=self.training.workers,
         )
         return self._loader
 
@@ -125,7 +127,7 @@ class AdaptTrainer(Trainer):
             self.data_collator,
             batch=self.args.per_device_eval_batch_size,
             world=self.training.world,
-            workers=self.training.options.num_workers,
+            workers=self.training.workers,
         )
 
     # ---- the loss of a step ---------------------------------------------------------------------------------------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from adapt_core.errors import AdaptError
+from adapt_core.utils.memory import free_memory
 from adapt_core.utils.units import bytes_text
 from adapt_vision.data.decoding import FAULTS, Encoded, decode, reduced_size
 
@@ -30,6 +30,7 @@ class ImageReader:
         sizes: width and height of each, as it is decoded.
         shorter: reduce larger images to a shorter edge of this length.
         cached: keep the decoded images.
+        promised: bytes that another reader will take.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class ImageReader:
         *,
         shorter: int | None = None,
         cached: bool = True,
+        promised: int = 0,
     ) -> None:
         self.images, self.names, self.shorter = images, names, shorter
         self.sizes = [reduced_size(size, shorter) for size in sizes]
         self.bytes = sum(width * height * 3 for width, height in self.sizes)
-        self.cached = cached and self.bytes <= SHARE * free_memory()
+        self.cached = cached and self.bytes + promised <= SHARE * free_memory()
         self._pixels: Any = None
         if self.cached and self.bytes:
             ends = np.cumsum([width * height * 3 for width, height in self.sizes])
@@ -89,15 +91,3 @@ class ImageReader:
         smaller = f", reduced to a shorter edge of {self.shorter} pixels" if self.shorter else ""
         where = "decoded once and kept in memory" if self.cached else "decoded each time"
         return f"{len(self):,} images, {bytes_text(self.bytes)} as pixels{smaller}: {where}"
-
-
-def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes of memory that are free for this process: on the machine, and within its container's limit."""
-    import psutil
-
-    free = int(psutil.virtual_memory().available)
-    try:
-        limit, used = ((group / f"memory.{name}").read_text().strip() for name in ("max", "current"))
-    except OSError:  # no control group of version 2
-        return free
-    return free if limit == "max" else min(free, max(0, int(limit) - int(used)))

@@ -106,7 +106,8 @@ class ImageClassification(Task):
             )
             self._reading.append(f"training: {reader.describe()}")
         if data.evaluation is not None:
-            reader = self._reader(data.evaluation, None)
+            promised = train.reader.bytes if train is not None and train.reader.cached else 0
+            reader = self._reader(data.evaluation, None, promised)
             evaluation = make(reader, data.evaluation.labels)
             self._reading.append(f"evaluation: {reader.describe()}")
         return TrainerInputs(
@@ -119,10 +120,11 @@ class ImageClassification(Task):
             head_loss=self._loss if self.options.augmentation == "none" and not mixing else None,
         )
 
-    def _reader(self, rows: LabelledImages, shorter: int | None) -> ImageReader:
+    def _reader(self, rows: LabelledImages, shorter: int | None, promised: int = 0) -> ImageReader:
         sizes = [each.size for each in rows.found]
         cached = self.dataset.cache == "auto"
-        return ImageReader(rows.listing.images, rows.listing.names, sizes, shorter=shorter, cached=cached)
+        images, names = rows.listing.images, rows.listing.names
+        return ImageReader(images, names, sizes, shorter=shorter, cached=cached, promised=promised)
 
     def _step(self, module: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
         """Cross entropy, with the targets of mixed images where there are some."""

@@ -19,6 +19,7 @@ from adapt_core.engines.trainer.trainer import AdaptTrainer
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World
 from adapt_core.terminal.progress import Progress
+from adapt_core.utils.memory import free_memory
 from adapt_core.utils.units import bytes_text
 
 FEATURES, LABELS = "features", "labels"
@@ -127,12 +128,10 @@ def _try_first_batch(trainer: AdaptTrainer, head: nn.Module, *, alike: bool) -> 
 
 
 def _require_memory(trainer: AdaptTrainer, head: nn.Module) -> None:
-    import psutil
-
     rows = sum(map(len, _data_sets(trainer).values()))
     features, _ = _run(trainer, head, next(_batches(trainer, trainer.training.inputs.train)))
     needed = rows * features[0].numel() * features.element_size()
-    free = psutil.virtual_memory().available
+    free = free_memory()
     if needed > SHARE_OF_MEMORY * free:
         raise Unsuitable(f"the features of {rows:,} rows take {bytes_text(needed)}, and {bytes_text(free)} are free")
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from datasets import Value
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from adapt_core.errors import AdaptError
+from adapt_nlp.data.preprocessing import Preprocessing, tokenizer_key
+from adapt_nlp.data.splits import fingerprint
+from adapt_nlp.data.views import sizes
 
 
 @dataclass(frozen=True)
 class EncodedPairs(Dataset[dict[str, Any]]):
-    """Token ids of all rows in memory, unpadded; a map-style data set.
+    """Token ids of rows, unpadded; a map-style data set.
 
     Attributes:
         input_ids: of each text.
@@ -22,15 +27,16 @@ class EncodedPairs(Dataset[dict[str, Any]]):
         whole_inputs, whole_targets: how many tokens they had before they were cut.
     """
 
-    input_ids: list[list[int]]
-    labels: list[list[int]]
-    whole_inputs: list[int]
-    whole_targets: list[int]
+    input_ids: Sequence[list[int]]
+    labels: Sequence[list[int]]
+    whole_inputs: Sequence[int]
+    whole_targets: Sequence[int]
 
     @property
-    def lengths(self) -> list[int]:
+    def lengths(self) -> Sequence[int]:
         """Tokens of each text."""
-        return [len(ids) for ids in self.input_ids]
+        found: Sequence[int] = sizes(self.input_ids)
+        return found
 
     @property
     def cut_inputs(self) -> int:
@@ -52,6 +58,8 @@ class EncodedPairs(Dataset[dict[str, Any]]):
 
 def encode_pairs(
     tokenizer: PreTrainedTokenizerBase,
+    preprocessing: Preprocessing,
+    what: str,
     texts: Sequence[str],
     targets: Sequence[str],
     *,
@@ -61,10 +69,12 @@ def encode_pairs(
     place: Callable[[Sequence[int]], str],
     source: str,
 ) -> EncodedPairs:
-    """Encodes texts and targets, with what the tokenizer adds to each of them.
+    """Encodes texts and targets, with what the tokenizer adds to each of them, through the cache.
 
     Args:
         tokenizer: which knows its languages.
+        preprocessing: with the cache.
+        what: what the rows are called, for a person.
         texts: one a row.
         targets: of the same rows.
         before: what stands before each text.
@@ -76,19 +86,40 @@ def encode_pairs(
     Raises:
         AdaptError: the tokenizer makes nothing of a text or a target, or the lengths have no room for any token.
     """
-    inputs, whole_inputs = encode_texts(tokenizer, [before + text for text in texts], longest_input, before=before)
-    labels, whole_targets = encode_texts(tokenizer, targets, longest_target, target=True)
-    for what, ids, bare in (
-        ("text", inputs, _added(tokenizer, before, target=False)),
-        ("target", labels, _added(tokenizer, "", target=True)),
+    make = partial(columns, tokenizer, texts, targets, before, longest_input, longest_target)
+    made_of = (fingerprint(texts, targets), tokenizer_key(tokenizer), before, longest_input, longest_target)
+    given = preprocessing.encoded(what, len(texts), make, COUNTS, *made_of).columns
+    for part, name, bare in (
+        ("text", "input_ids", _added(tokenizer, before, target=False)),
+        ("target", "labels", _added(tokenizer, "", target=True)),
     ):
-        empty = [row for row, own in enumerate(ids) if len(own) <= bare]
+        empty = [row for row, length in enumerate(sizes(given[name])) if length <= bare]
         if empty:
             raise AdaptError(
-                f"{source}: the tokenizer makes no token of the {what} at {place(empty)}.",
+                f"{source}: the tokenizer makes no token of the {part} at {place(empty)}.",
                 "Remove these rows: they hold nothing but characters that it drops.",
             )
-    return EncodedPairs(inputs, labels, whole_inputs, whole_targets)
+    return EncodedPairs(given["input_ids"], given["labels"], given["whole_inputs"], given["whole_targets"])
+
+
+COUNTS = {"whole_inputs": Value("int32"), "whole_targets": Value("int32")}
+
+
+def columns(
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    targets: Sequence[str],
+    before: str,
+    longest_input: int,
+    longest_target: int,
+    start: int,
+    stop: int,
+) -> dict[str, list[Any]]:
+    """Rows that follow one another as token ids, cut, and how many there were before that."""
+    read = [before + text for text in texts[start:stop]]
+    inputs, whole_inputs = encode_texts(tokenizer, read, longest_input, before=before)
+    labels, whole_targets = encode_texts(tokenizer, targets[start:stop], longest_target, target=True)
+    return {"input_ids": inputs, "labels": labels, "whole_inputs": whole_inputs, "whole_targets": whole_targets}
 
 
 def encode_texts(
@@ -140,4 +171,4 @@ def _added(tokenizer: PreTrainedTokenizerBase, before: str, *, target: bool) -> 
 
 
 def _longer(whole: Sequence[int], ids: Sequence[Sequence[int]]) -> int:
-    return sum(length > len(own) for length, own in zip(whole, ids, strict=True))
+    return sum(length > own for length, own in zip(whole, sizes(ids), strict=True))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from adapt_core.plan.run_plan import RunPlan
-from adapt_nlp.card import model_card
+from adapt_nlp.card import model_card, trained_on
 from adapt_nlp.seq2seq.languages import Languages
 from adapt_nlp.seq2seq.options import Seq2SeqOptions
 
@@ -55,6 +55,6 @@ def card(plan: RunPlan, info: Mapping[str, Any], folder: Path, *, pipeline: str,
         use=use,
         pipeline=pipeline,
         called=called,
-        about=f"on {info['rows']['train']:,} rows of {what}.",
+        about=f"on {trained_on(info, 'rows')} of {what}.",
         own='print(run.predict(["a text"]))',
     )

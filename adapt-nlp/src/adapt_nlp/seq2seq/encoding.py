@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from adapt_core.errors import AdaptError
 from adapt_nlp.data.preprocessing import Preprocessing, tokenizer_key
 from adapt_nlp.data.splits import fingerprint
 from adapt_nlp.data.views import sizes
+from adapt_nlp.tokenizer import require_known_tokens
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,17 @@ def encode_pairs(
     make = partial(columns, tokenizer, texts, targets, before, longest_input, longest_target)
     made_of = (fingerprint(texts, targets), tokenizer_key(tokenizer), before, longest_input, longest_target)
     given = preprocessing.encoded(what, len(texts), make, COUNTS, *made_of).columns
+    return _whole(tokenizer, given, before, place, source)
+
+
+def _whole(
+    tokenizer: PreTrainedTokenizerBase,
+    given: Mapping[str, Sequence[Any]],
+    before: str,
+    place: Callable[[Sequence[int]], str],
+    source: str,
+) -> EncodedPairs:
+    """Encoded rows of which none is empty."""
     for part, name, bare in (
         ("text", "input_ids", _added(tokenizer, before, target=False)),
         ("target", "labels", _added(tokenizer, "", target=True)),
@@ -100,6 +112,22 @@ def encode_pairs(
                 "Remove these rows: they hold nothing but characters that it drops.",
             )
     return EncodedPairs(given["input_ids"], given["labels"], given["whole_inputs"], given["whole_targets"])
+
+
+def streamed(
+    tokenizer: PreTrainedTokenizerBase, module: Any, before: str, longest_input: int, longest_target: int, pairs: Any
+) -> Iterator[dict[str, Any]]:
+    """The same of some rows of a stream, in memory.
+
+    Raises:
+        AdaptError: a row has no tokens, or one that the model does not know.
+    """
+    texts, targets = pairs.texts, pairs.targets
+    given = columns(tokenizer, texts, targets, before, longest_input, longest_target, 0, len(texts))
+    made = _whole(tokenizer, given, before, pairs.place, pairs.table.source)
+    require_known_tokens(tokenizer, module, made.input_ids, texts)
+    require_known_tokens(tokenizer, module, made.labels, targets)
+    return (made[row] for row in range(len(made)))
 
 
 COUNTS = {"whole_inputs": Value("int32"), "whole_targets": Value("int32")}

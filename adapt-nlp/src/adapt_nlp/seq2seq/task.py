@@ -23,13 +23,15 @@ from adapt_nlp.classifiers import batch_size
 from adapt_nlp.data.inputs import read_inputs
 from adapt_nlp.data.options import TextDataOptions
 from adapt_nlp.data.preprocessing import Preprocessing
+from adapt_nlp.data.streaming import StreamedRows, tell
 from adapt_nlp.data.table import Table
 from adapt_nlp.generating import seeded
+from adapt_nlp.inspection import train_name
 from adapt_nlp.seq2seq import report
 from adapt_nlp.seq2seq.architecture import require_encoder_decoder, require_room
 from adapt_nlp.seq2seq.columns import PairColumns
 from adapt_nlp.seq2seq.data import Pairs, load_pairs, load_split
-from adapt_nlp.seq2seq.encoding import EncodedPairs, encode_pairs, encode_texts
+from adapt_nlp.seq2seq.encoding import EncodedPairs, encode_pairs, encode_texts, streamed
 from adapt_nlp.seq2seq.generation import evaluating, padded, target_scores, written
 from adapt_nlp.seq2seq.languages import Languages, move_to_start, settle_languages
 from adapt_nlp.seq2seq.meter import GENERATED, ROW, GenerationMeter
@@ -57,6 +59,7 @@ class Seq2Seq(Task):
         super().__init__(plan)
         self.options = cast(Seq2SeqOptions, plan.task.options)
         self.dataset = cast(TextDataOptions, plan.dataset)
+        self.stream: StreamedRows[Pairs] | None = None
 
     @abstractmethod
     def find_columns(self, table: Table) -> PairColumns:
@@ -74,6 +77,8 @@ class Seq2Seq(Task):
         require_encoder_decoder(self.plan.model)
         require_room(self.plan.model, self.options)
         rows = load_pairs(self.dataset, self.plan.seed, self.find_columns, evaluate=self.plan.training.do_eval)
+        self.stream = rows.stream
+        tell(self.plan, rows.info)
         tokenizer = load_tokenizer(self.plan.model)
         source, target = self.options.source_lang, self.options.target_lang
         languages = settle_languages(tokenizer, source, target, self.plan.model.source)
@@ -132,12 +137,15 @@ class Seq2Seq(Task):
         """Encoded rows, padded batch by batch; padding counts in no loss. An evaluation generates."""
         train = self._checked(data.train, model, data.info, "training rows")
         evaluation = self._checked(data.evaluation, model, data.info, "evaluation rows")
+        limits = self.options.max_input_length, self.options.max_target_length
+        encode_part = partial(streamed, model.processor, model.module, data.info["before"], *limits)
+        stream = self.stream and self.stream.encoded(encode_part)
         return TrainerInputs(
-            train=train and train.encoded,
+            train=stream or (train and train.encoded),
             evaluation=NumberedRows(evaluation.encoded) if evaluation and evaluation.encoded else None,
             collate=DataCollatorForSeq2Seq(model.processor, label_pad_token_id=IGNORED),
             meter=partial(GenerationMeter, evaluation, self._score) if evaluation else None,
-            lengths=train.encoded.lengths if train and train.encoded else None,
+            lengths=train.encoded.lengths if train and train.encoded and stream is None else None,
             evaluation_step=partial(self._evaluated, model.processor, data.info["languages"]["token"]),
             # Not token_loss: these models take the number of tokens of a step, and divide by the batch's own.
             items=learnt_tokens,
@@ -158,7 +166,7 @@ class Seq2Seq(Task):
         limits = self.options.max_input_length, self.options.max_target_length
         return [
             report.inspected(name, pairs, processor, data.info["before"], limits, examples)
-            for name, pairs in (("training rows", data.train), (data.info["evaluation"], data.evaluation))
+            for name, pairs in ((train_name(data.info), data.train), (data.info["evaluation"], data.evaluation))
             if pairs is not None
         ]
 

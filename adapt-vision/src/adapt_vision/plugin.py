@@ -35,3 +35,13 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         libraries=(TRANSFORMERS,),
         check="adapt_vision.libraries.options:problems",
     )
+    yield TaskSpec(
+        name="instance_segmentation",
+        summary="Finds objects in an image: masks with classes.",
+        target="adapt_vision.instance_segmentation.task:InstanceSegmentation",
+        options="adapt_vision.instance_segmentation.options:InstanceSegmentationOptions",
+        dataset="adapt_vision.annotations.options:AnnotatedImageOptions",
+        prediction="adapt_vision.instance_segmentation.options:InstanceSegmentationPrediction",
+        libraries=(TRANSFORMERS,),
+        check="adapt_vision.libraries.options:problems",
+    )

@@ -6,13 +6,19 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image, ImageDraw
+
+from adapt_vision.annotations.masks import decoded
 
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
 """Of the classes, in turn."""
 
 EDGE = 320
 """Pixels of a small picture's longer edge."""
+
+OPACITY = 140
+"""Of a mask, of 255."""
 
 
 @dataclass(frozen=True)
@@ -23,26 +29,36 @@ class Shown:
         box: left, top, width and height in pixels.
         category: the place of its class.
         text: what to write at it.
+        mask: its pixels in COCO's compressed run-length encoding, over the whole image; drawn instead of the box.
     """
 
     box: Sequence[float]
     category: int
     text: str
+    mask: str | None = None
 
 
 def drawn(image: Image.Image, objects: Sequence[Shown], edge: int | None = None) -> Image.Image:
-    """The image with boxes; reduced to a longer edge of ``edge`` pixels where it is larger."""
+    """The image with boxes or masks; reduced to a longer edge of ``edge`` pixels where it is larger.
+
+    Boxes have the colour of their class. Masks each have the next one, so that those that touch are told apart.
+    """
     picture = image.copy()
     if edge is not None:
         picture.thumbnail((edge, edge))
     scale = picture.width / image.width, picture.height / image.height
     pen = ImageDraw.Draw(picture)
-    for each in objects:
-        colour = COLOURS[each.category % len(COLOURS)]
+    for number, each in enumerate(objects):
+        colour = COLOURS[(each.category if each.mask is None else number) % len(COLOURS)]
         left, top, width, height = each.box
         corners = (left * scale[0], top * scale[1], (left + width) * scale[0], (top + height) * scale[1])
-        pen.rectangle(corners, outline=colour, width=2)
-        pen.text((corners[0] + 3, corners[1] + 1), each.text, fill=colour)
+        if each.mask is None:
+            pen.rectangle(corners, outline=colour, width=2)
+        else:
+            shade = Image.fromarray(decoded(each.mask, image.size).astype(np.uint8) * OPACITY)
+            picture.paste(colour, (0, 0), shade.resize(picture.size, Image.Resampling.NEAREST))
+        if each.mask is None or corners[2] - corners[0] >= pen.textlength(each.text):
+            pen.text((corners[0] + 3, corners[1] + 1), each.text, fill=colour if each.mask is None else "white")
     return picture
 
 

@@ -1,4 +1,4 @@
-"""Parts of the report of a detector, and what ``adapt data`` shows."""
+"""Parts of the reports of tasks with annotated objects, and what ``adapt data`` shows."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Poses(Transformers):
 
     def _require_expert(self, experts: int) -> None:
         asked = cast(PoseModel, self.options).dataset_index
-        if asked is not None and asked >= experts:
+        if asked is not None and (experts == 1 or asked >= experts):
             has = f"{experts} experts, 0 to {experts - 1}" if experts > 1 else "no experts: it is no ViTPose+"
             raise AdaptError(
                 f"model.dataset_index is {asked}, and {self.options.source} has {has}",

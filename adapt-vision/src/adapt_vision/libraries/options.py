@@ -103,8 +103,8 @@ class PoseModel(TransformersModel):
     dataset_index: int | None = option(
         None,
         ge=0,
-        help="Which expert of a ViTPose+ model is trained and used, by the number of the data set that it was pretrained "
-        "on; by default 0, COCO's people.",
+        help="Which expert of a ViTPose+ model is trained and used, by the number of the data set that it was "
+        "pretrained on; by default 0, COCO's people.",
     )
 
 

@@ -97,7 +97,7 @@ class Poses(Transformers):
             to one in the crop.
         """
         size = processor.size
-        center, scale = box_to_center_and_scale(box, image_width=size["width"], image_height=size["height"])
+        center, scale = box_to_center_and_scale(list(box), image_width=size["width"], image_height=size["height"])
         pixels = processor.affine_transform(functional.pil_to_tensor(image), center, scale, rotation, size)
         last = np.array([size["width"] - 1.0, size["height"] - 1.0])
         return pixels, get_warp_matrix(rotation, center * 2.0, last, scale * UNIT)

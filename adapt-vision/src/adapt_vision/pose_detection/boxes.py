@@ -48,8 +48,9 @@ def _content(file: Path) -> Any:
 def _of_coco(file: Path, options: AnnotatedImageOptions) -> list[Row]:
     split = read_coco(file, options)
     elsewhere = options.model_copy(update={"image_root": None})
-    folder = image_folder(file, file.parent.parent if file.parent.name == "annotations" else file.parent, elsewhere, split.files[0])
-    rows = []
+    above = file.parent.parent if file.parent.name == "annotations" else file.parent
+    folder = image_folder(file, above, elsewhere, split.files[0])
+    rows: list[Row] = []
     for number, name, objects in zip(split.ids, split.files, split.objects, strict=True):
         kept = [each for each in objects if not each.crowd]
         boxes = {"boxes": [list(each.box) for each in kept], "category_ids": [each.category for each in kept]}
@@ -62,7 +63,7 @@ def _of_predictions(file: Path, found: Any) -> list[Row]:
         raise AdaptError(f"{file} holds a {type(found).__name__}.", FORMS)
     if not found:
         raise AdaptError(f"{file} holds no images.", FORMS)
-    rows = []
+    rows: list[Row] = []
     for place, each in enumerate(found):
         objects = each.get("objects") if isinstance(each, dict) else None
         if not isinstance(objects, list) or not isinstance(each.get("image"), str):

@@ -57,12 +57,15 @@ class PoseMeter:
         found = {row: each for part in world.gather(self.found) for row, each in part.items()}
         distances, edges, annotated = _distances(self.instances, found)
         near = distances <= NEAR * edges[:, None]
-        pck, error = (
-            [float(each[which].mean()) if which.any() else float("nan") for each, which in zip(values.T, annotated.T, strict=True)]
-            for values in (near, distances)
-        )
+        pck, error = (_means(values, annotated) for values in (near, distances))
         metrics = {"pck": float(near[annotated].mean()), **keypoint_precision(self.instances, found)}
         return Evaluated(metrics, Measured(found, pck, error))
+
+
+def _means(values: np.ndarray, counted: np.ndarray) -> list[float]:
+    """Of each column; NaN where nothing counts."""
+    columns = zip(values.T, counted.T, strict=True)
+    return [float(each[which].mean()) if which.any() else float("nan") for each, which in columns]
 
 
 def _distances(instances: Instances, found: Mapping[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -91,10 +94,11 @@ def keypoint_precision(instances: Instances, found: Mapping[int, np.ndarray]) ->
     from pycocotools.cocoeval import COCOeval
 
     images, count = instances.images, len(instances.form.names)
+    categories = sorted({one.category for objects in images.objects for one in objects})
     truth = COCO()
     truth.dataset = {
         "images": [{"id": row} for row in range(len(images))],
-        "categories": [{"id": each} for each in sorted({one.category for objects in images.objects for one in objects})],
+        "categories": [{"id": each} for each in categories],
         "annotations": [
             {
                 "image_id": row,

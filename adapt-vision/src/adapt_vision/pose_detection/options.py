@@ -13,8 +13,8 @@ class PoseDetectionOptions(Options):
     augmentation: Literal["none", "light", "standard"] = option(
         "light",
         help="How training crops vary, their keypoints with them: none; light (mirrored or not, scaled by up to 15 %, "
-        "turned by up to 20 degrees); standard (mirrored or not, scaled by up to 30 %, turned by up to 40 degrees: Xiao "
-        "et al. 2018, arXiv:1804.06208; and shifted by up to 16 % of the box).",
+        "turned by up to 20 degrees); standard (mirrored or not, scaled by up to 30 %, turned by up to 40 degrees: "
+        "Xiao et al. 2018, arXiv:1804.06208; and shifted by up to 16 % of the box).",
     )
     sigma: float | None = option(
         None,

@@ -33,9 +33,7 @@ def truth_of(each: Annotation, form: KeypointForm) -> Shown:
     return Shown(each.box, each.category, "", each.keypoints, form.skeleton)
 
 
-def found_of(
-    keypoints: np.ndarray, box: Sequence[float], category: int, form: KeypointForm, threshold: float
-) -> Shown:
+def found_of(keypoints: np.ndarray, box: Sequence[float], category: int, form: KeypointForm, threshold: float) -> Shown:
     """A found pose, to draw: the keypoints above a score."""
     points = [(x, y, 2 * int(score >= threshold)) for x, y, score in keypoints.tolist()]
     return Shown(box, category, "", points, form.skeleton)
@@ -46,9 +44,7 @@ def sections(measured: Measured, instances: Instances) -> list[Section]:
     form, images = instances.form, instances.images
     cells = [
         [name, count, "" if np.isnan(pck) else f"{pck:.3f}", "" if np.isnan(error) else f"{error:.1f}"]
-        for name, count, pck, error in zip(
-            form.names, instances.annotated(), measured.pck, measured.error, strict=True
-        )
+        for name, count, pck, error in zip(form.names, instances.annotated(), measured.pck, measured.error, strict=True)
     ]
     pictures = []
     with_poses = sorted({image for image, _ in instances.places})

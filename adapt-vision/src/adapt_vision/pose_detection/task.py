@@ -24,7 +24,7 @@ from adapt_vision.annotations.rows import load_other_rows, load_rows
 from adapt_vision.annotations.task import PROBE_ROWS, AnnotatedImageTask, drawn_folder
 from adapt_vision.data.decoding import decode
 from adapt_vision.libraries.poses import Poses
-from adapt_vision.pose_detection.augmentation import NO_CHANGE, drawn_change
+from adapt_vision.pose_detection.augmentation import NO_CHANGE, Name, drawn_change
 from adapt_vision.pose_detection.boxes import boxes_of, rows_at
 from adapt_vision.pose_detection.heatmaps import heatmap_loss
 from adapt_vision.pose_detection.inputs import Collation, PoseRows, Sample, sample
@@ -83,19 +83,23 @@ class PoseDetection(AnnotatedImageTask):
 
     def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
         """Crops of objects as the model's processor makes them, training crops changed at random."""
-        train, evaluation = (None if rows is None else instances_of(rows) for rows in (data.train, data.evaluation))
-        crop = partial(self.library.crop, model.processor)
-        augmentation = self.options.augmentation
+        train = self._rows(data.train, model.processor, self.options.augmentation)
+        evaluation = self._rows(data.evaluation, model.processor, "none")
+        measured = None if evaluation is None else evaluation.instances
         return TrainerInputs(
-            train=None
-            if train is None
-            else PoseRows(train, self.reader(train.images), crop, augmentation, self.plan.seed),
-            evaluation=None if evaluation is None else PoseRows(evaluation, self.reader(evaluation.images), crop),
+            train=train,
+            evaluation=evaluation,
             collate=Collation(partial(self.library.batch, model.processor)),
-            meter=partial(PoseMeter, evaluation),
+            meter=None if measured is None else partial(PoseMeter, measured),
             step=self._step,
-            evaluation_step=partial(self._evaluation_step, model.processor, evaluation),
+            evaluation_step=None if measured is None else partial(self._evaluation_step, model.processor, measured),
         )
+
+    def _rows(self, images: AnnotatedImages | None, processor: Any, augmentation: Name) -> PoseRows | None:
+        if images is None:
+            return None
+        crop = partial(self.library.crop, processor)
+        return PoseRows(instances_of(images), self.reader(images), crop, augmentation, self.plan.seed)
 
     def _step(self, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         heatmaps = self.library.heatmaps(module, batch["pixel_values"])
@@ -212,7 +216,7 @@ class PoseDetection(AnnotatedImageTask):
 
 USE = (
     "It finds the keypoints of the object that fills the image files which are named behind it",
-    "(`python pose.py photo.jpg`), and prints the name, x and y in pixels, and score of each. Where an object is a part",
-    "of its image, give its box in `boxes`. Images with transparency or 16 bits a channel must be made into plain RGB",
-    "first.",
+    "(`python pose.py photo.jpg`), and prints the name, x and y in pixels, and score of each. Where an object is a",
+    "part of its image, give its box in `boxes`. Images with transparency or 16 bits a channel must be made into plain",
+    "RGB first.",
 )

@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 
 from adapt_core.engines.trainer.options import TrainerOptions, is_class
 from adapt_core.errors import AdaptError
+from adapt_core.interfaces import World
 from adapt_core.plugins.references import resolve
 
 TRACKER_PACKAGES = {"comet_ml": "comet_ml", "azure_ml": "azureml", "flyte": "flytekit", "kubeflow": "kubeflow"}
@@ -23,6 +24,7 @@ def training_arguments(
     seed: int,
     checkpoints: Path,
     run_name: str,
+    world: World,
     kind: type[TrainingArguments] = TrainingArguments,
     further: Mapping[str, Any] | None = None,
 ) -> TrainingArguments:
@@ -33,6 +35,7 @@ def training_arguments(
         seed: of the run.
         checkpoints: the folder of its checkpoints.
         run_name: for trackers.
+        world: the processes, which say on what to compute.
         kind: the class of the arguments.
         further: a task's own, over these.
 
@@ -64,7 +67,7 @@ def training_arguments(
             "gradient_checkpointing_kwargs": {"use_reentrant": False} if options.gradient_checkpointing else None,
             "fp16": options.fp16,
             "bf16": options.bf16,
-            "use_cpu": not torch.accelerator.is_available(),
+            "use_cpu": world.device == "cpu" or not torch.accelerator.is_available(),
             "dataloader_num_workers": options.num_workers,
             "dataloader_pin_memory": torch.cuda.is_available(),
             "save_strategy": every,
@@ -80,9 +83,12 @@ def training_arguments(
             "disable_tqdm": True,
             "remove_unused_columns": False,
         }
-        return kind(**(settings | dict(further or {})))
+        arguments = kind(**(settings | dict(further or {})))
     except (ValueError, ImportError) as error:
         raise AdaptError(f"training: {error}") from error
+    if arguments.n_gpu > 1:  # of one process: the Trainer would split each batch over all GPUs, by threads
+        arguments._n_gpu = 1
+    return arguments
 
 
 def check_machine(options: TrainerOptions) -> None:

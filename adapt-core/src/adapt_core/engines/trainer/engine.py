@@ -144,7 +144,7 @@ class TrainerEngine(Engine):
     def _run(self, trainer: AdaptTrainer, checkpoint: Path | None, request: StopRequest) -> float:
         """Takes the steps; the seconds that they took."""
         begin = time.perf_counter()
-        with stop_on_signal(request):
+        with stop_on_signal(request, several=self.world.size > 1):
             try:
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             except torch.OutOfMemoryError as error:
@@ -163,7 +163,7 @@ class TrainerEngine(Engine):
     def _arguments(self, inputs: TrainerInputs | None = None) -> Any:
         own = () if inputs is None else (inputs.arguments, inputs.settings)
         checkpoints = Path(self.folder.checkpoints)
-        return training_arguments(self.options, self.plan.seed, checkpoints, self.folder.path.name, *own)
+        return training_arguments(self.options, self.plan.seed, checkpoints, self.folder.path.name, self.world, *own)
 
     def _prepared(self, model: Model, inputs: TrainerInputs) -> AdaptTrainer:
         """The one trainer of this run."""

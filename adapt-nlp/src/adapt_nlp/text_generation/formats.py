@@ -9,6 +9,7 @@ from typing import Any
 from adapt_core.errors import AdaptError, UsageError
 from adapt_nlp.data.columns import TextColumns, choose, column, columns_there_are, read_strings
 from adapt_nlp.data.table import Table
+from adapt_nlp.instructions import alpaca
 from adapt_nlp.text_generation.conversations import read_conversations
 from adapt_nlp.text_generation.options import Format, TextGenerationData
 
@@ -26,17 +27,6 @@ PROMPT_PAIRS = (
 
 Of instructions ``input`` or ``context`` is what they are about. Where a set has columns of several formats, as Alpaca
 has a text made of the others, a conversation comes first, then an instruction, a prompt, and a text last."""
-
-ALPACA = (
-    "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Response:\n"
-)
-ALPACA_WITH_INPUT = (
-    "Below is an instruction that describes a task, paired with an input that provides further context. Write a "
-    "response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
-)
-"""The prompts of Stanford Alpaca (Taori et al. 2023, github.com/tatsu-lab/stanford_alpaca)."""
 
 Example = Mapping[str, Any]
 """``{"text": …}``, ``{"prompt": …, "completion": …}`` or ``{"messages": [{"role": …, "content": …}, …]}``."""
@@ -107,13 +97,6 @@ class Columns:
     def _made(self, table: Table, name: str | None) -> list[str]:
         columns = TextColumns(text=name, format_string=self.format_string, format_names=self.format_names)
         return columns.texts(table)[0]
-
-
-def alpaca(instruction: str, about: str = "") -> str:
-    """An instruction as a prompt."""
-    if about.strip():
-        return ALPACA_WITH_INPUT.format(instruction=instruction, input=about)
-    return ALPACA.format(instruction=instruction)
 
 
 def find_columns(table: Table, options: TextGenerationData) -> Columns:

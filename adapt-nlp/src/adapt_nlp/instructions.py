@@ -14,8 +14,8 @@ ALPACA_WITH_INPUT = (
 """The prompts of Stanford Alpaca (Taori et al. 2023, github.com/tatsu-lab/stanford_alpaca)."""
 
 
-def alpaca(instruction: str, about: str = "") -> str:
+def alpaca(instruction: str, about: str | None = None) -> str:
     """An instruction as a prompt."""
-    if about.strip():
+    if about and about.strip():
         return ALPACA_WITH_INPUT.format(instruction=instruction, input=about)
     return ALPACA.format(instruction=instruction)

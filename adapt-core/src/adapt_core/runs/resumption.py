@@ -7,6 +7,8 @@ from typing import Any
 
 HARMLESS = (
     "output_dir",  # the folder may have been moved or renamed; it is given anew
+    "dataset.cache_dir",  # only where prepared rows are kept
+    "dataset.num_proc",  # only how many processes prepare them
     "save",  # the export is made after training, from the same weights
     "training.resume",  # says how to start, not what to do
     "training.num_workers",  # randomness in the data path is a function of (seed, epoch, sample index)

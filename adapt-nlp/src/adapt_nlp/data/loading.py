@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Generic
 
 from adapt_core.errors import AdaptError, UsageError
+from adapt_nlp.data.cache import Cache, key_of
 from adapt_nlp.data.options import SplitDataOptions
-from adapt_nlp.data.source import open_local, open_source
+from adapt_nlp.data.source import DataSource, open_local, open_source
 from adapt_nlp.data.splits import R, counts, divide, fingerprint
-from adapt_nlp.data.table import Table
+from adapt_nlp.data.store import stored_parts
+from adapt_nlp.data.table import Table, joined
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,28 @@ class LoadedRows(Generic[R]):
         return list(self.info["label_names"])
 
 
+@dataclass(frozen=True)
+class Reshaped:
+    """Rows that are made of those of a table.
+
+    Attributes:
+        source: what they are called.
+        parts: gives them, some at a time.
+    """
+
+    source: str
+    parts: Callable[[], Iterator[Table]]
+
+
+Reshape = Callable[[Table], Reshaped | None]
+
+
 class Reading(ABC, Generic[R]):
     """How a task reads rows. The training rows settle it: their columns and labels are those of all others."""
+
+    def reshaped(self, table: Table) -> Reshaped | None:
+        """The rows that a table really holds, where these are not its own; None where they are."""
+        return None
 
     @abstractmethod
     def training(self, table: Table) -> R:
@@ -85,14 +107,14 @@ def load_rows(options: SplitDataOptions, seed: int, reading: Reading[R], *, eval
         UsageError: the configuration names data, splits or columns that are not there.
         AdaptError: the data cannot be trained on; says what is wrong, at which rows, and what to do.
     """
-    source = open_source(options)
+    source = open_source(options, Cache(options.cache_dir))
     roles = source.roles(options)
-    table = read_split(source, roles.train)
+    table = read_split(source, roles.train, reading.reshaped)
     train = reading.training(table)
     reading.require_learnable(train, table.source)
     train, evaluation, origin = divide(
         train,
-        lambda split: reading.other(read_split(source, split)),
+        lambda split: reading.other(read_split(source, split, reading.reshaped)),
         roles,
         options,
         seed,
@@ -123,6 +145,7 @@ def load_split(
     *,
     again: Callable[[bool], LoadedRows[R]],
     read: Callable[[Table], R],
+    reshape: Reshape = lambda table: None,
 ) -> tuple[R, str]:
     """Rows for evaluating a finished run: all of a split, whatever ``max_eval_samples`` says.
 
@@ -135,6 +158,7 @@ def load_split(
         info: the run's ``data.json``, whose columns and labels hold here.
         again: loads the run's data once more, with evaluation rows or without.
         read: the rows of a table, as the run read them.
+        reshape: see :meth:`Reading.reshaped`.
 
     Returns:
         The rows, and in words where they are from.
@@ -145,16 +169,23 @@ def load_split(
     """
     if source is None and split in (None, "train", "validation"):
         return _rows_of_run(again(info["evaluation"] is not None), split, info)
-    table = _other_split(options, source, split)
-    return read(table), table.source
+    cache = Cache(options.cache_dir)
+    opened = open_source(options, cache) if source is None else open_local(source, cache)
+    name = _named_split(opened, options, source, split)
+    return read(read_split(opened, name, reshape)), opened.read(name).source
 
 
-def read_split(source: Any, split: str) -> Table:
+def read_split(source: DataSource, split: str, reshape: Reshape) -> Table:
     """Reads a split that must have rows. Raises AdaptError where it has none."""
-    table: Table = source.read(split)
+    table = source.read(split)
     if not len(table):
         raise AdaptError(f"{table.source} has no rows.", "Check that it was written completely.")
-    return table
+    made = reshape(table)
+    if made is None:
+        return table
+    if table.key is None or source.cache is None:
+        return joined(made.source, list(made.parts()))
+    return stored_parts(key_of("rows", reshape.__module__, table.key), made.parts, source.cache, made.source)
 
 
 def _rows_of_run(loaded: LoadedRows[R], split: str | None, info: Mapping[str, Any]) -> tuple[R, str]:
@@ -173,18 +204,11 @@ def _rows_of_run(loaded: LoadedRows[R], split: str | None, info: Mapping[str, An
     return loaded.evaluation, str(info["evaluation"])
 
 
-def _other_split(options: SplitDataOptions, source: str | None, split: str | None) -> Table:
-    """A split that a run did not use, of its own data or of other local data.
-
-    Args:
-        options: the run's ``dataset`` section.
-        source: a file or a folder; None for the run's own data.
-        split: its name, or what is usually called so; None for the only one of other data.
-    """
-    opened = open_source(options) if source is None else open_local(source)
+def _named_split(opened: DataSource, options: SplitDataOptions, source: str | None, split: str | None) -> str:
+    """The data's own name of a split that a run did not use, of its own data or of other local data."""
     if split is None:
         if len(opened.splits) > 1:
             raise UsageError(f"{opened.name} has {len(opened.splits)} splits: {', '.join(opened.splits)}.", "Name one.")
-        split = next(iter(opened.splits))
+        return next(iter(opened.splits))
     named = opened.roles(options).test if source is None and split == "test" else None
-    return read_split(opened, named or opened.find(split))
+    return named or opened.find(split)

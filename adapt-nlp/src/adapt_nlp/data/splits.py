@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Protocol, Self, TypeVar
+
+import numpy as np
 
 from adapt_core.errors import AdaptError
 from adapt_nlp.data.options import SplitDataOptions
 from adapt_nlp.data.sample import draw, hold_out, hold_out_groups
 from adapt_nlp.data.source import DataSource, Roles
+from adapt_nlp.data.views import BATCH
 
 
 class Rows(Protocol):
@@ -22,7 +25,7 @@ class Rows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def take(self, rows: Sequence[int]) -> Self:
+    def take(self, rows: Any) -> Self:
         """These rows, in this order."""
 
 
@@ -69,9 +72,8 @@ def divide(
         held = hold_out(train.strata, share, seed) if groups is None else hold_out_groups(groups, share, seed)
         if not held:
             raise none_to_hold_out
-        left_out = set(held)
         evaluation = train.take(held)
-        train = train.take([row for row in range(len(train)) if row not in left_out])
+        train = train.take(np.delete(np.arange(len(train)), held))
     if options.max_train_samples is not None:
         train = train.take(draw(train.strata, options.max_train_samples, seed, "training rows"))
     if options.max_eval_samples is not None and evaluation is not None:
@@ -89,5 +91,25 @@ def counts(train: Rows, evaluation: Rows | None, source: DataSource, roles: Role
 
 
 def fingerprint(*parts: Any) -> str:
-    """SHA-256 of what a run uses of the data; the same wherever it was read from."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    """SHA-256 of what a run uses of the data, as JSON; the same wherever it was read from."""
+    found = hashlib.sha256()
+    for text in _as_json(parts):
+        found.update(text.encode())
+    return found.hexdigest()
+
+
+def _as_json(value: Any) -> Iterator[str]:
+    """What :func:`json.dumps` gives, in pieces: columns are not in memory whole."""
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        yield json.dumps(value)
+        return
+    yield "["
+    if any(isinstance(each, Sequence) and len(each) > BATCH and not isinstance(each, str) for each in value[:BATCH]):
+        for place, each in enumerate(value):
+            yield ", " if place else ""
+            yield from _as_json(each)
+    else:
+        for start in range(0, len(value), BATCH):
+            yield ", " if start else ""
+            yield json.dumps(list(value[start : start + BATCH]), default=list)[1:-1]
+    yield "]"

@@ -9,10 +9,20 @@ from adapt_core.errors import AdaptError
 from adapt_core.utils.units import shortened
 from adapt_nlp.data import loading
 from adapt_nlp.data.columns import choose, column, read_strings
-from adapt_nlp.data.loading import LoadedRows, Reading, load_rows
+from adapt_nlp.data.loading import LoadedRows, Reading, Reshaped, load_rows
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import BATCH
 from adapt_nlp.question_answering.options import QuestionAnsweringData
-from adapt_nlp.question_answering.questions import SQUAD, Questions, flattened, read_answers, read_ids
+from adapt_nlp.question_answering.questions import (
+    NESTED,
+    SQUAD,
+    Questions,
+    is_nested,
+    question_parts,
+    questions_source,
+    read_answers,
+    read_ids,
+)
 
 QUESTION_NAMES = ("question", "query")
 CONTEXT_NAMES = ("context", "passage", "paragraph", "document", "text")
@@ -39,9 +49,12 @@ class QuestionReading(Reading[Questions]):
         self.options, self.unanswerable, self.too_long = options, unanswerable, too_long
         self.rows = 0
 
+    def reshaped(self, table: Table) -> Reshaped | None:
+        """SQuAD's nested JSON as one row a question."""
+        return reshaped(table)
+
     def training(self, table: Table) -> Questions:
         """Settles the columns, and whether there may be no answer."""
-        table = flattened(table)
         self.columns = _columns(table, self.options)
         train = _questions(table, self.columns, self.unanswerable, self.too_long)
         if not any(train.answers):
@@ -55,7 +68,7 @@ class QuestionReading(Reading[Questions]):
 
     def other(self, table: Table) -> Questions:
         """By the columns of the training rows."""
-        return _questions(flattened(table), self.columns, self.allowed, self.too_long)
+        return _questions(table, self.columns, self.allowed, self.too_long)
 
     def facts(self, train: Questions) -> dict[str, Any]:
         """``answers`` (training rows with an answer and without), ``unanswerable`` (whether a question may have none)
@@ -82,6 +95,11 @@ class QuestionReading(Reading[Questions]):
             f"{source}: nothing can be held out: all {self.rows} rows have one context.",
             "Add rows or a validation split, or evaluate nothing with training.do_eval=false (DO_EVAL).",
         )
+
+
+def reshaped(table: Table) -> Reshaped | None:
+    """SQuAD's nested JSON as one row a question; None of another table."""
+    return Reshaped(questions_source(table), lambda: question_parts(table)) if is_nested(table) else None
 
 
 def load_question_data(
@@ -116,10 +134,10 @@ def load_split(
         return load_question_data(options, info["unanswerable"], seed, evaluate=evaluate, too_long=too_long)
 
     def read(table: Table) -> Questions:
-        flat = flattened(table)
-        return _questions(flat, info["columns"] if flat is table else SQUAD, info["unanswerable"], too_long)
+        columns = SQUAD if table.source.endswith(NESTED) else info["columns"]
+        return _questions(table, columns, info["unanswerable"], too_long)
 
-    return loading.load_split(options, source, split, info, again=again, read=read)
+    return loading.load_split(options, source, split, info, again=again, read=read, reshape=reshaped)
 
 
 def _columns(table: Table, options: QuestionAnsweringData) -> dict[str, str | None]:
@@ -151,7 +169,9 @@ def _questions(
             f"{len(rows)} rows), and the model is one that always gives an answer.",
             "Train with task.unanswerable=true on rows of both kinds, or remove these rows.",
         )
-    long = too_long(questions)
+    long = [
+        start + row for start in range(0, len(questions), BATCH) for row in too_long(questions[start : start + BATCH])
+    ]
     if long:
         raise AdaptError(
             f"{table.source}: questions are too long at {table.place(long)}: beside {shortened(questions[long[0]])}, a "

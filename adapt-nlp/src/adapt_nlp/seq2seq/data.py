@@ -10,6 +10,7 @@ from adapt_nlp.data import loading
 from adapt_nlp.data.loading import LoadedRows, Reading, load_rows
 from adapt_nlp.data.options import TextDataOptions
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import pick
 from adapt_nlp.seq2seq.columns import PairColumns
 from adapt_nlp.seq2seq.encoding import EncodedPairs
 
@@ -47,10 +48,9 @@ class Pairs:
         """``{"text": …, "target": …}``."""
         return {"text": self.texts[row], "target": self.targets[row]}
 
-    def take(self, rows: Sequence[int]) -> Pairs:
+    def take(self, rows: Any) -> Pairs:
         """These rows, in this order."""
-        texts, targets = ([values[row] for row in rows] for values in (self.texts, self.targets))
-        return Pairs(texts, targets, [self.numbers[row] for row in rows], self.table)
+        return Pairs(pick(self.texts, rows), pick(self.targets, rows), pick(self.numbers, rows), self.table)
 
     def place(self, rows: Sequence[int]) -> str:
         """Where rows stand in the data, by their numbers here."""

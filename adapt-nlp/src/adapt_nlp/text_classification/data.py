@@ -13,6 +13,7 @@ from adapt_nlp.data.columns import LABEL_NAMES, TextColumns, choose, find_text
 from adapt_nlp.data.labels import NameOf, given_names, ids, names_in, ordered, read_labels
 from adapt_nlp.data.loading import LoadedRows, Reading, load_rows
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import pick
 from adapt_nlp.text_classification.options import TextClassificationData
 
 
@@ -43,13 +44,10 @@ class LabelledTexts:
         pair = {} if self.pairs is None else {"text_pair": self.pairs[row]}
         return {"text": self.texts[row], **pair, "label": self.labels[row]}
 
-    def take(self, rows: Sequence[int]) -> LabelledTexts:
+    def take(self, rows: Any) -> LabelledTexts:
         """These rows, in this order."""
-        return LabelledTexts(
-            [self.texts[row] for row in rows],
-            None if self.pairs is None else [self.pairs[row] for row in rows],
-            [self.labels[row] for row in rows],
-        )
+        pairs = None if self.pairs is None else pick(self.pairs, rows)
+        return LabelledTexts(pick(self.texts, rows), pairs, pick(self.labels, rows))
 
 
 ClassificationRows = LoadedRows[LabelledTexts]

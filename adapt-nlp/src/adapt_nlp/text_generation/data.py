@@ -9,6 +9,7 @@ from typing import Any
 from adapt_nlp.data import loading
 from adapt_nlp.data.loading import LoadedRows, Reading, load_rows
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import pick
 from adapt_nlp.text_generation.encoding import EncodedTexts, places
 from adapt_nlp.text_generation.formats import Columns, Example, find_columns
 from adapt_nlp.text_generation.options import TextGenerationData
@@ -41,9 +42,9 @@ class Texts:
     def __getitem__(self, row: int) -> Example:
         return self.examples[row]
 
-    def take(self, rows: Sequence[int]) -> Texts:
+    def take(self, rows: Any) -> Texts:
         """These rows, in this order."""
-        return Texts([self.examples[row] for row in rows], [self.numbers[row] for row in rows], self.table)
+        return Texts(pick(self.examples, rows), pick(self.numbers, rows), self.table)
 
     def place(self, rows: Sequence[int]) -> str:
         """Where examples stand in the data, by their numbers here."""

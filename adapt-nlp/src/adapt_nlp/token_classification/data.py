@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adapt_core.errors import AdaptError
 from adapt_nlp.data import loading
 from adapt_nlp.data.columns import choose
-from adapt_nlp.data.conll import read_conll
+from adapt_nlp.data.conll import conll_parts
 from adapt_nlp.data.files import file_format
 from adapt_nlp.data.labels import NameOf, given_names, names_in
-from adapt_nlp.data.loading import LoadedRows, Reading, load_rows
+from adapt_nlp.data.loading import LoadedRows, Reading, Reshaped, load_rows
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import derived, pick
 from adapt_nlp.token_classification.options import Subtask, TokenClassificationData
 from adapt_nlp.token_classification.tags import Scheme, complete, scheme_of, without_begin
-from adapt_nlp.token_classification.words import read_tags, read_words, unknown_tags
+from adapt_nlp.token_classification.words import looked_up, read_tags, read_words, unknown_tags
 
 TOKEN_NAMES = ("tokens", "words", "token", "form", "forms")
 TAG_NAMES: dict[Subtask, tuple[str, ...]] = {
@@ -54,9 +56,9 @@ class TaggedSentences:
         """``{"tokens": […], "tags": [ids]}``."""
         return {"tokens": list(self.tokens[row]), "tags": list(self.tags[row])}
 
-    def take(self, rows: Sequence[int]) -> TaggedSentences:
+    def take(self, rows: Any) -> TaggedSentences:
         """These rows, in this order."""
-        return TaggedSentences([self.tokens[row] for row in rows], [self.tags[row] for row in rows])
+        return TaggedSentences(pick(self.tokens, rows), pick(self.tags, rows))
 
 
 TaggedRows = LoadedRows[TaggedSentences]
@@ -76,9 +78,13 @@ class TagReading(Reading[TaggedSentences]):
         self.options, self.subtask, self.order = options, subtask, order
         self.column = ""
 
+    def reshaped(self, table: Table) -> Reshaped | None:
+        """A ``.txt`` file is read as CoNLL."""
+        return reshaped(table)
+
     def training(self, table: Table) -> TaggedSentences:
         """Settles columns, tags and their scheme."""
-        table, options, subtask = _as_sentences(table), self.options, self.subtask
+        options, subtask = self.options, self.subtask
         self.tokens = choose(table, options.tokens_column, "dataset.tokens_column", TOKEN_NAMES, "the words")
         self.column = choose(
             table, options.tags_column, "dataset.tags_column", TAG_NAMES[subtask], "the tags", (self.tokens,)
@@ -163,7 +169,7 @@ def load_split(
         tokens, column = info["columns"]["tokens"], info["columns"]["tags"]
         return _tagged(table, tokens, column, info["label_values"], info["recorded_names"], info["label_names"])
 
-    return loading.load_split(options, source, split, info, again=again, read=read)
+    return loading.load_split(options, source, split, info, again=again, read=read, reshape=reshaped)
 
 
 def _tagged(
@@ -181,17 +187,16 @@ def _tagged(
         recorded: the names that the training data itself has for its numbers.
         known: the tags in the order of their ids.
     """
-    table = _as_sentences(table)
     words = read_words(table, tokens)
     tags = read_tags(table, column, words, names_in(table, column, given, recorded))
     return TaggedSentences(words, _ids(table, column, tags, known))
 
 
-def _as_sentences(table: Table) -> Table:
-    """A ``.txt`` file is read as CoNLL: a text without tags is nothing to learn from."""
-    if file_format(Path(table.source)) == ".txt":
-        return read_conll(table.source, table.columns["text"])
-    return table
+def reshaped(table: Table) -> Reshaped | None:
+    """A ``.txt`` file is read as CoNLL: a text without tags is nothing to learn from. None of another table."""
+    if file_format(Path(table.source)) != ".txt":
+        return None
+    return Reshaped(table.source, lambda: conll_parts(table.source, lambda: table.columns["text"]))
 
 
 def _known(tags: Sequence[Sequence[str]], given: NameOf | None, scheme: Scheme, preferred: Sequence[str]) -> list[str]:
@@ -202,12 +207,12 @@ def _known(tags: Sequence[Sequence[str]], given: NameOf | None, scheme: Scheme, 
     return list(given.values()) if given is not None else complete(list(present), scheme)
 
 
-def _ids(table: Table, column: str, tags: Sequence[Sequence[str]], known: Sequence[str]) -> list[list[int]]:
+def _ids(table: Table, column: str, tags: Sequence[Sequence[str]], known: Sequence[str]) -> Sequence[Sequence[int]]:
     id_of = {name: position for position, name in enumerate(known)}
     unknown = {tag for each in tags for tag in each} - set(known)
     if unknown:
         raise unknown_tags(table, column, tags, unknown, known)
-    return [[id_of[tag] for tag in each] for each in tags]
+    return derived(partial(looked_up, id_of), tags)
 
 
 def _notices(table: Table, tags: Sequence[Sequence[str]], scheme: Scheme) -> list[str]:

@@ -69,6 +69,7 @@ class TrainerEngine(Engine):
         self.progress.parameters(count_parameters(model.module))  # which calibration may have changed
         begin = time.perf_counter()
         keep_features(trainer, model.hints, self.progress)
+        self._tell_of_lengths(inputs)
         keeping = time.perf_counter() - begin
         request = StopRequest()
         stop = Stop(request, self.world)
@@ -117,6 +118,12 @@ class TrainerEngine(Engine):
                 f"Training waited for its data for {loading / seconds:.0%} of its time. training.num_workers "
                 f"(NUM_WORKERS) is {self.options.num_workers}; more processes, up to the machine's cores, load faster."
             )
+
+    def _tell_of_lengths(self, inputs: TrainerInputs) -> None:
+        """A notice where rows were to be grouped by length and have none that differ, as packed rows and images."""
+        asked = self.options.group_by_length and "group_by_length" in self.options.model_fields_set
+        if asked and inputs.lengths is None and self.world.is_main:
+            self.progress.notice("training.group_by_length changes nothing: these rows are packed, or have no lengths.")
 
     # ---- parts of a training --------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The folder of a run: where everything lies, who may write it, and which of its checkpoints are whole.
 
 A run folder holds ``config.yaml``, ``environment.json``, ``data.json``, ``metrics.jsonl``, ``checkpoints/``,
-``model/``, ``export/``, ``report.html``, ``result.json`` and ``run.lock``, and nothing else at its top level. That is
-why a folder can be replaced safely: one that holds anything else is never deleted.
+``model/``, ``export/``, ``logs/`` (what libraries write down), ``report.html``, ``result.json`` and ``run.lock``, and
+nothing else at its top level. That is why a folder can be replaced safely: one that holds anything else is never deleted.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class RunFolder:
         self.checkpoints = Checkpoints(self.path / "checkpoints")
         self.model = self.path / "model"
         self.export = self.path / "export"
+        self.logs = self.path / "logs"
         self.report = self.path / "report.html"
         self.result = self.path / "result.json"
         self.lock_file = self.path / "run.lock"
@@ -191,7 +192,7 @@ class RunFolder:
     def _names(self) -> frozenset[str]:
         """The names of everything that a run makes at the top level of its folder."""
         places = (self.config, self.environment, self.data, self.metrics, self.checkpoints.path, self.model)
-        return frozenset(place.name for place in (*places, self.export, self.report, self.result, self.lock_file))
+        return frozenset(place.name for place in (*places, self.export, self.logs, self.report, self.result, self.lock_file))
 
     def _contents(self) -> list[str]:
         """Names at the top level, without those that mean nothing: the lock, and temporary files of a killed write."""

@@ -14,24 +14,34 @@ COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9
 EDGE = 320
 """Pixels of a small picture's longer edge."""
 
+RADIUS = 3
+"""Of the dot of a keypoint, in pixels."""
+
+VISIBLE = 2
+"""COCO's number for keypoints that are not hidden."""
+
 
 @dataclass(frozen=True)
 class Shown:
     """An object to draw.
 
     Attributes:
-        box: left, top, width and height in pixels.
+        box: left, top, width and height in pixels; None where it is not shown.
         category: the place of its class.
         text: what to write at it.
+        keypoints: x, y and visibility of each; those that are not visible (0) are left out.
+        skeleton: places of the keypoints that a line joins.
     """
 
-    box: Sequence[float]
+    box: Sequence[float] | None
     category: int
     text: str
+    keypoints: Sequence[tuple[float, float, int]] = ()
+    skeleton: Sequence[tuple[int, int]] = ()
 
 
 def drawn(image: Image.Image, objects: Sequence[Shown], edge: int | None = None) -> Image.Image:
-    """The image with boxes; reduced to a longer edge of ``edge`` pixels where it is larger."""
+    """The image with boxes and skeletons; reduced to a longer edge of ``edge`` pixels where it is larger."""
     picture = image.copy()
     if edge is not None:
         picture.thumbnail((edge, edge))
@@ -39,11 +49,30 @@ def drawn(image: Image.Image, objects: Sequence[Shown], edge: int | None = None)
     pen = ImageDraw.Draw(picture)
     for each in objects:
         colour = COLOURS[each.category % len(COLOURS)]
-        left, top, width, height = each.box
-        corners = (left * scale[0], top * scale[1], (left + width) * scale[0], (top + height) * scale[1])
-        pen.rectangle(corners, outline=colour, width=2)
-        pen.text((corners[0] + 3, corners[1] + 1), each.text, fill=colour)
+        if each.box is not None:
+            left, top, width, height = each.box
+            corners = (left * scale[0], top * scale[1], (left + width) * scale[0], (top + height) * scale[1])
+            pen.rectangle(corners, outline=colour, width=2)
+            pen.text((corners[0] + 3, corners[1] + 1), each.text, fill=colour)
+        _draw_pose(pen, [(x * scale[0], y * scale[1], seen) for x, y, seen in each.keypoints], each.skeleton, colour)
     return picture
+
+
+def _draw_pose(
+    pen: ImageDraw.ImageDraw,
+    points: Sequence[tuple[float, float, int]],
+    skeleton: Sequence[tuple[int, int]],
+    colour: str,
+) -> None:
+    """Lines in the colour of the object, and dots in colours of their own: rings where a keypoint is hidden."""
+    for one, other in skeleton:
+        if points[one][2] and points[other][2]:
+            pen.line((*points[one][:2], *points[other][:2]), fill=colour, width=2)
+    for place, (x, y, seen) in enumerate(points):
+        if seen:
+            dot = COLOURS[place % len(COLOURS)]
+            around = (x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS)
+            pen.ellipse(around, fill=dot if seen == VISIBLE else None, outline=dot, width=1)
 
 
 def beside(one: Image.Image, other: Image.Image) -> Image.Image:

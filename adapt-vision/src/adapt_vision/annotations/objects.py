@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from adapt_vision.data.integrity import ImageFile
+
+Wanted = Literal["boxes", "masks", "keypoints"]
+"""What a task reads of objects, beside their boxes."""
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 
 import adapt_core
-from adapt_core.errors import AdaptError, ConfigError
 from adapt_core.testing import TaskContract
 
 METHODS: dict[str, dict[str, Any]] = {

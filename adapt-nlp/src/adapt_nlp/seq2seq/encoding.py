@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from datasets import Value
 from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerBase
 
 from adapt_core.errors import AdaptError
-from adapt_nlp.data.preprocessing import Preprocessing, tokenizer_key
+from adapt_nlp.data.preprocessing import Preprocessing
 from adapt_nlp.data.splits import fingerprint
 from adapt_nlp.data.views import sizes
-from adapt_nlp.tokenizer import require_known_tokens
+
+Encode = Callable[[Sequence[str], int | None], list[list[int]]]
+"""Token ids of texts with what stands around each, whole, or cut to a length."""
 
 
 @dataclass(frozen=True)
@@ -58,144 +59,127 @@ class EncodedPairs(Dataset[dict[str, Any]]):
 
 
 def encode_pairs(
-    tokenizer: PreTrainedTokenizerBase,
+    inputs: Encode,
+    targets: Encode,
     preprocessing: Preprocessing,
     what: str,
+    made_of: Sequence[Any],
     texts: Sequence[str],
-    targets: Sequence[str],
+    written: Sequence[str],
     *,
-    before: str,
     longest_input: int,
     longest_target: int,
+    around: str,
     place: Callable[[Sequence[int]], str],
     source: str,
 ) -> EncodedPairs:
-    """Encodes texts and targets, with what the tokenizer adds to each of them, through the cache.
+    """Encodes texts and targets, with what stands around each of them, through the cache.
 
     Args:
-        tokenizer: which knows its languages.
+        inputs: encodes texts.
+        targets: encodes targets.
         preprocessing: with the cache.
         what: what the rows are called, for a person.
+        made_of: all on which ``inputs`` and ``targets`` depend, as JSON.
         texts: one a row.
-        targets: of the same rows.
-        before: what stands before each text.
-        longest_input: the most tokens of a text, what stands before it and what the tokenizer adds among them.
+        written: the targets of the same rows.
+        longest_input: the most tokens of a text, what stands around it among them.
         longest_target: the most tokens of a target.
+        around: what stands around each text, for messages.
         place: says where rows stand in the data, by their numbers.
         source: what the data are called.
 
     Raises:
         AdaptError: the tokenizer makes nothing of a text or a target, or the lengths have no room for any token.
     """
-    make = partial(columns, tokenizer, texts, targets, before, longest_input, longest_target)
-    made_of = (fingerprint(texts, targets), tokenizer_key(tokenizer), before, longest_input, longest_target)
-    given = preprocessing.encoded(what, len(texts), make, COUNTS, *made_of).columns
-    return _whole(tokenizer, given, before, place, source)
+    make = partial(columns, inputs, targets, texts, written, longest_input, longest_target, around)
+    key = (fingerprint(texts, written), *made_of, longest_input, longest_target, around)
+    given = preprocessing.encoded(what, len(texts), make, COUNTS, *key).columns
+    return whole_pairs(given, added(inputs), added(targets), place, source)
 
 
-def _whole(
-    tokenizer: PreTrainedTokenizerBase,
+def encode_part(
+    inputs: Encode, targets: Encode, pairs: Any, *, longest_input: int, longest_target: int, around: str
+) -> EncodedPairs:
+    """The same of some rows of a stream, in memory. Raises AdaptError as :func:`encode_pairs` does."""
+    texts, written = pairs.texts, pairs.targets
+    given = columns(inputs, targets, texts, written, longest_input, longest_target, around, 0, len(texts))
+    return whole_pairs(given, added(inputs), added(targets), pairs.place, pairs.table.source)
+
+
+COUNTS = {"whole_inputs": Value("int32"), "whole_targets": Value("int32")}
+"""The columns of how many tokens there were before they were cut."""
+
+
+def columns(
+    inputs: Encode,
+    targets: Encode,
+    texts: Sequence[str],
+    written: Sequence[str],
+    longest_input: int,
+    longest_target: int,
+    around: str,
+    start: int,
+    stop: int,
+) -> dict[str, list[Any]]:
+    """Rows that follow one another as token ids, cut, and :data:`COUNTS`."""
+    ids, whole_inputs = encode_texts(inputs, texts[start:stop], longest_input, "max_input_length", around)
+    labels, whole_targets = encode_texts(targets, written[start:stop], longest_target, "max_target_length")
+    return {"input_ids": ids, "labels": labels, "whole_inputs": whole_inputs, "whole_targets": whole_targets}
+
+
+def whole_pairs(
     given: Mapping[str, Sequence[Any]],
-    before: str,
+    bare_text: int,
+    bare_target: int,
     place: Callable[[Sequence[int]], str],
     source: str,
 ) -> EncodedPairs:
-    """Encoded rows of which none is empty."""
-    for part, name, bare in (
-        ("text", "input_ids", _added(tokenizer, before, target=False)),
-        ("target", "labels", _added(tokenizer, "", target=True)),
-    ):
+    """Encoded rows, of which none is empty but for so many tokens around it. Raises AdaptError where one is."""
+    for what, name, bare in (("text", "input_ids", bare_text), ("target", "labels", bare_target)):
         empty = [row for row, length in enumerate(sizes(given[name])) if length <= bare]
         if empty:
             raise AdaptError(
-                f"{source}: the tokenizer makes no token of the {part} at {place(empty)}.",
+                f"{source}: the tokenizer makes no token of the {what} at {place(empty)}.",
                 "Remove these rows: they hold nothing but characters that it drops.",
             )
     return EncodedPairs(given["input_ids"], given["labels"], given["whole_inputs"], given["whole_targets"])
 
 
-def streamed(
-    tokenizer: PreTrainedTokenizerBase, module: Any, before: str, longest_input: int, longest_target: int, pairs: Any
-) -> Iterator[dict[str, Any]]:
-    """The same of some rows of a stream, in memory.
-
-    Raises:
-        AdaptError: a row has no tokens, or one that the model does not know.
-    """
-    texts, targets = pairs.texts, pairs.targets
-    given = columns(tokenizer, texts, targets, before, longest_input, longest_target, 0, len(texts))
-    made = _whole(tokenizer, given, before, pairs.place, pairs.table.source)
-    require_known_tokens(tokenizer, module, made.input_ids, texts)
-    require_known_tokens(tokenizer, module, made.labels, targets)
-    return (made[row] for row in range(len(made)))
-
-
-COUNTS = {"whole_inputs": Value("int32"), "whole_targets": Value("int32")}
-
-
-def columns(
-    tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
-    targets: Sequence[str],
-    before: str,
-    longest_input: int,
-    longest_target: int,
-    start: int,
-    stop: int,
-) -> dict[str, list[Any]]:
-    """Rows that follow one another as token ids, cut, and how many there were before that."""
-    read = [before + text for text in texts[start:stop]]
-    inputs, whole_inputs = encode_texts(tokenizer, read, longest_input, before=before)
-    labels, whole_targets = encode_texts(tokenizer, targets[start:stop], longest_target, target=True)
-    return {"input_ids": inputs, "labels": labels, "whole_inputs": whole_inputs, "whole_targets": whole_targets}
-
-
 def encode_texts(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], longest: int, *, target: bool = False, before: str = ""
+    encode: Encode, texts: Sequence[str], longest: int, key: str, around: str = ""
 ) -> tuple[list[list[int]], list[int]]:
-    """Token ids of texts, each cut to a length and ended as the tokenizer ends it, and how many there were.
+    """Token ids of texts, each cut to a length, and how many there were.
 
     Args:
-        tokenizer: which knows its languages.
-        texts: with what stands before them.
+        encode: encodes them.
+        texts: one a row.
         longest: the most tokens of each.
-        target: whether they are what is to be written, which tokenizers with languages mark otherwise.
-        before: what stands before each.
+        key: the option that says so, for messages.
+        around: what stands around each, for messages.
 
     Raises:
-        AdaptError: what stands before a text, and what the tokenizer adds, leave no room for a token.
+        AdaptError: what stands around a text leaves no room for a token of it.
     """
-    added = _added(tokenizer, before, target=target)
-    if longest <= added:
-        key = "max_target_length" if target else "max_input_length"
-        beside = f"the prefix {before!r} and " if before else ""
+    taken = added(encode)
+    if longest <= taken:
+        beside = f"{around} and " if around else ""
         raise AdaptError(
-            f"task.{key} ({key}): {longest} tokens have no room beside the {added} of {beside}what the tokenizer adds",
-            f"Give more than {added}.",
+            f"task.{key} ({key}): {longest} tokens have no room beside the {taken} of {beside}what the tokenizer adds",
+            f"Give more than {taken}.",
         )
-    ids = _ids(tokenizer, texts, target)
+    ids = encode(texts, None)
     long = [row for row, own in enumerate(ids) if len(own) > longest]
     lengths = [len(own) for own in ids]
-    cut = _ids(tokenizer, [texts[row] for row in long], target, longest)
+    cut = encode([texts[row] for row in long], longest)
     for row, own in zip(long, cut, strict=True):
         ids[row] = own
     return ids, lengths
 
 
-def _ids(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], target: bool, longest: int | None = None
-) -> list[list[int]]:
-    if not texts:
-        return []
-    given: Any = {"text_target" if target else "text": list(texts)}
-    # verbose: that a text is longer than the model takes is counted here, and told in Adapt's words.
-    encoded = tokenizer(**given, truncation=longest is not None, max_length=longest, verbose=False)
-    return [list(ids) for ids in encoded["input_ids"]]
-
-
-def _added(tokenizer: PreTrainedTokenizerBase, before: str, *, target: bool) -> int:
+def added(encode: Encode) -> int:
     """Tokens of a row without text."""
-    return len(_ids(tokenizer, [before], target)[0])
+    return len(encode([""], None)[0])
 
 
 def _longer(whole: Sequence[int], ids: Sequence[Sequence[int]]) -> int:

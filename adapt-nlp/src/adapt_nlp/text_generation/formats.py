@@ -10,6 +10,7 @@ from adapt_core.errors import AdaptError, UsageError
 from adapt_nlp.data.columns import TextColumns, choose, column, columns_there_are, read_strings
 from adapt_nlp.data.table import Table
 from adapt_nlp.data.views import derived
+from adapt_nlp.instructions import alpaca
 from adapt_nlp.text_generation.conversations import read_conversations
 from adapt_nlp.text_generation.options import Format, TextGenerationData
 
@@ -27,17 +28,6 @@ PROMPT_PAIRS = (
 
 Of instructions ``input`` or ``context`` is what they are about. Where a set has columns of several formats, as Alpaca
 has a text made of the others, a conversation comes first, then an instruction, a prompt, and a text last."""
-
-ALPACA = (
-    "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Response:\n"
-)
-ALPACA_WITH_INPUT = (
-    "Below is an instruction that describes a task, paired with an input that provides further context. Write a "
-    "response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
-)
-"""The prompts of Stanford Alpaca (Taori et al. 2023, github.com/tatsu-lab/stanford_alpaca)."""
 
 Example = Mapping[str, Any]
 """``{"text": …}``, ``{"prompt": …, "completion": …}`` or ``{"messages": [{"role": …, "content": …}, …]}``."""
@@ -119,13 +109,6 @@ def _text(text: str) -> Example:
 
 def _pair_of(prompt: str, completion: str) -> Example:
     return {"prompt": prompt, "completion": completion}
-
-
-def alpaca(instruction: str, about: str | None = None) -> str:
-    """An instruction as a prompt."""
-    if about and about.strip():
-        return ALPACA_WITH_INPUT.format(instruction=instruction, input=about)
-    return ALPACA.format(instruction=instruction)
 
 
 def find_columns(table: Table, options: TextGenerationData) -> Columns:

@@ -21,13 +21,14 @@ from adapt_core.plan.run_plan import RunPlan
 from adapt_core.utils.majority import why_not_learnt
 from adapt_nlp.classifiers import batch_size, load_classifier, logits, softmax
 from adapt_nlp.data.inputs import read_inputs
+from adapt_nlp.data.preprocessing import Preprocessing
 from adapt_nlp.inspection import as_tokens, cut_marks, whole
 from adapt_nlp.text_classification.card import card
 from adapt_nlp.text_classification.data import LabelledTexts, load_classification_data, load_split
 from adapt_nlp.text_classification.encoding import EncodedRows, encode
 from adapt_nlp.text_classification.metrics import ClassificationMeter, confusion
 from adapt_nlp.text_classification.options import TextClassificationData, TextClassificationOptions
-from adapt_nlp.tokenizer import load_tokenizer, longest_by_config
+from adapt_nlp.tokenizer import load_tokenizer, longest_by_config, require_known_tokens
 
 PROBE_ROWS = 16
 SHOWN_ROWS = 3
@@ -87,10 +88,10 @@ class TextClassification(Task):
 
     def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
         """Encoded rows, padded batch by batch to the longest text in each."""
-        train = self._encoded(data.train, model)
+        train = self._encoded(data.train, model, "training rows")
         return TrainerInputs(
             train=train,
-            evaluation=self._encoded(data.evaluation, model),
+            evaluation=self._encoded(data.evaluation, model, "evaluation rows"),
             collate=DataCollatorWithPadding(model.processor),
             meter=ClassificationMeter,
             head_loss=_head_loss,
@@ -192,11 +193,11 @@ class TextClassification(Task):
 
     # ---- helpers --------------------------------------------------------------------------------------------------
 
-    def _encoded(self, rows: LabelledTexts | None, model: Model) -> EncodedRows | None:
+    def _encoded(self, rows: LabelledTexts | None, model: Model, what: str) -> EncodedRows | None:
         if rows is None:
             return None
-        encoded = encode(model.processor, rows.texts, rows.pairs, rows.labels)
-        require_known(model.processor, model.module, encoded.features["input_ids"], rows.texts)
+        encoded = encode(model.processor, rows, Preprocessing(self.dataset), what)
+        require_known_tokens(model.processor, model.module, encoded.features["input_ids"], rows.texts)
         return encoded
 
     def _logits(self, model: Model, rows: Sequence[Row]) -> Iterator[np.ndarray]:

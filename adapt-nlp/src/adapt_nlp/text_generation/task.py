@@ -21,6 +21,7 @@ from adapt_core.models.pretrained import load_model, save_model
 from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.classifiers import batch_size
+from adapt_nlp.data.preprocessing import Preprocessing
 from adapt_nlp.generating import generate, seeded, settle_generation
 from adapt_nlp.generation_options import GenerationOptions
 from adapt_nlp.text_generation import report
@@ -28,14 +29,14 @@ from adapt_nlp.text_generation.attention import require_flash_attention, use_fla
 from adapt_nlp.text_generation.card import card
 from adapt_nlp.text_generation.chat import read_template, require_template
 from adapt_nlp.text_generation.data import Texts, load_generation_data, load_split
-from adapt_nlp.text_generation.encoding import encode
+from adapt_nlp.text_generation.encoding import encode_rows
 from adapt_nlp.text_generation.inputs import read_inputs
 from adapt_nlp.text_generation.meter import FirstPerplexity, PerplexityMeter
 from adapt_nlp.text_generation.options import TextGenerationData, TextGenerationOptions
 from adapt_nlp.text_generation.packing import Collation, Layout, packed, taken_arguments, why_not_in_one_row
 from adapt_nlp.text_generation.prompts import encoded_prompts, prompt_of, require_room, shown
 from adapt_nlp.text_generation.samples import SampledEvaluation
-from adapt_nlp.tokenizer import load_tokenizer, longest_by_config
+from adapt_nlp.tokenizer import load_tokenizer, longest_by_config, require_known_tokens
 
 PROBE_ROWS = 8
 PROBE_TOKENS = 128
@@ -75,8 +76,8 @@ class TextGeneration(Task):
         info["max_seq_length"] = longest_by_config(
             self.options.max_seq_length, tokenizer, self.plan.model, "task.max_seq_length (max_seq_length)"
         )
-        train = self._encoded(rows.train, tokenizer, info)
-        evaluation = rows.evaluation and self._encoded(rows.evaluation, tokenizer, info)
+        train = self._encoded(rows.train, tokenizer, info, "training rows")
+        evaluation = rows.evaluation and self._encoded(rows.evaluation, tokenizer, info, "evaluation rows")
         info["notices"] = [
             text for each in (train, evaluation) if each for text in report.notices(each, info["max_seq_length"])
         ]
@@ -129,16 +130,18 @@ class TextGeneration(Task):
         Raises:
             AdaptError: texts are to be laid end to end, and the model does not keep them apart.
         """
-        train = self._encoded(data.train, model.processor, data.info).encoded if data.train is not None else None
+        texts = self._given(data.train, model, data.info, "training rows")
+        evaluation = self._given(data.evaluation, model, data.info, "evaluation rows")
+        train = texts.encoded if texts is not None else None
         if train is not None and self.options.flash_attention2:
             use_flash_attention(model.module)
         layout = self._layout() if train is not None else "padded"
         if layout != "padded":
             self._require_kept_apart(model)
-        evaluation = self._encoded(data.evaluation, model.processor, data.info) if data.evaluation is not None else None
         self._evaluated = evaluation
-        for texts in (data.train, evaluation):
-            self._require_known(model, texts)
+        for each in (texts, evaluation):
+            self._require_known(model, each)
+        limit = data.info["max_seq_length"]
         pack = layout != "padded" and self.options.packing
         sampling = (
             SampledEvaluation(evaluation, model.processor, self.options.samples, self.options.sample_tokens)
@@ -146,7 +149,7 @@ class TextGeneration(Task):
             else None
         )
         return TrainerInputs(
-            train=packed(train, data.info["max_seq_length"]) if train is not None and pack else train,
+            train=packed(train, limit, Preprocessing(self.dataset)) if train is not None and pack else train,
             evaluation=sampling.rows if sampling else None,
             collate=Collation(model.processor.pad_token_id, layout=layout, takes=taken_arguments(model.module)),
             meter=PerplexityMeter,
@@ -266,9 +269,15 @@ class TextGeneration(Task):
 
     def _require_known(self, model: Model, texts: Texts | None) -> None:
         if texts is not None and texts.encoded is not None:
-            examples = [shown(prompt_of(texts[number])[0]) for number in texts.encoded.numbers]
-            require_known(model.processor, model.module, texts.encoded.input_ids, examples)
+            examples = (shown(prompt_of(texts[number])[0]) for number in texts.encoded.numbers)
+            require_known_tokens(model.processor, model.module, texts.encoded.input_ids, examples)
 
-    def _encoded(self, texts: Texts, tokenizer: PreTrainedTokenizerBase, info: Mapping[str, Any]) -> Texts:
+    def _given(self, texts: Texts | None, model: Model, info: Mapping[str, Any], what: str) -> Texts | None:
+        return None if texts is None else self._encoded(texts, model.processor, info, what)
+
+    def _encoded(self, texts: Texts, tokenizer: PreTrainedTokenizerBase, info: Mapping[str, Any], what: str) -> Texts:
         limit, only = info["max_seq_length"], self.options.completion_only
-        return texts.with_encoded(partial(encode, tokenizer, limit=limit, completion_only=only))
+        preprocessing = Preprocessing(self.dataset)
+        return texts.with_encoded(
+            partial(encode_rows, tokenizer, preprocessing, what, limit=limit, completion_only=only)
+        )

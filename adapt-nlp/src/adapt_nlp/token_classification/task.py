@@ -17,20 +17,20 @@ from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer, Task
 from adapt_core.models.pretrained import label_names, save_model
-from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.classifiers import batch_size, load_classifier, logits, softmax
+from adapt_nlp.data.preprocessing import Preprocessing
 from adapt_nlp.inspection import as_tokens, token_lengths
 from adapt_nlp.token_classification.card import card
 from adapt_nlp.token_classification.data import TaggedSentences, load_split, load_tagged_data
-from adapt_nlp.token_classification.encoding import IGNORED, EncodedSentences, encode
+from adapt_nlp.token_classification.encoding import IGNORED, EncodedSentences, encode, encode_rows
 from adapt_nlp.token_classification.inputs import read_inputs, words_of
 from adapt_nlp.token_classification.metrics import TagMeter, usual_tag
 from adapt_nlp.token_classification.options import TokenClassificationData, TokenClassificationOptions
 from adapt_nlp.token_classification.report import preview, sections, token_marks
 from adapt_nlp.token_classification.tags import entities
 from adapt_nlp.token_classification.words import joined
-from adapt_nlp.tokenizer import load_tokenizer, longest_by_config
+from adapt_nlp.tokenizer import load_tokenizer, longest_by_config, require_known_tokens
 
 PROBE_ROWS = 16
 
@@ -90,8 +90,8 @@ class TokenClassification(Task):
 
     def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
         """Windows of encoded sentences, padded batch by batch; the loss is a mean over words."""
-        train = self._encoded(data.train, model)
-        evaluation = self._encoded(data.evaluation, model)
+        train = self._encoded(data.train, model, "training rows")
+        evaluation = self._encoded(data.evaluation, model, "evaluation rows")
         names = data.info["label_names"]
         usual = usual_tag(names, data.info["tags"])
         return TrainerInputs(
@@ -197,10 +197,11 @@ class TokenClassification(Task):
 
     # ---- helpers --------------------------------------------------------------------------------------------------
 
-    def _encoded(self, rows: TaggedSentences | None, model: Model) -> EncodedSentences | None:
+    def _encoded(self, rows: TaggedSentences | None, model: Model, what: str) -> EncodedSentences | None:
         if rows is None:
             return None
-        encoded = encode(model.processor, rows.tokens, rows.tags, overlap=self.options.overlap)
+        preprocessing = Preprocessing(self.dataset)
+        encoded = encode_rows(model.processor, rows, preprocessing, what, overlap=self.options.overlap)
         self._require_known(model, encoded, rows.tokens)
         if not len(encoded):
             raise AdaptError(
@@ -210,8 +211,8 @@ class TokenClassification(Task):
         return encoded
 
     def _require_known(self, model: Model, encoded: EncodedSentences, words: Sequence[Sequence[str]]) -> None:
-        texts = [" ".join(words[places[0][1]]) for places in encoded.places]
-        require_known(model.processor, model.module, encoded.features["input_ids"], texts)
+        texts = (" ".join(words[places[0][1]]) for places in encoded.places)
+        require_known_tokens(model.processor, model.module, encoded.features["input_ids"], texts)
 
     def _scored(self, model: Model, rows: Sequence[Row]) -> Iterator[tuple[list[str], dict[int, np.ndarray]]]:
         """The words of each row, and their logits by their numbers, of shape (tags,) each."""

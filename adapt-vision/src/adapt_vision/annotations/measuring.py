@@ -118,9 +118,7 @@ def average_precision(
 
     truth = COCO()
     truth.dataset = {
-        "images": [
-            {"id": row, "width": each.size[0], "height": each.size[1]} for row, each in enumerate(rows.found)
-        ],
+        "images": [{"id": row, "width": each.size[0], "height": each.size[1]} for row, each in enumerate(rows.found)],
         "categories": [{"id": each} for each in range(classes)],
         "annotations": list(_annotations(rows, with_masks=bool(masks))),
     }

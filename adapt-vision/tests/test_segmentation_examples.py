@@ -86,3 +86,38 @@ def test_a_hand_written_script_finds_the_same(
     assert len(losses) == 6
     assert losses == pytest.approx(theirs["losses"], rel=1e-4)
     assert result["metrics"]["ap"] == pytest.approx(theirs["ap"], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_eight_real_images_are_learned_by_heart(
+    nuclei: Path, tmp_path: Path, no_reload: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no pretrained model to be had here: a small one, from random weights, must find what it was shown."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from instance_segmentation import write_model  # type: ignore[import-not-found]
+
+    adapt_core.run(
+        {
+            "task": {"name": "instance_segmentation", "augmentation": "none"},
+            "model": {"path": str(write_model(tmp_path / "model"))},
+            "dataset": {"path": str(nuclei)},
+            "method": {"name": "full"},
+            "training": {
+                "lr": 2e-3,
+                "max_steps": 400,
+                "interval": "steps",
+                "interval_steps": 400,
+                "batch_size": 8,
+                "warmup_steps": 20,
+                "scheduler": "cosine",
+                "max_grad_norm": 1.0,
+                "num_workers": 0,
+                "do_eval": False,
+            },
+            "seed": 56,
+            "save": "none",
+            "output_dir": str(tmp_path / "run"),
+        }
+    )
+    found = adapt_core.evaluate_run(tmp_path / "run", split="train")["metrics"]
+    assert found["ap50"] > 0.7

@@ -46,7 +46,7 @@ class Segmenters(Transformers):
     )
 
     @cached_property
-    def auto_class(self) -> Any:  # type: ignore[override]
+    def auto_class(self) -> Any:
         """The class of transformers that loads the model. Raises AdaptError where none of those known here does."""
         family = self._config.model_type
         if family not in (*BY_QUERY, *BY_BOX):

@@ -46,9 +46,9 @@ class Segmenters(Transformers):
     )
 
     @cached_property
-    def auto_class(self) -> Any:  # type: ignore[override]
+    def auto_class(self) -> Any:
         """The class of transformers that loads the model. Raises AdaptError where none of those known here does."""
-        family = self._settings().model_type
+        family = self._config.model_type
         if family not in (*BY_QUERY, *BY_BOX):
             known = listed([*BY_QUERY, *BY_BOX])
             raise AdaptError(
@@ -60,7 +60,11 @@ class Segmenters(Transformers):
     @cached_property
     def by_box(self) -> bool:
         """Whether the model is a detector that gives each box a mask."""
-        return self._settings().model_type in BY_BOX
+        return self._config.model_type in BY_BOX
+
+    @cached_property
+    def _config(self) -> Any:
+        return self._settings()
 
     def settings_for(self, names: Sequence[str]) -> dict[str, Any]:
         settings = super().settings_for(names)
@@ -85,21 +89,25 @@ class Segmenters(Transformers):
         """What the model reads of images and the objects in them; crowds are left out.
 
         Returns:
-            ``pixel_values`` of shape (rows, 3, height, width), ``pixel_mask`` where the processor pads, and ``sizes`` of
-            the images, height and width in pixels. The targets are ``mask_labels`` and ``class_labels``, a tensor of
+            ``pixel_values`` of shape (rows, 3, height, width), ``pixel_mask`` where the processor pads, and ``sizes``
+            of the images, height and width in pixels. The targets are ``mask_labels`` and ``class_labels``, a tensor of
             shape (objects, height, width) and one of shape (objects,) a row, or ``labels`` where masks go by boxes.
         """
         sizes = torch.tensor([(image.height, image.width) for image in images])
         apart = [[each for each in found if not each.crowd] for found in objects]
         if self.by_box:
             annotations = [
-                {"image_id": row, "annotations": [_coco(each, image) for each in found]}
+                {"image_id": row, "annotations": [_coco(each, image) for each in found or [_stand_in(image)]]}
                 for row, (found, image) in enumerate(zip(apart, images, strict=True))
             ]
             made = processor(
                 images=list(images), annotations=annotations, return_segmentation_masks=True, return_tensors="pt"
             )
-            return {**made, "labels": [dict(each) for each in made["labels"]], "sizes": sizes}
+            labels = [
+                {name: value[: len(found)] if name in OF_OBJECTS else value for name, value in each.items()}
+                for each, found in zip(made["labels"], apart, strict=True)
+            ]
+            return {**made, "labels": labels, "sizes": sizes}
         made = dict(processor(images=list(images), return_tensors="pt"))
         canvas = made["pixel_values"].shape[-2:]
         pairs = [_targets(processor, image, found, canvas) for image, found in zip(images, apart, strict=True)]
@@ -115,7 +123,7 @@ class Segmenters(Transformers):
         targets = ("labels",) if self.by_box else ("mask_labels", "class_labels")
         names = ["pixel_values", *(["pixel_mask"] if self._padded else []), *(targets if labels else [])]
         try:
-            return module(**{name: batch[name] for name in names if name in batch})
+            outputs = module(**{name: batch[name] for name in names if name in batch})
         except ValueError as error:
             if not (
                 labels and ("corner" in str(error) or "invalid numeric" in str(error))
@@ -125,6 +133,13 @@ class Segmenters(Transformers):
                 "The model's outputs are no numbers any more: training has diverged",
                 "Lower training.lr (LR), or limit training.max_grad_norm.",
             ) from error
+        if self.by_box and labels and not outputs.loss.numel():  # RF-DETR's loss has no value where there is no mask
+            outputs.loss = sum(
+                self._config.class_loss_coefficient * value
+                for name, value in outputs.loss_dict.items()
+                if name == "loss_ce" or (self._config.auxiliary_loss and name.startswith("loss_ce_"))
+            )
+        return outputs
 
     def count(self, batch: Mapping[str, Any]) -> int:
         """What the losses are means of: masks; one at least, as the models have it."""
@@ -184,13 +199,22 @@ class Segmenters(Transformers):
     @cached_property
     def _padded(self) -> bool:
         """Whether the model reads a mask of what is padding."""
-        kind = self.auto_class._model_mapping[type(self._settings())]
+        kind = self.auto_class._model_mapping[type(self._config)]
         return "pixel_mask" in inspect.signature(kind.forward).parameters
 
     # ---- without Adapt --------------------------------------------------------------------------------------------
 
     def use_code(self) -> str:
         return CALL
+
+
+def _stand_in(image: Image.Image) -> Annotation:
+    """An object to take out again: processors of detectors fail where there is no mask."""
+    return Annotation(0, 0, (0.0, 0.0, 1.0, 1.0), 1.0, mask=encoded(np.eye(image.height, image.width, dtype=bool)))
+
+
+OF_OBJECTS = ("class_labels", "boxes", "area", "iscrowd", "masks")
+"""What labels hold of each object."""
 
 
 def _coco(each: Annotation, image: Image.Image) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from adapt_core.runs.folder import RunFolder
 from adapt_core.terminal.progress import Progress
 from adapt_core.terminal.signals import StopRequest, stop_on_signal
 from adapt_vision.engines.mmengine.inputs import RunnerInputs
-from adapt_vision.engines.mmengine.loop import Stepped, StepLoop, Training, moved, outputs_of
+from adapt_vision.engines.mmengine.loop import StepLoop, Stepped, Training, moved, outputs_of
 from adapt_vision.engines.mmengine.optimizer import (
     autocast,
     check_optimizer,

@@ -13,6 +13,7 @@ from transformers import TrainingArguments
 from adapt_core.engines.common.optimization_options import BY_EPOCH, is_class
 from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.errors import AdaptError
+from adapt_core.interfaces import World
 from adapt_core.plugins.references import resolve
 
 TRACKER_PACKAGES = {"comet_ml": "comet_ml", "azure_ml": "azureml", "flyte": "flytekit", "kubeflow": "kubeflow"}
@@ -24,6 +25,7 @@ def training_arguments(
     seed: int,
     checkpoints: Path,
     run_name: str,
+    world: World,
     kind: type[TrainingArguments] = TrainingArguments,
     further: Mapping[str, Any] | None = None,
 ) -> TrainingArguments:
@@ -34,6 +36,7 @@ def training_arguments(
         seed: of the run.
         checkpoints: the folder of its checkpoints.
         run_name: for trackers.
+        world: the processes, which say on what to compute.
         kind: the class of the arguments.
         further: a task's own, over these.
 
@@ -66,7 +69,7 @@ def training_arguments(
             "gradient_checkpointing_kwargs": {"use_reentrant": False} if options.gradient_checkpointing else None,
             "fp16": options.fp16,
             "bf16": options.bf16,
-            "use_cpu": not torch.accelerator.is_available(),
+            "use_cpu": world.device == "cpu" or not torch.accelerator.is_available(),
             "dataloader_num_workers": options.num_workers,
             "dataloader_pin_memory": torch.cuda.is_available(),
             "save_strategy": every,
@@ -82,9 +85,12 @@ def training_arguments(
             "disable_tqdm": True,
             "remove_unused_columns": False,
         }
-        return kind(**(settings | dict(further or {})))
+        arguments = kind(**(settings | dict(further or {})))
     except (ValueError, ImportError) as error:
         raise AdaptError(f"training: {error}") from error
+    if arguments.n_gpu > 1:  # of one process: the Trainer would split each batch over all GPUs, by threads
+        arguments._n_gpu = 1
+    return arguments
 
 
 def check_machine(options: TrainerOptions) -> None:

@@ -70,6 +70,7 @@ class TrainerEngine(Engine):
         self.progress.parameters(count_parameters(model.module))  # which calibration may have changed
         begin = time.perf_counter()
         keep_features(trainer, model.hints, self.progress)
+        self._tell_of_lengths(inputs)
         keeping = time.perf_counter() - begin
         request = StopRequest()
         stop = Stop(request, self.world)
@@ -119,6 +120,12 @@ class TrainerEngine(Engine):
                 f"(NUM_WORKERS) is {self.options.num_workers}; more processes, up to the machine's cores, load faster."
             )
 
+    def _tell_of_lengths(self, inputs: TrainerInputs) -> None:
+        """A notice where rows were to be grouped by length and have none that differ, as packed rows and images."""
+        asked = self.options.group_by_length and "group_by_length" in self.options.model_fields_set
+        if asked and inputs.lengths is None and self.world.is_main:
+            self.progress.notice("training.group_by_length changes nothing: these rows are packed, or have no lengths.")
+
     # ---- parts of a training --------------------------------------------------------------------------------------
 
     def _require_trainable(self, model: Model, inputs: TrainerInputs) -> None:
@@ -150,7 +157,7 @@ class TrainerEngine(Engine):
     def _run(self, trainer: AdaptTrainer, checkpoint: Path | None, request: StopRequest) -> float:
         """Takes the steps; the seconds that they took."""
         begin = time.perf_counter()
-        with stop_on_signal(request):
+        with stop_on_signal(request, several=self.world.size > 1):
             try:
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             except torch.OutOfMemoryError as error:
@@ -169,7 +176,7 @@ class TrainerEngine(Engine):
     def _arguments(self, inputs: TrainerInputs | None = None) -> Any:
         own = () if inputs is None else (inputs.arguments, inputs.settings)
         checkpoints = Path(self.folder.checkpoints)
-        return training_arguments(self.options, self.plan.seed, checkpoints, self.folder.path.name, *own)
+        return training_arguments(self.options, self.plan.seed, checkpoints, self.folder.path.name, self.world, *own)
 
     def _prepared(self, model: Model, inputs: TrainerInputs) -> AdaptTrainer:
         """The one trainer of this run."""

@@ -90,8 +90,8 @@ def _literal(value: Any) -> str:
 def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The weights of a checkpoint by name, and what it says of its data set.
 
-    The file is read with ``weights_only=True``, tensors and plain data alone: what would run code is refused. MMEngine's
-    own loader unpickles such a file after a warning.
+    The file is read with ``weights_only=True``, tensors and plain data alone: what would run code is refused.
+    MMEngine's own loader unpickles such a file after a warning.
 
     Raises:
         AdaptError: it is no such file.

@@ -49,6 +49,9 @@ ENOUGH = 0.5
 """A checkpoint that has fewer of a model's parameters than this part is one of another model."""
 
 
+REMEDY = "Name a checkpoint in model.path (LOCAL_MODEL_PATH), or set model.pretrained (load_model) to false."
+
+
 class OpenMMLab:
     """The models of one library.
 
@@ -209,7 +212,7 @@ class OpenMMLab:
         if address is None:
             raise AdaptError(
                 f"The model index of {self.package} has no weights for {self.options.source}",
-                "Name a checkpoint in model.path (LOCAL_MODEL_PATH), or set model.pretrained (load_model) to false.",
+                REMEDY,
             )
         file = Path(torch.hub.get_dir()) / "checkpoints" / address.rpartition("/")[2]
         if not file.is_file():
@@ -219,7 +222,7 @@ class OpenMMLab:
             except OSError as error:
                 raise AdaptError(
                     f"The weights of {self.options.source} cannot be fetched from {address}: {error}",
-                    "Name a checkpoint in model.path (LOCAL_MODEL_PATH), or set model.pretrained (load_model) to false.",
+                    REMEDY,
                 ) from error
         return file
 
@@ -233,7 +236,7 @@ class OpenMMLab:
         fitting = {name: each for name, each in state.items() if name in own and own[name].shape == each.shape}
         if len(fitting) < ENOUGH * len(own):
             raise AdaptError(
-                f"{file} has {len(fitting)} of the {len(own)} parameters of {self._described()}: it holds another model",
+                f"{file} has {len(fitting)} of the {len(own)} parameters of {self._described()}: it is another model's",
                 "Name the configuration that belongs to the checkpoint.",
             )
         module.load_state_dict(fitting, strict=False)
@@ -247,8 +250,8 @@ class OpenMMLab:
         trains = self.plan.train_head is not False or hints.fresh
         if self.plan.method.spec.saves == "adapter" and trains and (twice := shared(module, hints.head)):
             raise AdaptError(
-                f"{type(module).__name__} has its head at several places in one ({', '.join(twice[:3])}), and the method "
-                f"{self.plan.method.spec.name} would train a copy at each, which do not stay equal",
+                f"{type(module).__name__} has its head at several places in one ({', '.join(twice[:3])}), and the "
+                f"method {self.plan.method.spec.name} would train a copy at each, which do not stay equal",
                 "Choose full or last_layer, or another model.",
             )
 

@@ -23,13 +23,13 @@ class OpenMMLabModel(ModelOptions):
         None,
         flat=("MODEL_PATH", "model_path"),
         min_length=1,
-        help="Name of a configuration that the library brings, or of a model of its index: rtmdet_tiny_8xb32-300e_coco.",
+        help="Name of a configuration of the library, or of a model of its index: rtmdet_tiny_8xb32-300e_coco.",
     )
     config: str | None = option(
         None,
         min_length=1,
         path=True,
-        help="Configuration file of your own, in place of name. It is Python that runs: use none that you do not trust.",
+        help="Configuration file of your own, in place of name. It is Python, which runs: use none of strangers.",
     )
     path: str | None = option(
         None,

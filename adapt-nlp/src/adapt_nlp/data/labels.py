@@ -25,6 +25,11 @@ TYPE_NAMES = {str: "text", int: "whole numbers", bool: "booleans"}
 
 KEY = "dataset.label_names"
 
+NAMES_FIRST = (
+    "what {0} there are must be known before the first row is trained on; name all that column {1!r} may hold in "
+    "dataset.label_names"
+)
+
 NameOf = Mapping[str, str]
 """The name of a label by the text of its value in the data, in the order of the labels' ids."""
 

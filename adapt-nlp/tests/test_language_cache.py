@@ -214,7 +214,7 @@ def _rows(rows: Sequence[int]) -> str:
 
 def test_packed_rows_are_the_same_from_the_cache(tmp_path: Path) -> None:
     tokenizer = write_language_tokenizer(tmp_path / "tokenizer")
-    examples = [row for row in facts("prompt_completion") * 4] + [{"prompt": "the sky " * 30, "completion": "x"}]
+    examples = [*facts("prompt_completion") * 4, {"prompt": "the sky " * 30, "completion": "x"}]
     chosen = TextDataOptions.model_validate({"path": str(tmp_path), "cache_dir": str(tmp_path / "cache")})
     arguments: dict[str, Any] = {"completion_only": True, "place": _rows, "source": "data"}
     kept = encode_all_texts(tokenizer, Preprocessing(chosen), "rows", examples, 40, **arguments)

@@ -22,6 +22,7 @@ import adapt_core
 from adapt_core.api import plan_of
 from adapt_core.engines.trainer.arguments import training_arguments
 from adapt_core.errors import AdaptError
+from adapt_core.interfaces import World
 from adapt_core.pipeline.applying import applied
 
 TABLES: dict[str, set[str]] = {
@@ -120,10 +121,10 @@ DEFAULTS = {"num_train_epochs": 2, "per_device_train_batch_size": 16, "learning_
 @sees("common training parameters", *ARGUMENTS)
 def test_the_trainer_of_each_task_is_told(flat: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     for config in flat.values():
-        plain = training_arguments(plan_of(config).training, 1, tmp_path, "run")
+        plain = training_arguments(plan_of(config).training, 1, tmp_path, "run", World())
         assert {name: getattr(plain, name) for name in DEFAULTS} == DEFAULTS
         given = plan_of({**config, **{name: value for name, (value, _, _) in ARGUMENTS.items()}})
-        told = training_arguments(given.training, 1, tmp_path, "run")
+        told = training_arguments(given.training, 1, tmp_path, "run", World())
         for name, (_, argument, value) in ARGUMENTS.items():
             assert getattr(told, argument) == value, name
             assert getattr(plain, argument) != value or name == "NUM_WORKERS", name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ class EpochBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         batches = global_batches(len(self.rows), self.seed, self.epoch, self.size, self.lengths, self.group)
-        for batch in batches[self.first :]:
+        for batch in islice(batches, self.first, None):
             mine = share(batch, self.world.rank, self.world.size)
             yield list(mine) if mine else [-1 - batch[0]]
 

@@ -6,6 +6,7 @@ What the Trainer does with its arguments is tested beside its engine, what PEFT 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import adapt_core
 from adapt_core.api import plan_of
 from adapt_core.engines.trainer.arguments import training_arguments
 from adapt_core.errors import AdaptError
+from adapt_core.interfaces import World
 from adapt_core.pipeline.applying import applied
 
 TABLES: dict[str, set[str]] = {
@@ -119,10 +121,10 @@ DEFAULTS = {"num_train_epochs": 2, "per_device_train_batch_size": 16, "learning_
 @sees("common training parameters", *ARGUMENTS)
 def test_the_trainer_of_each_task_is_told(flat: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     for config in flat.values():
-        plain = training_arguments(plan_of(config).training, 1, tmp_path, "run")
+        plain = training_arguments(plan_of(config).training, 1, tmp_path, "run", World())
         assert {name: getattr(plain, name) for name in DEFAULTS} == DEFAULTS
         given = plan_of({**config, **{name: value for name, (value, _, _) in ARGUMENTS.items()}})
-        told = training_arguments(given.training, 1, tmp_path, "run")
+        told = training_arguments(given.training, 1, tmp_path, "run", World())
         for name, (_, argument, value) in ARGUMENTS.items():
             assert getattr(told, argument) == value, name
             assert getattr(plain, argument) != value or name == "NUM_WORKERS", name
@@ -141,13 +143,18 @@ def test_fp16_needs_a_gpu(flat: dict[str, dict[str, Any]], monkeypatch: pytest.M
 def test_what_a_run_does_and_leaves(flat: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     config = {**flat["summarization"], "OUTPUT_DIR": str(tmp_path / "run"), "generation_max_length": 4}
     steps = {"INTERVAL": "steps", "INTERVAL_STEPS": 1, "BATCH_SIZE": 4, "EPOCHS": 1, "DO_EVAL": False}
-    adapt_core.run({**config, **steps, "NO_OF_CHECKPOINTS": 2, "SAVE_METHOD": "safetensors"})
-    kept = sorted(each.name for each in (tmp_path / "run" / "checkpoints").iterdir() if each.is_dir())
-    assert kept == ["checkpoint-4", "checkpoint-5"]
-    assert [each.suffix for each in (tmp_path / "run" / "export").iterdir()] == [".safetensors"]
-    resumed = adapt_core.run({**config, **steps, "EPOCHS": 2, "RESUME_FROM_CHECKPOINT": True, "SAVE_METHOD": "none"})
-    assert resumed["resumed_from"] == 5
-    other = {**config, "DO_TRAIN": False, "OUTPUT_DIR": str(tmp_path / "other")}
+    config |= {**steps, "NO_OF_CHECKPOINTS": 2, "SAVE_METHOD": "safetensors"}
+    adapt_core.run(config)
+    run = tmp_path / "run"
+    assert sorted(each.name for each in (run / "checkpoints").iterdir()) == ["checkpoint-4", "checkpoint-5"]
+    assert [each.name for each in (run / "export").glob("*.safetensors")]
+    (run / "result.json").unlink()  # as if it had been killed before its last step
+    shutil.rmtree(run / "checkpoints" / "checkpoint-5")
+    written = (run / "checkpoints" / "checkpoint-4").stat().st_mtime_ns
+    assert adapt_core.run({**config, "RESUME_FROM_CHECKPOINT": True})["steps"] == 5
+    assert (run / "checkpoints" / "checkpoint-4").stat().st_mtime_ns == written, "it went on from there"
+    assert (run / "checkpoints" / "checkpoint-5").is_dir()
+    other = {**config, "DO_TRAIN": False, "DO_EVAL": True, "OUTPUT_DIR": str(tmp_path / "other")}
     assert adapt_core.run(other)["steps"] == 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from adapt_nlp.data.preprocessing import IDS, Preprocessing, tokenizer_key
 from adapt_nlp.data.splits import fingerprint
 from adapt_nlp.data.views import derived, sizes
 from adapt_nlp.question_answering.questions import Questions, Spans
+from adapt_nlp.tokenizer import require_known_tokens
 from adapt_nlp.windows import Windows, in_windows, require_windows
 
 WINDOW_KEY = "window"
@@ -140,6 +141,21 @@ def encode_rows(
     made_of = (fingerprint(rows.questions, rows.contexts, rows.answers), tokenizer_key(tokenizer), overlap)
     encoded = preprocessing.encoded(what, len(rows), partial(columns, tokenizer, rows, overlap), OWN, *made_of)
     return EncodedQuestions(encoded.columns, answered=True)
+
+
+def streamed(
+    tokenizer: PreTrainedTokenizerBase, module: Any, overlap: int, rows: Questions
+) -> Iterator[dict[str, Any]]:
+    """The same of some rows of a stream, in memory, without questions whose answer lies in no window whole.
+
+    Raises:
+        AdaptError: a question is too long, or there is a token that the model does not know.
+    """
+    made = encode(tokenizer, rows.questions, rows.contexts, rows.answers, overlap=overlap)
+    texts = (rows.contexts[row] for row in made.rows)
+    require_known_tokens(tokenizer, module, made.features["input_ids"], texts)
+    unread = set(made.unread)
+    return (made[window] for window, row in enumerate(made.rows) if row not in unread)
 
 
 def columns(

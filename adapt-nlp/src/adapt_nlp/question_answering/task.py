@@ -20,7 +20,9 @@ from adapt_core.models.pretrained import load_model, model_source, outline, save
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.classifiers import batch_size, outputs_of
 from adapt_nlp.data.preprocessing import Preprocessing
+from adapt_nlp.data.streaming import StreamedRows, tell
 from adapt_nlp.data.views import pick
+from adapt_nlp.inspection import train_name
 from adapt_nlp.question_answering.answers import Answers, probabilities, put_together, window_candidates
 from adapt_nlp.question_answering.card import card
 from adapt_nlp.question_answering.data import load_question_data, load_split
@@ -30,6 +32,7 @@ from adapt_nlp.question_answering.encoding import (
     Numbered,
     encode,
     encode_rows,
+    streamed,
     too_long,
 )
 from adapt_nlp.question_answering.inputs import read_inputs
@@ -62,6 +65,7 @@ class QuestionAnswering(Task):
         super().__init__(plan)
         self.options = cast(QuestionAnsweringOptions, plan.task.options)
         self.dataset = cast(QuestionAnsweringData, plan.dataset)
+        self.stream: StreamedRows[Questions] | None = None
         self._known: list[tuple[Questions, int, EncodedQuestions]] = []
 
     # ---- data and model -------------------------------------------------------------------------------------------
@@ -80,6 +84,8 @@ class QuestionAnswering(Task):
             evaluate=self.plan.training.do_eval,
             too_long=partial(too_long, tokenizer, size=tokenizer.model_max_length, overlap=self.options.doc_stride),
         )
+        self.stream = rows.stream
+        tell(self.plan, rows.info)
         encoded = {"training": self._encoded(rows.train, tokenizer, "training rows")}
         if rows.evaluation is not None:
             encoded["evaluation"] = self._encoded(rows.evaluation, tokenizer, "evaluation rows")
@@ -138,14 +144,16 @@ class QuestionAnswering(Task):
                 "Give a larger task.max_length and task.doc_stride.",
             )
         left = model.processor.padding_side == "left"
+        encode_part = partial(streamed, model.processor, model.module, self.options.doc_stride)
+        stream = self.stream and self.stream.encoded(encode_part)
         return TrainerInputs(
-            train=Subset(train, learnt) if train is not None else None,
+            train=stream or (Subset(train, learnt) if train is not None else None),
             evaluation=Numbered(evaluation) if evaluation is not None else None,
             collate=Collation(model.processor),
             meter=partial(AnswerMeter, evaluation, data.evaluation, self.options, data.info["unanswerable"], left)
             if evaluation is not None
             else None,
-            lengths=pick(train.lengths, learnt) if train is not None else None,
+            lengths=pick(train.lengths, learnt) if train is not None and stream is None else None,
             step=step,
         )
 
@@ -161,7 +169,7 @@ class QuestionAnswering(Task):
         The answer's tokens are marked, and ``[CLS]`` where a window holds none.
         """
         tokenizer = self._tokenizer()
-        both = (("training rows", data.train), (data.info["evaluation"], data.evaluation))
+        both = ((train_name(data.info), data.train), (data.info["evaluation"], data.evaluation))
         return [
             inspected(name, rows, self._encoded(rows, tokenizer, "rows"), tokenizer, examples)
             for name, rows in both

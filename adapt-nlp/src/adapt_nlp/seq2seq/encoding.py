@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from adapt_core.errors import AdaptError
 from adapt_nlp.data.preprocessing import Preprocessing
 from adapt_nlp.data.splits import fingerprint
 from adapt_nlp.data.views import sizes
+from adapt_nlp.tokenizer import require_known_tokens
 
 Encode = Callable[[Sequence[str], int | None], list[list[int]]]
 """Token ids of texts with what stands around each, whole, or cut to a length."""
@@ -105,6 +106,17 @@ def encode_pairs(
     make = partial(columns, inputs, targets, texts, written, longest_input, longest_target, around)
     key = (fingerprint(texts, written), *made_of, longest_input, longest_target)
     given = preprocessing.encoded(what, len(texts), make, COUNTS, *key).columns
+    return _whole(inputs, targets, given, place, source)
+
+
+def _whole(
+    inputs: Encode,
+    targets: Encode,
+    given: Mapping[str, Sequence[Any]],
+    place: Callable[[Sequence[int]], str],
+    source: str,
+) -> EncodedPairs:
+    """Encoded rows of which none is empty."""
     for part, name, encode in (("text", "input_ids", inputs), ("target", "labels", targets)):
         bare = encode([""], None)[0]
         short = [row for row, length in enumerate(sizes(given[name])) if length <= len(bare)]
@@ -116,6 +128,31 @@ def encode_pairs(
                 "Remove these rows: they hold nothing but characters that it drops.",
             )
     return EncodedPairs(given["input_ids"], given["labels"], given["whole_inputs"], given["whole_targets"])
+
+
+def streamed(
+    inputs: Encode,
+    targets: Encode,
+    tokenizer: PreTrainedTokenizerBase,
+    module: Any,
+    longest_input: int,
+    longest_target: int,
+    around: str,
+    rows: Callable[[EncodedPairs], tuple[Any, Any]],
+    pairs: Any,
+) -> Iterator[dict[str, Any]]:
+    """The same of some rows of a stream, in memory, as the model is trained on them.
+
+    Raises:
+        AdaptError: a row has no tokens, or one that the model does not know.
+    """
+    texts, written = pairs.texts, pairs.targets
+    given = columns(inputs, targets, texts, written, longest_input, longest_target, around, 0, len(texts))
+    encoded = _whole(inputs, targets, given, pairs.place, pairs.table.source)
+    require_known_tokens(tokenizer, module, encoded.input_ids, texts)
+    require_known_tokens(tokenizer, module, encoded.labels, written)
+    made = rows(encoded)[0]
+    return (made[row] for row in range(len(made)))
 
 
 def columns(

@@ -24,15 +24,17 @@ from adapt_nlp.classifiers import batch_size
 from adapt_nlp.data.inputs import read_inputs
 from adapt_nlp.data.options import TextDataOptions
 from adapt_nlp.data.preprocessing import Preprocessing, tokenizer_key
+from adapt_nlp.data.streaming import StreamedRows, tell
 from adapt_nlp.data.table import Table
 from adapt_nlp.generating import evaluating, seeded
+from adapt_nlp.inspection import train_name
 from adapt_nlp.seq2seq import report
 from adapt_nlp.seq2seq.architecture import is_causal
 from adapt_nlp.seq2seq.causal import Causal
 from adapt_nlp.seq2seq.columns import PairColumns
 from adapt_nlp.seq2seq.data import Pairs, load_pairs, load_split
 from adapt_nlp.seq2seq.encoder_decoder import EncoderDecoder
-from adapt_nlp.seq2seq.encoding import EncodedPairs, encode_pairs, encode_texts
+from adapt_nlp.seq2seq.encoding import EncodedPairs, encode_pairs, encode_texts, streamed
 from adapt_nlp.seq2seq.meter import GENERATED, ROW, GenerationMeter
 from adapt_nlp.seq2seq.metrics import score, signatures
 from adapt_nlp.seq2seq.options import Seq2SeqGeneration, Seq2SeqOptions
@@ -67,6 +69,7 @@ class Seq2Seq(Task):
         super().__init__(plan)
         self.options = cast(Seq2SeqOptions, plan.task.options)
         self.dataset = cast(TextDataOptions, plan.dataset)
+        self.stream: StreamedRows[Pairs] | None = None
 
     @abstractmethod
     def find_columns(self, table: Table) -> PairColumns:
@@ -83,6 +86,8 @@ class Seq2Seq(Task):
         """
         self.writer.require_room()
         rows = load_pairs(self.dataset, self.plan.seed, self.find_columns, evaluate=self.plan.training.do_eval)
+        self.stream = rows.stream
+        tell(self.plan, rows.info)
         tokenizer = load_tokenizer(self.plan.model)
         info = {
             **rows.info,
@@ -139,12 +144,24 @@ class Seq2Seq(Task):
         evaluation = self._checked(data.evaluation, model, data.info, "evaluation rows")
         rows, lengths = self.writer.rows(train.encoded) if train and train.encoded else (None, None)
         measured = evaluation.encoded if evaluation else None
+        encode_part = partial(
+            streamed,
+            self.writer.inputs(model.processor, data.info),
+            self.writer.targets(model.processor),
+            model.processor,
+            model.module,
+            self.options.max_input_length,
+            self.options.max_target_length,
+            around(data.info),
+            self.writer.rows,
+        )
+        stream = self.stream and self.stream.encoded(encode_part)
         return TrainerInputs(
-            train=rows,
+            train=stream or rows,
             evaluation=NumberedRows(self.writer.rows(measured)[0]) if measured else None,
             collate=self.writer.collator(model.processor),
             meter=partial(GenerationMeter, evaluation, self._score) if evaluation else None,
-            lengths=lengths,
+            lengths=lengths if stream is None else None,
             evaluation_step=partial(self._evaluated, model.processor, data.info, measured) if measured else None,
             items=None if self.writer.token_loss else self.writer.items,
             token_loss=self.writer.token_loss,
@@ -166,7 +183,7 @@ class Seq2Seq(Task):
         behind = len(processor(data.info["behind"], add_special_tokens=False)["input_ids"])
         return [
             report.inspected(name, pairs, processor, encode, limit, behind, examples)
-            for name, pairs in (("training rows", data.train), (data.info["evaluation"], data.evaluation))
+            for name, pairs in ((train_name(data.info), data.train), (data.info["evaluation"], data.evaluation))
             if pairs is not None
         ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from adapt_nlp.data.preprocessing import Preprocessing, tokenizer_key
 from adapt_nlp.data.splits import fingerprint
 from adapt_nlp.data.views import sizes
 from adapt_nlp.text_classification.data import LabelledTexts
+from adapt_nlp.tokenizer import require_known_tokens
 
 
 class EncodedRows(Dataset[dict[str, Any]]):
@@ -42,6 +43,13 @@ def encode(
     made_of = (fingerprint(rows.texts, rows.pairs), tokenizer_key(tokenizer))
     columns = preprocessing.encoded(what, len(rows), partial(features, tokenizer, rows), {}, *made_of).columns
     return EncodedRows(columns, rows.labels)
+
+
+def streamed(tokenizer: PreTrainedTokenizerBase, module: Any, rows: LabelledTexts) -> Iterator[dict[str, Any]]:
+    """The same of some rows of a stream, in memory. Raises AdaptError for a token that the model does not know."""
+    made = EncodedRows(features(tokenizer, rows, 0, len(rows)), rows.labels)
+    require_known_tokens(tokenizer, module, made.features["input_ids"], rows.texts)
+    return (made[row] for row in range(len(made)))
 
 
 def features(tokenizer: PreTrainedTokenizerBase, rows: LabelledTexts, start: int, stop: int) -> dict[str, Any]:

@@ -22,10 +22,11 @@ from adapt_core.utils.majority import why_not_learnt
 from adapt_nlp.classifiers import batch_size, load_classifier, logits, softmax
 from adapt_nlp.data.inputs import read_inputs
 from adapt_nlp.data.preprocessing import Preprocessing
-from adapt_nlp.inspection import as_tokens, cut_marks, whole
+from adapt_nlp.data.streaming import StreamedRows, tell
+from adapt_nlp.inspection import as_tokens, cut_marks, train_name, whole
 from adapt_nlp.text_classification.card import card
 from adapt_nlp.text_classification.data import LabelledTexts, load_classification_data, load_split
-from adapt_nlp.text_classification.encoding import EncodedRows, encode
+from adapt_nlp.text_classification.encoding import EncodedRows, encode, streamed
 from adapt_nlp.text_classification.metrics import ClassificationMeter, confusion
 from adapt_nlp.text_classification.options import TextClassificationData, TextClassificationOptions
 from adapt_nlp.tokenizer import load_tokenizer, longest_by_config, require_known_tokens
@@ -42,6 +43,7 @@ class TextClassification(Task):
         super().__init__(plan)
         self.max_length = cast(TextClassificationOptions, plan.task.options).max_length
         self.dataset = cast(TextClassificationData, plan.dataset)
+        self.stream: StreamedRows[LabelledTexts] | None = None
 
     # ---- data and model -------------------------------------------------------------------------------------------
 
@@ -53,6 +55,8 @@ class TextClassification(Task):
             evaluate=self.plan.training.do_eval,
             order=partial(label_names, self.plan.model),
         )
+        self.stream = rows.stream
+        tell(self.plan, rows.info)
         return Data(rows.train, rows.evaluation, rows.info)
 
     def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
@@ -88,9 +92,10 @@ class TextClassification(Task):
 
     def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
         """Encoded rows, padded batch by batch to the longest text in each."""
-        train = self._encoded(data.train, model, "training rows")
+        train = self._encoded(data.train, model, "training rows") if self.stream is None else None
+        stream = self.stream and self.stream.encoded(partial(streamed, model.processor, model.module))
         return TrainerInputs(
-            train=train,
+            train=stream or train,
             evaluation=self._encoded(data.evaluation, model, "evaluation rows"),
             collate=DataCollatorWithPadding(model.processor),
             meter=ClassificationMeter,
@@ -116,7 +121,7 @@ class TextClassification(Task):
         names = data.info["label_names"]
         limit = longest_by_config(self.max_length, processor, self.plan.model, "task.max_length")
         found = []
-        for name, rows in (("training rows", data.train), (data.info["evaluation"], data.evaluation)):
+        for name, rows in ((train_name(data.info), data.train), (data.info["evaluation"], data.evaluation)):
             if rows is None:
                 continue
             ids = whole(processor, rows.texts, rows.pairs)

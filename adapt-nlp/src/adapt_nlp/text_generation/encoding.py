@@ -19,6 +19,7 @@ from adapt_nlp.data.table import Table
 from adapt_nlp.data.views import pick, sizes
 from adapt_nlp.text_generation import chat
 from adapt_nlp.text_generation.formats import Example
+from adapt_nlp.tokenizer import require_known_tokens
 
 IGNORED = -100
 """The label of a token that the loss leaves out."""
@@ -121,6 +122,23 @@ def encode_rows(
     made_of = (fingerprint(examples), tokenizer_key(tokenizer), limit, completion_only)
     encoded = preprocessing.encoded(what, len(examples), make, COUNTS, *made_of)
     return _learnt(encoded.columns, limit, completion_only, place, source, encoded)
+
+
+def streamed(
+    tokenizer: PreTrainedTokenizerBase, module: Any, limit: int, completion_only: bool, texts: Any
+) -> EncodedTexts | None:
+    """The same of some rows of a stream, in memory; None where none of them has a token to learn.
+
+    Raises:
+        AdaptError: the chat template refuses a conversation, or there is a token that the model does not know.
+    """
+    source = texts.table.source
+    given = columns(tokenizer, texts.examples, limit, completion_only, texts.place, source, 0, len(texts))
+    if not any(given["learnt"]):
+        return None
+    made = _learnt(given, limit, completion_only, texts.place, source)
+    require_known_tokens(tokenizer, module, made.input_ids, (str(texts[number]) for number in made.numbers))
+    return made
 
 
 COUNTS = {"whole": Value("int32"), "learnt": Value("int32")}

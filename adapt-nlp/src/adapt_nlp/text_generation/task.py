@@ -22,14 +22,16 @@ from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.classifiers import batch_size
 from adapt_nlp.data.preprocessing import Preprocessing
+from adapt_nlp.data.streaming import StreamedRows, tell
 from adapt_nlp.generating import generate, seeded, settle_generation
 from adapt_nlp.generation_options import GenerationOptions
+from adapt_nlp.inspection import train_name
 from adapt_nlp.text_generation import report
 from adapt_nlp.text_generation.attention import require_flash_attention, use_flash_attention, without_flash_attention
 from adapt_nlp.text_generation.card import card
 from adapt_nlp.text_generation.chat import read_template, require_template
 from adapt_nlp.text_generation.data import Texts, load_generation_data, load_split
-from adapt_nlp.text_generation.encoding import encode_rows
+from adapt_nlp.text_generation.encoding import EncodedTexts, encode_rows, streamed
 from adapt_nlp.text_generation.inputs import read_inputs
 from adapt_nlp.text_generation.meter import FirstPerplexity, PerplexityMeter
 from adapt_nlp.text_generation.options import TextGenerationData, TextGenerationOptions
@@ -53,6 +55,7 @@ class TextGeneration(Task):
         self.options = cast(TextGenerationOptions, plan.task.options)
         self.dataset = cast(TextGenerationData, plan.dataset)
         self.before = FirstPerplexity()
+        self.stream: StreamedRows[Texts] | None = None
         self._evaluated: Texts | None = None
 
     # ---- data and model -------------------------------------------------------------------------------------------
@@ -66,6 +69,8 @@ class TextGeneration(Task):
         if self.options.flash_attention2 and self.plan.training.do_train:
             require_flash_attention(self.plan)
         rows = load_generation_data(self.dataset, self.plan.seed, evaluate=self.plan.training.do_eval)
+        self.stream = rows.stream
+        tell(self.plan, rows.info)
         kind = rows.info["columns"]["format"]
         self._require_use(kind)
         template = read_template(self.dataset.chat_template) if self.dataset.chat_template else None
@@ -149,11 +154,11 @@ class TextGeneration(Task):
             else None
         )
         return TrainerInputs(
-            train=packed(train, limit, Preprocessing(self.dataset)) if train is not None and pack else train,
+            train=self._rows(train, model, limit, pack),
             evaluation=sampling.rows if sampling else None,
             collate=Collation(model.processor.pad_token_id, layout=layout, takes=taken_arguments(model.module)),
             meter=PerplexityMeter,
-            lengths=train.lengths if train is not None and not pack else None,
+            lengths=train.lengths if train is not None and not pack and self.stream is None else None,
             evaluation_step=sampling.step if sampling else None,
             token_loss=True,
             settings={"eval_on_start": True} if train is not None and evaluation else {},
@@ -182,7 +187,7 @@ class TextGeneration(Task):
 
     def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
         """Texts of every split, their lengths, and examples in which what is learnt is marked."""
-        splits = (("training rows", data.train), (data.info["evaluation"], data.evaluation))
+        splits = ((train_name(data.info), data.train), (data.info["evaluation"], data.evaluation))
         limit = data.info["max_seq_length"]
         return [
             report.inspected(name, texts, processor, limit, examples) for name, texts in splits if texts is not None
@@ -271,6 +276,21 @@ class TextGeneration(Task):
         if texts is not None and texts.encoded is not None:
             examples = (shown(prompt_of(texts[number])[0]) for number in texts.encoded.numbers)
             require_known_tokens(model.processor, model.module, texts.encoded.input_ids, examples)
+
+    def _rows(self, train: EncodedTexts | None, model: Model, limit: int, pack: bool) -> Any:
+        """What is trained on: rows of a text or of several, or a stream of them."""
+        if train is None:
+            return None
+        if self.stream is not None:
+            return self.stream.encoded(partial(self._streamed, model, limit, pack))
+        return packed(train, limit, Preprocessing(self.dataset)) if pack else train
+
+    def _streamed(self, model: Model, limit: int, pack: bool, texts: Texts) -> Iterator[Any]:
+        """Some rows of a stream."""
+        made = streamed(model.processor, model.module, limit, self.options.completion_only, texts)
+        if made is not None:
+            rows: Any = packed(made, limit) if pack else made
+            yield from (rows[row] for row in range(len(rows)))
 
     def _given(self, texts: Texts | None, model: Model, info: Mapping[str, Any], what: str) -> Texts | None:
         return None if texts is None else self._encoded(texts, model.processor, info, what)

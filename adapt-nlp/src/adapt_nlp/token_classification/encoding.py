@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from adapt_nlp.data.splits import fingerprint
 from adapt_nlp.data.views import derived, sizes
 from adapt_nlp.token_classification.data import TaggedSentences
 from adapt_nlp.token_classification.words import joined
+from adapt_nlp.tokenizer import require_known_tokens
 from adapt_nlp.windows import in_windows
 
 IGNORED = -100
@@ -47,6 +48,10 @@ class EncodedSentences(Dataset[dict[str, Any]]):
         self.places = places
         self.tags = tags
         self.lengths = sizes(features["input_ids"])
+
+    def texts(self, words: Sequence[Sequence[str]]) -> Iterator[str]:
+        """The sentence of each window, out of those that they were made of."""
+        return (" ".join(words[places[0][1]]) for places in self.places)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -94,6 +99,15 @@ def encode_rows(
     made_of = (fingerprint(rows.tokens), tokenizer_key(tokenizer), overlap)
     encoded = preprocessing.encoded(what, len(rows), partial(columns, tokenizer, rows.tokens, overlap), TYPES, *made_of)
     return _of(encoded.columns, rows.tags)
+
+
+def streamed(
+    tokenizer: PreTrainedTokenizerBase, module: Any, overlap: int | None, rows: TaggedSentences
+) -> Iterator[dict[str, Any]]:
+    """The same of some rows of a stream, in memory. Raises AdaptError for a token that the model does not know."""
+    made = encode(tokenizer, rows.tokens, rows.tags, overlap=overlap)
+    require_known_tokens(tokenizer, module, made.features["input_ids"], made.texts(rows.tokens))
+    return (made[window] for window in range(len(made)))
 
 
 TOKENS, ROW, WORDS = "place_tokens", "place_row", "place_words"

@@ -92,7 +92,7 @@ def prepare(file: Path, cache: Path, num_proc: int) -> dict[str, Any]:
     import datasets
     from transformers import AutoTokenizer
 
-    from adapt_core.engines.trainer.loaders import training_loader
+    from adapt_core.engines.common.loaders import training_loader
     from adapt_core.interfaces import World
     from adapt_nlp.data.preprocessing import Preprocessing
     from adapt_nlp.text_classification.data import load_classification_data

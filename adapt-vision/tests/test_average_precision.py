@@ -164,7 +164,7 @@ def test_real_annotations_are_those_of_pycocotools(test_data: Path, capsys: pyte
     from pycocotools.coco import COCO
 
     path = test_data / "object_detection" / "bccd" / "annotations" / "val.json"
-    split, other = read_coco(path), COCO(str(path))
+    split, other = read_coco(path, AnnotatedImageOptions(path=".")), COCO(str(path))
     for number, objects in zip(split.ids, split.objects, strict=True):
         theirs = other.loadAnns(other.getAnnIds(number))
         assert [(each.id, each.category, list(each.box)) for each in objects] == [

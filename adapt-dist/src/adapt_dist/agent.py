@@ -103,7 +103,9 @@ def _reason(error: ChildFailedError, failures: Failures, logs: RunLogs, size: in
         return AdaptError(f"Process {rank} of {size} was ended by {name}{why}", kept)
     lost = sorted(set(range(size)) - {each.rank for each in found})
     if found and lost:
-        return AdaptError(f"Process {lost[0]} of {size} ended without a word, and process {found[0].rank} lost it", kept)
+        return AdaptError(
+            f"Process {lost[0]} of {size} ended without a word, and process {found[0].rank} lost it", kept
+        )
     said = found[0].message if found else f"it ended with exit code {failure.exitcode}"
     return AdaptError(f"Process {rank} of {size} failed: {said}", kept)
 

@@ -64,8 +64,8 @@ class FsdpOptions(LaunchOptions):
         "TRANSFORMER_BASED_WRAP",
         flat="fsdp_auto_wrap_policy",
         examples=[*WRAPS],
-        help="What is gathered at a time: TRANSFORMER_BASED_WRAP, each of the model's repeated layers; SIZE_BASED_WRAP, "
-        "whatever has min_num_params parameters; NO_WRAP, the model as a whole.",
+        help="What is gathered at a time: TRANSFORMER_BASED_WRAP, each of the model's repeated layers; "
+        "SIZE_BASED_WRAP, whatever has min_num_params parameters; NO_WRAP, the model as a whole.",
     )
     transformer_layer_cls_to_wrap: list[str] = option(
         [],
@@ -100,7 +100,10 @@ class FsdpOptions(LaunchOptions):
         help="One process of each machine reads the base's weights, and the others get theirs from the main one.",
     )
     mixed_precision: str | None = option(
-        None, flat="mixed_precision", examples=["no", "bf16", "fp16"], help="Must say the same as training.bf16 and fp16."
+        None,
+        flat="mixed_precision",
+        examples=["no", "bf16", "fp16"],
+        help="Must say the same as training.bf16 and fp16.",
     )
     debug: bool = option(False, flat="debug", help="Have torch check every collective operation, which is slow.")
     distributed_type: str = option("FSDP", flat="distributed_type", help="FSDP, which this launcher is.")
@@ -142,8 +145,12 @@ class FsdpOptions(LaunchOptions):
     @field_validator("auto_wrap_policy", "sharding_strategy", "state_dict_type")
     @classmethod
     def _known(cls, value: str, info: Any) -> str:
-        words = {"auto_wrap_policy": WRAPS, "sharding_strategy": RESHARDS, "state_dict_type": CHECKPOINTS}
-        return _one_of(value.upper(), tuple(words[info.field_name]))
+        words = {
+            "auto_wrap_policy": tuple(WRAPS),
+            "sharding_strategy": tuple(RESHARDS),
+            "state_dict_type": tuple(CHECKPOINTS),
+        }
+        return _one_of(value.upper(), words[info.field_name])
 
     @field_validator("mixed_precision")
     @classmethod
@@ -161,9 +168,7 @@ class FsdpOptions(LaunchOptions):
         if value.upper() == "FSDP":
             return "FSDP"
         instead = {"MULTI_GPU": "ddp", "MULTI_CPU": "ddp", "NO": "local"}.get(value.upper())
-        raise ValueError(
-            f"this launcher is FSDP; write launch.name: {instead}" if instead else "this launcher is FSDP"
-        )
+        raise ValueError(f"this launcher is FSDP; write launch.name: {instead}" if instead else "this launcher is FSDP")
 
     @field_validator(*REFUSED)
     @classmethod

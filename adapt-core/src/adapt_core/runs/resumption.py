@@ -13,6 +13,8 @@ from adapt_core.kinds import Kind, normalise
 HARMLESS = (
     "output_dir",  # the folder may have been moved or renamed; it is given anew
     "launch",  # the rows of a step do not depend on the number of processes; batches are compared over all of them
+    "dataset.cache_dir",  # only where prepared rows are kept
+    "dataset.num_proc",  # only how many processes prepare them
     "save",  # the export is made after training, from the same weights
     "training.resume",  # says how to start, not what to do
     "training.num_workers",  # randomness in the data path is a function of (seed, epoch, sample index)

@@ -11,30 +11,39 @@ from typing import Any
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.units import listed
-from adapt_vision.annotations.objects import Annotation, Split
+from adapt_vision.annotations.keypoints import keypoint_form
+from adapt_vision.annotations.masks import OVERHANG, area_of, mask_of, why_not_a_mask
+from adapt_vision.annotations.objects import Annotation, KeypointForm, Split, Wanted
+from adapt_vision.annotations.options import AnnotatedImageOptions
 
 SHOWN = 20
-OVERHANG = 1.0
-"""Pixels by which a box may reach beyond its image: annotation tools count edges in different ways."""
 
 
-def read_coco(path: Path) -> Split:
+def read_coco(path: Path, options: AnnotatedImageOptions, wanted: Wanted = "boxes") -> Split:
     """Reads one file.
 
     Boxes that reach less than a pixel beyond their image are cut at its edge.
+
+    Args:
+        path: of the file.
+        options: may name the keypoints and say more of them.
+        wanted: what is read of objects, beside their boxes. Of others, masks and keypoints are neither read nor
+            checked.
 
     Raises:
         UsageError: there is no such file.
         AdaptError: it cannot be read, or annotations are malformed; all of them are named, up to twenty.
     """
     content = _content(path)
-    _require(path, list(_image_faults(content["images"])))
+    _require(path, list(_image_faults(content["images"], sized=wanted == "masks")))
     categories = _categories(path, content["categories"])
     images = {each["id"]: each for each in content["images"]}
-    _require(path, list(_object_faults(content["annotations"], images, categories)))
+    form = _keypoint_form(path, content["categories"], options) if wanted == "keypoints" else None
+    _require(path, list(_object_faults(content["annotations"], images, categories, wanted, form)))
     objects: dict[int, list[Annotation]] = {number: [] for number in images}
     for each in content["annotations"]:
-        objects[each["image_id"]].append(_annotation(each, images[each["image_id"]]))
+        objects[each["image_id"]].append(_annotation(each, images[each["image_id"]], wanted, form))
+    _require(path, list(_mask_faults(objects, images)))
     return Split(
         str(path),
         [each["file_name"] for each in images.values()],
@@ -42,6 +51,7 @@ def read_coco(path: Path) -> Split:
         [(each["width"], each["height"]) if "width" in each else None for each in images.values()],
         categories,
         list(objects.values()),
+        form,
     )
 
 
@@ -87,7 +97,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _image_faults(images: list[dict[str, Any]]) -> Iterator[str]:
+def _image_faults(images: list[dict[str, Any]], sized: bool) -> Iterator[str]:
     for place, each in enumerate(images):
         if not _is_id(each.get("id")):
             yield f"image at place {place}: id is {each.get('id')!r}, and no whole number"
@@ -100,6 +110,8 @@ def _image_faults(images: list[dict[str, Any]]) -> Iterator[str]:
                 f"image {each['id']} ({each['file_name']}): width is {each.get('width')!r} and height "
                 f"{each.get('height')!r}, and no numbers of pixels"
             )
+        elif sized and "width" not in each:
+            yield f"image {each['id']} ({each['file_name']}): width and height are missing, which masks need"
     for what in ("id", "file_name"):
         counts = Counter(each[what] for each in images if isinstance(each.get(what), str | int))
         yield from (f"{count} images have the {what} {value}" for value, count in counts.items() if count > 1)
@@ -121,14 +133,45 @@ def _categories(path: Path, categories: list[dict[str, Any]]) -> dict[int, str]:
     return {each["id"]: each["name"] for each in sorted(categories, key=lambda each: int(each["id"]))}
 
 
+def _keypoint_form(path: Path, categories: list[dict[str, Any]], options: AnnotatedImageOptions) -> KeypointForm:
+    """What the categories say of keypoints, all of them the same."""
+    for each in categories:
+        names = each.get("keypoints")
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+            raise AdaptError(
+                f"{path}: category {each['id']} ({each['name']}): keypoints is {names!r}, and no list of names.",
+                "Poses are learned from COCO keypoints: name them in each category, in the order of the annotations.",
+            )
+        for key in ("keypoints", "skeleton"):
+            if each.get(key) != categories[0].get(key):
+                raise AdaptError(
+                    f"{path}: category {each['id']} ({each['name']}) has another {key} than category "
+                    f"{categories[0]['id']} ({categories[0]['name']}).",
+                    "One model learns one set of keypoints: keep the categories that share it.",
+                )
+    first = categories[0]
+    return keypoint_form(
+        str(path), options, first["keypoints"], first.get("skeleton"), first.get("flip_pairs"), first.get("sigmas")
+    )
+
+
 def _object_faults(
-    objects: list[dict[str, Any]], images: Mapping[int, Any], categories: Mapping[int, str]
+    objects: list[dict[str, Any]],
+    images: Mapping[int, Any],
+    categories: Mapping[int, str],
+    wanted: Wanted,
+    form: KeypointForm | None,
 ) -> Iterator[str]:
     for place, each in enumerate(objects):
         if not _is_id(each.get("id")):
             yield f"annotation at place {place}: id is {each.get('id')!r}, and no whole number"
             continue
         fault = _why_not_an_object(each, images, categories)
+        if fault is None and wanted == "masks":
+            image = images[each["image_id"]]
+            fault = why_not_a_mask(each.get("segmentation"), (image["width"], image["height"]))
+        if fault is None and form is not None:
+            fault = _why_not_keypoints(each, images[each["image_id"]], len(form.names))
         if fault:
             yield f"annotation {each['id']}: {fault}"
     counts = Counter(each["id"] for each in objects if _is_id(each.get("id")))
@@ -167,11 +210,59 @@ def _why_not_a_box(box: Any, image: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _annotation(each: Mapping[str, Any], image: Mapping[str, Any]) -> Annotation:
+def _why_not_keypoints(each: Mapping[str, Any], image: Mapping[str, Any], count: int) -> str | None:
+    values = each.get("keypoints")
+    if values is None and each.get("iscrowd"):
+        return None
+    if not isinstance(values, list) or not all(map(_is_number, values)):
+        return f"keypoints is {values!r}, and no list of x, y and visibility of each"
+    if len(values) != 3 * count:
+        return f"keypoints has {len(values)} numbers, and not three for each of {count} keypoints"
+    width, height = image.get("width", math.inf), image.get("height", math.inf)
+    for place, (x, y, visible) in enumerate(zip(values[::3], values[1::3], values[2::3], strict=True)):
+        if visible not in (0, 1, 2):
+            return f"the visibility of keypoint {place} is {visible!r}, and not 0, 1 or 2"
+        if visible and not (-OVERHANG <= x <= width + OVERHANG and -OVERHANG <= y <= height + OVERHANG):
+            return f"keypoint {place}, at ({x:g}, {y:g}), is out of its image, {image['file_name']}"
+    stated = each.get("num_keypoints", annotated := sum(value > 0 for value in values[2::3]))
+    if stated != annotated:
+        return f"num_keypoints is {stated!r}, and {annotated} of its keypoints are annotated"
+    return None
+
+
+def _mask_faults(objects: Mapping[int, list[Annotation]], images: Mapping[int, Any]) -> Iterator[str]:
+    for number, found in objects.items():
+        size = (images[number].get("width", 0), images[number].get("height", 0))
+        yield from (
+            f"annotation {each.id}: its mask has no pixels"
+            for each in found
+            if each.mask is not None and not area_of(each.mask, size)
+        )
+
+
+def _annotation(
+    each: Mapping[str, Any], image: Mapping[str, Any], wanted: Wanted, form: KeypointForm | None
+) -> Annotation:
     left, top, width, height = map(float, each["bbox"])
     right = min(left + width, float(image.get("width", math.inf)))
     bottom = min(top + height, float(image.get("height", math.inf)))
     left, top = max(left, 0.0), max(top, 0.0)
     box = (left, top, right - left, bottom - top)
     area = float(each.get("area", box[2] * box[3]))
-    return Annotation(each["id"], each["category_id"], box, area, bool(each.get("iscrowd", 0)))
+    mask: str | None = None
+    points: list[float] = []
+    if wanted == "masks":
+        size = (image["width"], image["height"])
+        mask = mask_of(each["segmentation"], size)
+        area = float(each.get("area", area_of(mask, size)))
+    if form is not None:
+        points = each.get("keypoints") or [0.0] * 3 * len(form.names)
+    return Annotation(
+        each["id"],
+        each["category_id"],
+        box,
+        area,
+        bool(each.get("iscrowd", 0)),
+        mask,
+        tuple((float(x), float(y), int(v)) for x, y, v in zip(points[::3], points[1::3], points[2::3], strict=True)),
+    )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from adapt_vision.data.integrity import ImageFile
+
+Wanted = Literal["boxes", "masks", "keypoints"]
+"""What a task reads of objects, beside their boxes."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Annotation:
         box: left, top, width and height in pixels.
         area: in pixels, by which metrics tell small objects from large ones.
         crowd: whether it stands for several objects that are not told apart.
+        mask: its pixels in COCO's compressed run-length encoding, over the whole image; None where there is none.
+        keypoints: x, y and visibility (0: not annotated, 1: hidden, 2: visible) of each, in pixels.
     """
 
     id: int
@@ -26,6 +31,26 @@ class Annotation:
     box: tuple[float, float, float, float]
     area: float
     crowd: bool = False
+    mask: str | None = None
+    keypoints: tuple[tuple[float, float, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class KeypointForm:
+    """Which keypoints the objects of a data set have.
+
+    Attributes:
+        names: of the keypoints, in their order.
+        flip_pairs: places of left and right, which change sides when an image is mirrored.
+        skeleton: places of those that a line joins.
+        sigmas: how far annotators differ, for each keypoint, relative to the object's size: the k of COCO's object
+            keypoint similarity is twice this.
+    """
+
+    names: Sequence[str]
+    flip_pairs: Sequence[tuple[int, int]]
+    skeleton: Sequence[tuple[int, int]]
+    sigmas: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -37,12 +62,14 @@ class AnnotatedImages:
         images: their paths.
         found: size and checksum of each.
         objects: of each image, in the order of the file.
+        form: of their keypoints; None where there are none.
     """
 
     source: str
     images: Sequence[str]
     found: Sequence[ImageFile]
     objects: Sequence[Sequence[Annotation]]
+    form: KeypointForm | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -58,6 +85,7 @@ class AnnotatedImages:
             [self.images[row] for row in rows],
             [self.found[row] for row in rows],
             [self.objects[row] for row in rows],
+            self.form,
         )
 
     def counts(self, names: Sequence[str]) -> dict[str, int]:
@@ -80,6 +108,7 @@ class Split:
         sizes: width and height that the file states, None where it does not.
         categories: from the id to the name, ascending.
         objects: of each image; ``category`` is the id yet.
+        form: of their keypoints; None where there are none.
     """
 
     source: str
@@ -88,3 +117,4 @@ class Split:
     sizes: Sequence[tuple[int, int] | None]
     categories: Mapping[int, str]
     objects: Sequence[Sequence[Annotation]]
+    form: KeypointForm | None = None

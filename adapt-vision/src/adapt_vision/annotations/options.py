@@ -45,6 +45,25 @@ class AnnotatedImageOptions(DatasetOptions):
         help="Folder that file names in the annotations start from; by default the folder of the split in "
         "dataset.path, images, or that of the annotations, whichever holds the first image.",
     )
+    keypoint_names: list[str] | None = option(
+        None,
+        min_length=1,
+        help="Names of the keypoints, in their order in the annotations; by default those of the file.",
+    )
+    flip_pairs: list[tuple[str, str]] | None = option(
+        None,
+        help="Keypoints that change sides when an image is mirrored, each pair as two names; by default those of the "
+        "file, or those whose names differ in left and right alone.",
+    )
+    skeleton: list[tuple[str, str]] | None = option(
+        None, help="Keypoints that a line joins, each pair as two names; by default those of the file."
+    )
+    sigmas: list[float] | None = option(
+        None,
+        min_length=1,
+        help="How far annotators differ, for each keypoint, relative to the object's size; by default those of the "
+        "file, COCO's own for the 17 of a person, or 0.05.",
+    )
     cache: Literal["auto", "none"] = option(
         "auto", help="Keep decoded images in memory where they fit into a quarter of what is free (auto), or do not."
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import Any
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.units import listed
 from adapt_vision.annotations.coco import read_coco
-from adapt_vision.annotations.objects import AnnotatedImages, Split
+from adapt_vision.annotations.objects import AnnotatedImages, Split, Wanted
 from adapt_vision.annotations.options import AnnotatedImageOptions
 from adapt_vision.annotations.source import AnnotationFiles, image_folder, open_annotations
 from adapt_vision.data.integrity import readable
@@ -21,7 +21,7 @@ from adapt_vision.data.sample import draw, hold_out
 
 
 def load_rows(
-    options: AnnotatedImageOptions, seed: int, *, evaluate: bool
+    options: AnnotatedImageOptions, seed: int, *, evaluate: bool, wanted: Wanted = "boxes"
 ) -> tuple[AnnotatedImages, AnnotatedImages | None, dict[str, Any]]:
     """Reads, checks and splits the data of a run.
 
@@ -29,23 +29,25 @@ def load_rows(
         options: the ``dataset`` section.
         seed: of every draw.
         evaluate: whether evaluation rows are wanted.
+        wanted: what is read of objects, beside their boxes.
 
     Returns:
-        Training rows, evaluation rows and what ``data.json`` says.
+        Training rows, evaluation rows and what ``data.json`` says, with the form of the keypoints as ``keypoints``.
 
     Raises:
         UsageError: the configuration names data that is not there.
         AdaptError: the data cannot be trained on.
     """
     opened = open_annotations(options)
-    train = read_coco(opened.files["train"])
+    train = read_coco(opened.files["train"], options, wanted)
     names = list(train.categories.values())
     rows = _rows(train, opened, options, train.categories)
     evaluation, origin = None, None
     if evaluate and "validation" in opened.files:
         origin = f"split {opened.files['validation'].name}"
-        other = read_coco(opened.files["validation"])
+        other = read_coco(opened.files["validation"], options, wanted)
         _require_same_categories(other, train.categories)
+        _require_same_keypoints(other, None if train.form is None else train.form.names)
         evaluation = _rows(other, opened, options, train.categories)
         _require_apart(rows, evaluation)
     elif evaluate:
@@ -74,13 +76,19 @@ def load_rows(
         "labels": rows.counts(names),
         "label_names": names,
         "category_ids": list(train.categories),
+        **({} if train.form is None else {"keypoints": json.loads(json.dumps(asdict(train.form)))}),
         "fingerprint": _fingerprint(rows, evaluation, names),
     }
     return rows, evaluation, info
 
 
 def load_other_rows(
-    options: AnnotatedImageOptions, source: str | None, split: str | None, info: Mapping[str, Any], seed: int
+    options: AnnotatedImageOptions,
+    source: str | None,
+    split: str | None,
+    info: Mapping[str, Any],
+    seed: int,
+    wanted: Wanted = "boxes",
 ) -> tuple[AnnotatedImages, str]:
     """Rows to evaluate a finished run on, and in words where they are from; see ``Task.load_split``.
 
@@ -89,7 +97,7 @@ def load_other_rows(
         AdaptError: it cannot be evaluated on, or the run's own rows are no longer the same.
     """
     if source is None and split in (None, "train", "validation"):
-        train, evaluation, now = load_rows(options, seed, evaluate=info["evaluation"] is not None)
+        train, evaluation, now = load_rows(options, seed, evaluate=info["evaluation"] is not None, wanted=wanted)
         if now["fingerprint"] != info["fingerprint"]:
             raise AdaptError(
                 f"The data in {now['source']} is no longer what the run was made with: its fingerprint differs.",
@@ -103,8 +111,9 @@ def load_other_rows(
     opened = open_annotations(options, source)
     role = _role(opened, split)
     categories = dict(zip(info["category_ids"], info["label_names"], strict=True))
-    other = read_coco(opened.files[role])
+    other = read_coco(opened.files[role], options, wanted)
     _require_same_categories(other, categories)
+    _require_same_keypoints(other, info["keypoints"]["names"] if wanted == "keypoints" else None)
     return _rows(other, opened, options if source is None else _elsewhere(options), categories), other.source
 
 
@@ -156,7 +165,7 @@ def _rows(
                     "Correct it, or remove it.",
                 )
     placed = [[replace(one, category=places[one.category]) for one in objects] for objects in split.objects]
-    return AnnotatedImages(split.source, paths, found, placed)
+    return AnnotatedImages(split.source, paths, found, placed, split.form)
 
 
 def _require_same_categories(split: Split, categories: Mapping[int, str]) -> None:
@@ -169,6 +178,16 @@ def _require_same_categories(split: Split, categories: Mapping[int, str]) -> Non
         f"{split.source} has other categories than the training split, or other ids for them: {theirs}; "
         f"the training split has {ours}.",
         "Give both the same list of categories.",
+    )
+
+
+def _require_same_keypoints(split: Split, names: Sequence[str] | None) -> None:
+    if names is None or split.form is None or list(split.form.names) == list(names):
+        return
+    raise AdaptError(
+        f"{split.source} has other keypoints than the training split: {listed(list(split.form.names))}; the training "
+        f"split has {listed(list(names))}.",
+        "Give both the same keypoints in the same order.",
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
-from adapt_core.engines.trainer.options import TrainerOptions, is_class
+from adapt_core.engines.common.optimization_options import BY_EPOCH, is_class
+from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.engines.trainer.sharding import fsdp_arguments
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World
@@ -43,6 +44,7 @@ def training_arguments(
     Raises:
         AdaptError: the Trainer refuses a value.
     """
+    own = is_class(options.scheduler) or options.scheduler in BY_EPOCH  # which the Trainer does not make
     every = {"epoch": "epoch", "steps": "steps"}[options.interval]
     try:
         settings: dict[str, Any] = {
@@ -53,8 +55,8 @@ def training_arguments(
             "num_train_epochs": options.epochs,
             "max_steps": options.max_steps or -1,
             "learning_rate": options.lr,
-            "lr_scheduler_type": "constant" if is_class(options.scheduler) else options.scheduler,
-            "lr_scheduler_kwargs": None if is_class(options.scheduler) else dict(options.scheduler_options) or None,
+            "lr_scheduler_type": "constant" if own else options.scheduler,
+            "lr_scheduler_kwargs": None if own else dict(options.scheduler_options) or None,
             "warmup_steps": options.warmup_steps,  # a float below 1 is a share
             "optim": "adamw_torch" if is_class(options.optimizer) else options.optimizer,
             "optim_target_modules": "all-linear" if options.optimizer.startswith(("galore", "apollo")) else None,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ from torch import nn
 from transformers import Trainer
 
 from adapt_core.bundles import Hints
-from adapt_core.engines.trainer.shards import are_shards, read_model, read_optimizer, write_shards
 from adapt_core.engines.trainer.sharding import (
     as_on_gpus,
     deal_values,
@@ -27,6 +26,7 @@ from adapt_core.engines.trainer.sharding import (
     whole,
     whole_values,
 )
+from adapt_core.engines.trainer.shards import are_shards, read_model, read_optimizer, write_shards
 
 if TYPE_CHECKING:
     from adapt_core.engines.trainer.trainer import Training

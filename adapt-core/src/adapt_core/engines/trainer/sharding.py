@@ -78,8 +78,8 @@ def layers_to_shard(module: nn.Module, hints: Hints, sharding: Mapping[str, Any]
             )
         if held := sorted(set(named) & apart):
             raise AdaptError(
-                f"launch.transformer_layer_cls_to_wrap names {', '.join(held)}, which holds the model's embeddings: they "
-                "are sharded by themselves",
+                f"launch.transformer_layer_cls_to_wrap names {', '.join(held)}, which holds the model's embeddings: "
+                "they are sharded by themselves",
                 "Name classes of its repeated layers, or remove the key.",
             )
         return named
@@ -132,9 +132,9 @@ def filled(module: nn.Module, values: Mapping[str, Tensor]) -> nn.Module:
             if each is not None:
                 layer._parameters[name] = whole[id(each)]
     with torch.no_grad():
-        for name, each in module.named_buffers():
+        for name, buffer in module.named_buffers():
             if name in values:
-                each.copy_(values[name])
+                buffer.copy_(values[name])
     return module
 
 
@@ -182,8 +182,7 @@ def dealt(value: Tensor | None, like: Tensor) -> Tensor:
         like: the parameter.
     """
     if not isinstance(like, DTensor):
-        device = like.device
-        given = torch.empty(like.shape, dtype=like.dtype, device=device) if value is None else value.to(device)
+        given = torch.empty_like(like) if value is None else value.to(like.device).contiguous()
         torch.distributed.broadcast(given, src=0)
         return given
     device = like.device_mesh.device_type
@@ -200,8 +199,9 @@ def deal_values(module: nn.Module, values: Mapping[str, Tensor], world: World) -
         world: the processes.
     """
     reshard(module)
+    tensors: list[tuple[str, Tensor]] = [*module.named_parameters(), *module.named_buffers()]
     with torch.no_grad():
-        for name, each in [*module.named_parameters(), *module.named_buffers()]:
+        for name, each in tensors:
             value = dealt(values[name].detach() if world.is_main else None, each)
             if isinstance(each, DTensor) and isinstance(value, DTensor):
                 each.to_local().copy_(value.to_local())

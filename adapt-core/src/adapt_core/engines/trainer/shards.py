@@ -62,7 +62,7 @@ def read_model(folder: Path) -> dict[str, Tensor]:
 
 
 def read_optimizer(folder: Path) -> dict[str, Any]:
-    """The whole state of the optimizer, as one process has it: :meth:`torch.optim.Optimizer.load_state_dict` takes it."""
+    """The whole state of the optimizer, as one process has it: its ``load_state_dict`` takes it."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _read(folder, "optimizer/").items():
         _, number, name = key.split("/", 2)
@@ -80,8 +80,8 @@ def _tensors(
     for name, each in module.named_parameters():
         if each.requires_grad or not trained_only:
             yield f"model/{name}", each.detach()
-    for name, each in module.named_buffers():
-        yield f"model/{name}", each
+    for name, buffer in module.named_buffers():
+        yield f"model/{name}", buffer
     for number, values in state.items():
         for name, value in values.items():
             yield f"optimizer/{number}/{name}", value if isinstance(value, Tensor) else torch.tensor(value)

@@ -16,10 +16,10 @@ from transformers import PreTrainedModel, Trainer
 from adapt_core.bundles import Evaluated
 from adapt_core.engines.common.clock import Clock
 from adapt_core.engines.common.failures import failed_in_method, nothing_used
+from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader
 from adapt_core.engines.common.measuring import Step, measure, rows_in
 from adapt_core.engines.common.rows import NOT_COUNTED
 from adapt_core.engines.trainer.inputs import TrainerInputs
-from adapt_core.engines.trainer.loaders import EpochLoader, evaluation_loader, training_loader
 from adapt_core.engines.trainer.optimizer import grouped, optimizer_settings, schedule
 from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.engines.trainer.sharded import ShardedTraining
@@ -222,10 +222,20 @@ class AdaptTrainer(ShardedTraining, Trainer):
         return optimizer_settings(args, model, self.training.options)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        if self.lr_scheduler is None and (made := schedule(self.training.options, optimizer or self.optimizer)):
-            self.lr_scheduler = made
-            self._created_lr_scheduler = True
+        if self.lr_scheduler is None:
+            options = self.training.options
+            of_epoch = self._steps_of_epoch()
+            made = schedule(options, optimizer or self.optimizer, of_epoch, -(-num_training_steps // of_epoch))
+            if made is not None:
+                self.lr_scheduler = made
+                self._created_lr_scheduler = True
         return super().create_scheduler(num_training_steps, optimizer)
+
+    def _steps_of_epoch(self) -> int:
+        """Optimizer steps in an epoch; 1 for a stream, which has none."""
+        if self._loader is None or is_stream(self.train_dataset):
+            return 1
+        return -(-len(self._loader) // self.args.gradient_accumulation_steps)
 
     # ---- epochs, checkpoints, evaluations -------------------------------------------------------------------------
 
@@ -234,7 +244,7 @@ class AdaptTrainer(ShardedTraining, Trainer):
         if self.training.world.size > 1 and self.training.world.sharding is None:
             settings = DistributedDataParallelKwargs(find_unused_parameters=leaves_unused(self))
             self.accelerator.ddp_handler = settings
-        return super()._prepare_for_training(*args, **kwargs)  # type: ignore[no-untyped-call]
+        return super()._prepare_for_training(*args, **kwargs)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         if self.state.global_step >= self.state.max_steps:

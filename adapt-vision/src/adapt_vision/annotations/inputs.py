@@ -1,4 +1,4 @@
-"""Images with objects as a detector reads them."""
+"""Images with objects as a model reads them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Sample = tuple[int, Image.Image, list[Annotation]]
 """The number of a row, its image and the objects in it."""
 
 
-class DetectionRows(Dataset[Sample]):
+class AnnotatedRows(Dataset[Sample]):
     """Images and the objects in them, changed at random where there is a transform.
 
     Args:

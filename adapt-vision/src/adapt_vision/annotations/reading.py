@@ -196,6 +196,14 @@ def within(box: Sequence[float], size: Size | None) -> tuple[float, float, float
     """A box, cut at the edges of its image."""
     left, top, width, height = map(float, box)
     edges = (math.inf, math.inf) if size is None else size
-    right, bottom = min(left + width, float(edges[0])), min(top + height, float(edges[1]))
-    left, top = max(left, 0.0), max(top, 0.0)
-    return left, top, right - left, bottom - top
+    left, width = _cut(left, width, float(edges[0]))
+    top, height = _cut(top, height, float(edges[1]))
+    return left, top, width, height
+
+
+def _cut(start: float, length: float, edge: float) -> tuple[float, float]:
+    """What is between 0 and an edge. A length that needs no cut stays as it is, to the last bit."""
+    if start >= 0 and start + length <= edge:
+        return start, length
+    first = max(start, 0.0)
+    return first, min(start + length, edge) - first

@@ -250,7 +250,7 @@ def _targets(
             size_divisor=processor.size_divisor,
             resample=InterpolationMode.NEAREST_EXACT,
         )
-    left = masks.flatten(1).any(1)
+    left = masks.flatten(1).bool().any(1)
     padding = (0, canvas[1] - masks.shape[-1], 0, canvas[0] - masks.shape[-2])
     return functional.pad(masks[left].float(), padding), classes[left]
 

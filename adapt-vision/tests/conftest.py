@@ -128,6 +128,101 @@ def quick(config: dict[str, Any], tmp_path: Path, no_reload: None) -> Callable[.
     return run
 
 
+# ---- images with poses ----------------------------------------------------------------------------------------
+
+KEYPOINTS = ("nose", "left_ear", "right_ear", "tail")
+
+
+def write_poses(folder: Path, split: str, count: int, seed: int) -> None:
+    """Grey images with a bright animal each: four dots of their own colours, one of them hidden now and then."""
+    draw = np.random.default_rng(seed)
+    (folder / split).mkdir(parents=True, exist_ok=True)
+    (folder / "annotations").mkdir(exist_ok=True)
+    images, annotations = [], []
+    for number in range(count):
+        height, width = (int(each) for each in draw.integers(70, 90, 2))
+        pixels = draw.integers(90, 130, (height, width, 3)).astype(np.uint8)
+        left, top = (float(each) for each in draw.integers(5, 20, 2))
+        body = np.array([[20, 4], [8, 12], [32, 14], [22, 44]]) + draw.uniform(-3, 3, (4, 2)) + [left, top]
+        points = []
+        for place, (x, y) in enumerate(body.round(1).tolist()):
+            colour = [*COLOURS.values(), (240, 240, 40)][place]
+            pixels[int(y) - 2 : int(y) + 4, int(x) - 2 : int(x) + 4] = colour
+            points += [x, y, 1 if draw.random() < 0.1 else 2] if place or number % 4 else [0, 0, 0]
+        low, high = body.min(0) - 4, body.max(0) + 4
+        box = [round(float(each), 1) for each in (*low, *(high - low))]
+        annotations.append(
+            {
+                "id": number + 1,
+                "image_id": number + 10,
+                "category_id": 5,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": 0,
+                "keypoints": points,
+                "num_keypoints": sum(each > 0 for each in points[2::3]),
+            }
+        )
+        Image.fromarray(pixels).save(folder / split / f"{split}{number}.png")
+        images.append({"id": number + 10, "file_name": f"{split}{number}.png", "width": width, "height": height})
+    category = {"id": 5, "name": "animal", "keypoints": list(KEYPOINTS), "skeleton": [[1, 2], [1, 3], [1, 4]]}
+    content = {"images": images, "annotations": annotations, "categories": [category]}
+    (folder / "annotations" / f"{split}.json").write_text(json.dumps(content))
+
+
+@pytest.fixture(scope="session")
+def poses(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight training and four validation images of one animal each, with four keypoints."""
+    folder = tmp_path_factory.mktemp("poses")
+    write_poses(folder, "train", 8, seed=1)
+    write_poses(folder, "val", 4, seed=2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def estimators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The ``model`` section of a tiny ViTPose with a simple head and with a classic one, and of a ViTPose+."""
+    from transformers import (
+        VitPoseBackboneConfig,
+        VitPoseConfig,
+        VitPoseForPoseEstimation,
+        VitPoseImageProcessor,
+        set_seed,
+    )
+
+    folder, found = tmp_path_factory.mktemp("estimators"), {}
+    for name, simple, experts in (("simple", True, 1), ("classic", False, 1), ("plus", True, 3)):
+        backbone = VitPoseBackboneConfig(
+            image_size=[64, 48],
+            patch_size=[8, 8],
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            mlp_ratio=2,
+            num_experts=experts,
+            part_features=8,
+            out_indices=[2],
+        )
+        set_seed(0)
+        settings = VitPoseConfig(backbone_config=backbone, use_simple_decoder=simple, num_labels=5)
+        VitPoseForPoseEstimation(settings).save_pretrained(folder / name)
+        VitPoseImageProcessor(size={"height": 64, "width": 48}).save_pretrained(folder / name)
+        found[name] = {"path": str(folder / name)}
+    return found
+
+
+@pytest.fixture(scope="session")
+def pose(poses: Path, estimators: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "task": {"name": "pose_detection", "augmentation": "none"},
+        "model": estimators["simple"],
+        "dataset": {"path": str(poses)},
+        "method": {"name": "full"},
+        "training": {"lr": 1e-3, "max_steps": 2, "batch_size": 4, "num_workers": 0},
+        "save": "none",
+    }
+
+
 # ---- images with objects --------------------------------------------------------------------------------------
 
 

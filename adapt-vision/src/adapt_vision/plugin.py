@@ -11,6 +11,8 @@ from adapt_core.kinds import Library, TaskSpec
 TIMM = Library(name="timm", engine=TRAINER, model="adapt_vision.libraries.options:TimmModel")
 TRANSFORMERS = Library(name="transformers", engine=TRAINER, model="adapt_vision.libraries.options:TransformersModel")
 
+POSES = Library(name="transformers", engine=TRAINER, model="adapt_vision.libraries.options:PoseModel")
+
 
 @hookimpl
 def adapt_tasks() -> Iterable[TaskSpec]:
@@ -43,5 +45,15 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         dataset="adapt_vision.annotations.options:AnnotatedImageOptions",
         prediction="adapt_vision.instance_segmentation.options:InstanceSegmentationPrediction",
         libraries=(TRANSFORMERS,),
+        check="adapt_vision.libraries.options:problems",
+    )
+    yield TaskSpec(
+        name="pose_detection",
+        summary="Finds the keypoints of each object in an image, from its box.",
+        target="adapt_vision.pose_detection.task:PoseDetection",
+        options="adapt_vision.pose_detection.options:PoseDetectionOptions",
+        dataset="adapt_vision.annotations.options:AnnotatedImageOptions",
+        prediction="adapt_vision.pose_detection.options:PoseDetectionPrediction",
+        libraries=(POSES,),
         check="adapt_vision.libraries.options:problems",
     )

@@ -43,7 +43,7 @@ def sections(measured: Measured, rows: AnnotatedImages, names: Sequence[str]) ->
         for name, value in zip(names, measured.by_class, strict=True)
     ]
     pictures = []
-    for row in _spread(len(rows), SHOWN):
+    for row in spread(len(rows), SHOWN):
         image = decode(rows.images[row])
         boxes = found_of(measured.found.get(row, np.zeros((0, 6))), names, SURE, measured.masks.get(row))
         truth = truth_of(rows.objects[row], names)
@@ -72,7 +72,7 @@ def inspected(
         examples: how many to show, spread over the rows.
     """
     cells = []
-    for row in _spread(len(rows), examples):
+    for row in spread(len(rows), examples):
         image, objects = seen(rows, row)
         cells.append((jpeg(drawn(image, truth_of(objects, names), EDGE)), f"{len(objects)} objects"))
     return Inspected(
@@ -83,6 +83,6 @@ def inspected(
     )
 
 
-def _spread(count: int, shown: int) -> list[int]:
+def spread(count: int, shown: int) -> list[int]:
     """So many row numbers, at even distances."""
     return sorted(set(np.linspace(0, count - 1, min(shown, count)).astype(int).tolist()))

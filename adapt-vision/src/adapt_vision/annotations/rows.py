@@ -76,7 +76,7 @@ def load_rows(
         "labels": rows.counts(names),
         "label_names": names,
         "category_ids": list(train.categories),
-        **({} if train.form is None else {"keypoints": asdict(train.form)}),
+        **({} if train.form is None else {"keypoints": json.loads(json.dumps(asdict(train.form)))}),
         "fingerprint": _fingerprint(rows, evaluation, names),
     }
     return rows, evaluation, info

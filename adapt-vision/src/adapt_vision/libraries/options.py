@@ -97,6 +97,17 @@ class TransformersModel(VisionModel):
         return self
 
 
+class PoseModel(TransformersModel):
+    """A model of transformers that finds keypoints."""
+
+    dataset_index: int | None = option(
+        None,
+        ge=0,
+        help="Which expert of a ViTPose+ model is trained and used, by the number of the data set that it was "
+        "pretrained on; by default 0, COCO's people.",
+    )
+
+
 def problems(plan: RunPlan) -> Iterator[tuple[tuple[str, ...], str]]:
     """An adapter on random weights, which nobody could load again."""
     model: Any = plan.model

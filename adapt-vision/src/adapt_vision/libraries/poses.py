@@ -1,0 +1,192 @@
+"""Pose estimators of transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+from transformers import AutoModelForPoseEstimation
+from transformers.models.vitpose.image_processing_vitpose import box_to_center_and_scale, get_warp_matrix
+
+from adapt_core.bundles import Model
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import OWN_BASE, Quantizer
+from adapt_core.models.pretrained import model_source
+from adapt_vision.libraries.card import ADAPTER_OF_OWN, adapter_imports, saved_as
+from adapt_vision.libraries.options import PoseModel
+from adapt_vision.libraries.transformers import Transformers
+
+UNIT = 200.0
+"""Pixels of one unit of a box's scale, in ViTPose's processor."""
+
+
+class Poses(Transformers):
+    """ViTPose and ViTPose+ (Xu et al. 2022, arXiv:2204.12484 and arXiv:2212.04246), of the hub or a local folder."""
+
+    auto_class: ClassVar[Any] = AutoModelForPoseEstimation
+    head: ClassVar[frozenset[str]] = frozenset({"head"})
+
+    def settings_for(self, names: Sequence[str]) -> dict[str, Any]:
+        settings = super().settings_for(names)
+        del settings["problem_type"]  # of classifiers
+        return settings
+
+    def load_processor(self, path: Path | None = None) -> Any:
+        processor = super().load_processor(path)
+        if not hasattr(processor, "affine_transform"):
+            raise AdaptError(
+                f"The image processor {type(processor).__name__} is not ViTPose's: it cuts no boxes out of images",
+                "Name another one in model.image_processor (image_processor_path).",
+            )
+        return processor
+
+    def load_model(self, names: Sequence[str], path: Path | None, quantizer: Quantizer | None) -> Model:
+        settings = self._settings() if path is None else None
+        if settings is not None and settings.model_type != "vitpose":
+            raise AdaptError(
+                f"{self.options.source} is of the family {settings.model_type}, and pose detection trains ViTPose",
+                "Name a model of it, such as usyd-community/vitpose-base-simple.",
+            )
+        if settings is not None:
+            self._require_expert(settings.backbone_config.num_experts)
+        model = super().load_model(names, path, quantizer)
+        size, asked = model.processor.size, tuple(model.module.config.backbone_config.image_size)
+        if (size["height"], size["width"]) != asked:
+            raise AdaptError(
+                f"The image processor makes crops of {size['height']} × {size['width']} pixels, and the model reads "
+                f"{asked[0]} × {asked[1]}",
+                "Name another one in model.image_processor (image_processor_path).",
+            )
+        return model
+
+    def _require_expert(self, experts: int) -> None:
+        asked = cast(PoseModel, self.options).dataset_index
+        if asked is not None and (experts == 1 or asked >= experts):
+            has = f"{experts} experts, 0 to {experts - 1}" if experts > 1 else "no experts: it is no ViTPose+"
+            raise AdaptError(
+                f"model.dataset_index is {asked}, and {self.options.source} has {has}",
+                "Remove the key, or name one that there is.",
+            )
+
+    def _sized(self) -> bool:
+        return False  # its size is that of its position embeddings
+
+    # ---- crops and heatmaps ---------------------------------------------------------------------------------------
+
+    def crop(
+        self, processor: Any, image: Image.Image, box: Sequence[float], rotation: float
+    ) -> tuple[Tensor, np.ndarray]:
+        """What the processor cuts out of an image for a box, with its padding and its affine transform.
+
+        Args:
+            processor: the model's.
+            image: in mode ``RGB``.
+            box: left, top, width and height in pixels.
+            rotation: degrees by which the crop is turned.
+
+        Returns:
+            The crop, uint8 of shape (3, height, width), and the matrix of shape (2, 3) that takes a place in the image
+            to one in the crop.
+        """
+        size = processor.size
+        center, scale = box_to_center_and_scale(list(box), image_width=size["width"], image_height=size["height"])
+        pixels = processor.affine_transform(functional.pil_to_tensor(image), center, scale, rotation, size)
+        last = np.array([size["width"] - 1.0, size["height"] - 1.0])
+        return pixels, get_warp_matrix(rotation, center * 2.0, last, scale * UNIT)
+
+    def batch(self, processor: Any, crops: Sequence[Tensor]) -> Tensor:
+        """Crops as the model reads them: float32 of shape (rows, 3, height, width)."""
+        made = processor(images=list(crops), boxes=None, do_affine_transform=False, return_tensors="pt")
+        return cast(Tensor, made["pixel_values"])
+
+    def heatmaps(self, module: Any, pixels: Tensor) -> Tensor:
+        """The model's heatmaps, of shape (rows, keypoints, height, width)."""
+        further = {}
+        if self._experts > 1:
+            expert = cast(PoseModel, self.options).dataset_index or 0
+            further["dataset_index"] = torch.full((len(pixels),), expert, device=pixels.device)
+        return cast(Tensor, module(pixel_values=pixels, **further).heatmaps)
+
+    def keypoints(self, processor: Any, heatmaps: Tensor, boxes: Sequence[Sequence[float]]) -> list[np.ndarray]:
+        """What the model's post-processing finds: of each box x, y and score, float64 of shape (keypoints, 3)."""
+        found = []
+        for each, box in zip(heatmaps.detach().float().cpu(), boxes, strict=True):
+            # One at a time: the processor fails on several objects of a single keypoint.
+            ((one,),) = processor.post_process_pose_estimation(SimpleNamespace(heatmaps=each[None]), boxes=[[box]])
+            places, scores = one["keypoints"].reshape(-1, 2), one["scores"].reshape(-1, 1)
+            found.append(torch.cat([places, scores], -1).double().numpy())
+        return found
+
+    @cached_property
+    def _experts(self) -> int:
+        return int(self._settings().backbone_config.num_experts)
+
+    # ---- without Adapt --------------------------------------------------------------------------------------------
+
+    def code(self, info: Mapping[str, Any], folder: Path) -> tuple[str, str]:
+        kind = saved_as(folder)
+        if kind == "own":
+            return "adapt-core", ADAPTER_OF_OWN.format(method=self.plan.method.spec.name)
+        expert = cast(PoseModel, self.options).dataset_index or 0
+        further = f", dataset_index=torch.full((len(boxes[0]),), {expert})" if self._experts > 1 else ""
+        call = CALL.format(further=further)
+        if kind == "whole":
+            return "transformers", WHOLE + call
+        quantized = self._quantized(info)
+        text = ADAPTER.format(
+            imports=("import transformers\n" if quantized else "") + adapter_imports(folder),
+            names=list(info["keypoints"]["names"]),
+            base=OWN_BASE if (folder / OWN_BASE).is_dir() else model_source(self.options),
+            further=f"    {quantized or 'dtype=torch.float32'},\n",
+        )
+        return "peft", text + call
+
+
+WHOLE = """\
+from transformers import AutoImageProcessor, VitPoseForPoseEstimation
+
+folder = "."  # this folder
+model = VitPoseForPoseEstimation.from_pretrained(folder).eval()
+names = model.config.id2label
+"""
+
+ADAPTER = """\
+{imports}import torch
+from peft import PeftModel
+from transformers import AutoImageProcessor, VitPoseForPoseEstimation
+
+folder = "."  # this folder
+names = {names!r}
+base = VitPoseForPoseEstimation.from_pretrained(
+    {base!r},
+    num_labels=len(names),
+    ignore_mismatched_sizes=True,
+{further})
+model = PeftModel.from_pretrained(base, folder).eval()
+"""
+
+CALL = """
+import sys
+
+import torch
+from PIL import Image, ImageOps
+
+processor = AutoImageProcessor.from_pretrained(folder)
+for path in sys.argv[1:]:
+    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    boxes = [[[0, 0, image.width, image.height]]]  # left, top, width and height of each object in each image
+    inputs = processor(images=image, boxes=boxes, return_tensors="pt")
+    with torch.inference_mode():
+        outputs = model(**inputs{further})
+    for found in processor.post_process_pose_estimation(outputs, boxes=boxes)[0]:
+        for label, (x, y), score in zip(found["labels"], found["keypoints"], found["scores"].reshape(-1)):
+            print(path, names[int(label)], float(x), float(y), float(score))
+"""

@@ -1,0 +1,1 @@
+"""Pose detection: the keypoints of each object in an image, from its box."""

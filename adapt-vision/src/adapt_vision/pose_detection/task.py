@@ -1,0 +1,222 @@
+"""The task pose detection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
+from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.interfaces import Quantizer
+from adapt_core.plan.run_plan import RunPlan
+from adapt_core.utils.majority import REMEDY
+from adapt_vision.annotations.card import card
+from adapt_vision.annotations.drawing import drawn
+from adapt_vision.annotations.objects import AnnotatedImages, KeypointForm
+from adapt_vision.annotations.rows import load_other_rows, load_rows
+from adapt_vision.annotations.task import PROBE_ROWS, AnnotatedImageTask, drawn_folder
+from adapt_vision.data.decoding import decode
+from adapt_vision.libraries.poses import Poses
+from adapt_vision.pose_detection.augmentation import NO_CHANGE, Name, drawn_change
+from adapt_vision.pose_detection.boxes import boxes_of, rows_at
+from adapt_vision.pose_detection.heatmaps import heatmap_loss
+from adapt_vision.pose_detection.inputs import Collation, PoseRows, Sample, sample
+from adapt_vision.pose_detection.instances import Instances, instances_of, require_poses
+from adapt_vision.pose_detection.measuring import PoseMeter, score_of
+from adapt_vision.pose_detection.options import PoseDetectionOptions, PoseDetectionPrediction
+from adapt_vision.pose_detection.report import counted, found_of, inspected, sections
+
+NOTHING = 0.05
+"""A model with a lower PCK has found nothing."""
+
+
+class PoseDetection(AnnotatedImageTask):
+    """Keypoints of objects, each in the crop of its box, with heatmaps."""
+
+    library: Poses
+
+    def __init__(self, plan: RunPlan) -> None:
+        super().__init__(plan, Poses(plan, None))
+        self.options = cast(PoseDetectionOptions, plan.task.options)
+
+    # ---- data and model -------------------------------------------------------------------------------------------
+
+    def load_data(self) -> Data:
+        """The training and evaluation rows, every image of them decoded once, their keypoints held against boxes."""
+        evaluate = self.plan.training.do_eval
+        train, evaluation, info = load_rows(self.dataset, self.plan.seed, evaluate=evaluate, wanted="keypoints")
+        counts = {}
+        for name, rows in (("train", train), ("validation", evaluation)):
+            if rows is not None:
+                instances = instances_of(rows)
+                require_poses(instances)
+                counts[name] = len(instances)
+        return Data(train, evaluation, {**info, "objects": counts})
+
+    def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
+        """Rows to evaluate a finished run on, with the keypoints that it was trained on."""
+        rows, name = load_other_rows(self.dataset, source, split, info, self.plan.seed, wanted="keypoints")
+        require_poses(instances_of(rows))
+        return Data(None, rows, {**info, "evaluation": name})
+
+    def load_model(
+        self, info: Mapping[str, Any], path: Path | None = None, quantizer: Quantizer | None = None
+    ) -> Model:
+        """The model, its head sized for the keypoints of the data.
+
+        Raises:
+            AdaptError: the model cannot be loaded, or its head knows other keypoints and is not trained.
+        """
+        names = self._names = list(info["keypoints"]["names"])
+        model = self.library.load_model(names, path, quantizer)
+        if path is None:
+            remedy = "Train the head, or give the keypoints the model's names, in its order, in dataset.keypoint_names."
+            self.library.require_names(model, names, remedy)
+        return model
+
+    def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
+        """Crops of objects as the model's processor makes them, training crops changed at random."""
+        train = self._rows(data.train, model.processor, self.options.augmentation)
+        evaluation = self._rows(data.evaluation, model.processor, "none")
+        measured = None if evaluation is None else evaluation.instances
+        return TrainerInputs(
+            train=train,
+            evaluation=evaluation,
+            collate=Collation(partial(self.library.batch, model.processor)),
+            meter=None if measured is None else partial(PoseMeter, measured),
+            step=self._step,
+            evaluation_step=None if measured is None else partial(self._evaluation_step, model.processor, measured),
+        )
+
+    def _rows(self, images: AnnotatedImages | None, processor: Any, augmentation: Name) -> PoseRows | None:
+        if images is None:
+            return None
+        crop = partial(self.library.crop, processor)
+        return PoseRows(instances_of(images), self.reader(images), crop, augmentation, self.plan.seed)
+
+    def _step(self, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+        heatmaps = self.library.heatmaps(module, batch["pixel_values"])
+        loss = heatmap_loss(heatmaps, batch["points"], batch["annotated"], self.options.sigma)
+        return {"loss": loss, "heatmaps": heatmaps}
+
+    def _evaluation_step(
+        self, processor: Any, instances: Instances, module: Any, batch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        outputs = self._step(module, batch)
+        boxes = [instances[row].box for row in batch["rows"].tolist()]
+        return {"loss": outputs["loss"], "found": self.library.keypoints(processor, outputs["heatmaps"], boxes)}
+
+    # ---- what a person sees ---------------------------------------------------------------------------------------
+
+    def preview(self, data: Data) -> Sequence[Section]:
+        """What there is in the training images: objects by class, and by keypoint."""
+        return [*super().preview(data), counted(instances_of(data.train))]
+
+    def sections(self, evaluated: Evaluated, data: Data) -> Sequence[Section]:
+        """PCK by keypoint, and what was found beside what there is."""
+        return sections(evaluated.outputs, instances_of(data.evaluation))
+
+    def notices(self, evaluated: Evaluated, data: Data) -> Sequence[str]:
+        """That the model finds nothing, where it does not; and which keypoints it has never seen."""
+        found = evaluated.metrics["pck"]
+        if found >= NOTHING:
+            return ()
+        return (f"The model finds next to nothing: PCK@0.1 is {found:.4f}. {REMEDY}",)
+
+    def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
+        """Crops of every split with their skeletons, training crops changed at random as in the first epoch."""
+        names = data.info["label_names"]
+        return [
+            inspected(split, instances_of(rows), names, partial(self._crop_of, processor, split == "train"), examples)
+            for split, rows in (("train", data.train), ("validation", data.evaluation))
+            if rows is not None
+        ]
+
+    def _crop_of(self, processor: Any, random: bool, instances: Instances, row: int) -> Sample:
+        change = drawn_change(self.options.augmentation, self.plan.seed, 0, row) if random else NO_CHANGE
+        image = decode(instances.images.images[instances.places[row][0]])
+        return sample(instances, row, image, partial(self.library.crop, processor), change)
+
+    def card(self, info: Mapping[str, Any], folder: Path) -> str:
+        """The README of ``model/``."""
+        library, code = self.library.code(info, folder)
+        return card(self.plan, info, library, code, tag="keypoint-detection", what="A pose estimator", use=USE)
+
+    # ---- using the model ------------------------------------------------------------------------------------------
+
+    def probe_rows(self, data: Data) -> Sequence[Row]:
+        """The first images with poses among the evaluation rows, or training rows where there are none."""
+        rows: AnnotatedImages = data.evaluation if data.evaluation is not None else data.train
+        instances = instances_of(rows)
+        first = sorted({image for image, _ in instances.places})[:PROBE_ROWS]
+        return [
+            {**rows[image], "boxes": [list(instances[row].box) for row in instances.of_image(image)]} for image in first
+        ]
+
+    def outputs(self, model: Model, rows: Sequence[Row], info: Mapping[str, Any]) -> Sequence[np.ndarray]:
+        """Heatmaps, float32 of shape (boxes, keypoints, height, width) a row."""
+        return [heatmaps.float().cpu().numpy() for _, heatmaps in self.each(model, rows)]
+
+    def parse_inputs(self, inputs: Sequence[str], file: Path | None, info: Mapping[str, Any]) -> Sequence[Row]:
+        """Rows with ``image``, a path, and ``boxes`` where a file of COCO's or of a detector's predictions has them."""
+        return rows_at(inputs, file, self.dataset)
+
+    def infer(self, model: Model, image: Image.Image, row: Row) -> Tensor:
+        """The heatmaps of the boxes in an image."""
+        boxes = boxes_of(row, image.size)
+        if not boxes:
+            return torch.zeros(0)
+        crops = [self.library.crop(model.processor, image, box, 0.0)[0] for box in boxes]
+        pixels = self.library.batch(model.processor, crops).to(next(model.module.parameters()).device)
+        return self.library.heatmaps(model.module, pixels)
+
+    def predict(
+        self, model: Model, rows: Sequence[Row], info: Mapping[str, Any], options: Any
+    ) -> Iterable[dict[str, Any]]:
+        """Each image with ``objects``, one a box: COCO's ``category_id``, ``bbox``, ``keypoints`` and ``score``.
+
+        ``keypoints`` are x, y and score of each, in a row.
+
+        Raises:
+            AdaptError: an image cannot be read, or two would be drawn into one file.
+        """
+        asked = cast(PoseDetectionPrediction, options)
+        form = KeypointForm(**info["keypoints"])
+        ids, folder = info["category_ids"], drawn_folder(asked.drawn, rows)
+        only = ids * (len(ids) == 1)
+        for (image, heatmaps), row in zip(self.each(model, rows), rows, strict=True):
+            boxes = boxes_of(row, image.size)
+            categories = row.get("category_ids") or only * len(boxes)
+            found = self.library.keypoints(model.processor, heatmaps, boxes)
+            objects = [
+                {
+                    **({"category_id": categories[place]} if categories else {}),
+                    "bbox": box,
+                    "keypoints": keypoints.reshape(-1).tolist(),
+                    "score": score_of(keypoints),
+                }
+                for place, (box, keypoints) in enumerate(zip(boxes, found, strict=True))
+            ]
+            if folder is not None:
+                shown = [
+                    found_of(keypoints, box, place, form, asked.threshold)
+                    for place, (box, keypoints) in enumerate(zip(boxes, found, strict=True))
+                ]
+                drawn(image, shown).save(folder / f"{Path(row['image']).stem}.png")
+            kept = {name: row[name] for name in ("image", "image_id") if name in row}
+            yield {**kept, "objects": objects}
+
+
+USE = (
+    "It finds the keypoints of the object that fills the image files which are named behind it",
+    "(`python pose.py photo.jpg`), and prints the name, x and y in pixels, and score of each. Where an object is a",
+    "part of its image, give its box in `boxes`. Images with transparency or 16 bits a channel must be made into plain",
+    "RGB first.",
+)

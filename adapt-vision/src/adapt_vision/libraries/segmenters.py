@@ -163,7 +163,7 @@ class Segmenters(Transformers):
     def _found(self, processor: Any, outputs: Any, size: tuple[int, int], threshold: float) -> Found:
         # Where masks are small ones that are enlarged afterwards, they are enlarged one by one: all the queries' masks
         # of one large photograph would take gigabytes.
-        further = {"target_sizes": [size], "top_k": MOST} if self.by_box else {}
+        further = {"target_sizes": [size], "top_k": min(outputs.logits.shape[1], MOST)} if self.by_box else {}
         (made,) = processor.post_process_instance_segmentation(
             outputs, threshold=threshold, return_binary_maps=True, **further
         )

@@ -57,6 +57,16 @@ def test_the_examples_run(
     assert info["rows"] == {"train": 8, "validation": 4}
 
 
+def test_masks_in_png_files_are_learned_from(
+    segmentation: dict[str, Any], test_data: Path, tmp_path: Path, no_reload: None
+) -> None:
+    dataset = {"path": str(test_data / "instance_segmentation" / "dsb2018_nuclei_palette")}
+    few = {"max_train_samples": 4, "max_eval_samples": 2}
+    adapt_core.run({**segmentation, "dataset": {**dataset, **few}, "output_dir": str(tmp_path / "run")})
+    (found,) = adapt_core.load_run(tmp_path / "run").info["label_names"]
+    assert found == "nucleus"
+
+
 def require_the_same_as_by_hand(model: str, nuclei: Path, folder: Path, **same: Any) -> dict[str, float]:
     """Trains with Adapt and with a hand-written script, holds losses and AP against one another, and returns AP."""
     made = {

@@ -143,10 +143,13 @@ for start in range(0, len(val), 2 * settings["batch_size"]):
                     "score": one["score"],
                 }
             )
-with contextlib.redirect_stdout(io.StringIO()):
-    measured = COCOeval(annotations["val"], annotations["val"].loadRes(results), "segm")
-    measured.evaluate()
-    measured.accumulate()
-    measured.summarize()
+ap, ap50 = 0.0, 0.0
+if results:
+    with contextlib.redirect_stdout(io.StringIO()):
+        measured = COCOeval(annotations["val"], annotations["val"].loadRes(results), "segm")
+        measured.evaluate()
+        measured.accumulate()
+        measured.summarize()
+    ap, ap50 = measured.stats[:2]
 losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-print(json.dumps({"seconds": seconds, "losses": losses, "ap": measured.stats[0], "ap50": measured.stats[1]}))
+print(json.dumps({"seconds": seconds, "losses": losses, "ap": ap, "ap50": ap50}))

@@ -38,6 +38,10 @@ Found = dict[str, Any]
 ``labels``, tensors of shape (n,)."""
 
 
+OF_NAN = ("corner", "invalid numeric")
+"""What the losses of transformers say of outputs that are NaN."""
+
+
 class Segmenters(Transformers):
     """Mask2Former, MaskFormer and RF-DETR with masks, of the hub or a local folder."""
 
@@ -118,16 +122,14 @@ class Segmenters(Transformers):
         """The model's outputs, with ``loss`` where labels are given.
 
         Raises:
-            AdaptError: the model's boxes are no numbers any more.
+            AdaptError: the model's outputs are no numbers any more.
         """
         targets = ("labels",) if self.by_box else ("mask_labels", "class_labels")
         names = ["pixel_values", *(["pixel_mask"] if self._padded else []), *(targets if labels else [])]
         try:
             outputs = module(**{name: batch[name] for name in names if name in batch})
         except ValueError as error:
-            if not (
-                labels and ("corner" in str(error) or "invalid numeric" in str(error))
-            ):  # said of NaN by the losses
+            if not (labels and any(part in str(error) for part in OF_NAN)):
                 raise
             raise AdaptError(
                 "The model's outputs are no numbers any more: training has diverged",
@@ -163,18 +165,21 @@ class Segmenters(Transformers):
     def _found(self, processor: Any, outputs: Any, size: tuple[int, int], threshold: float) -> Found:
         # Where masks are small ones that are enlarged afterwards, they are enlarged one by one: all the queries' masks
         # of one large photograph would take gigabytes.
-        further = {"target_sizes": [size], "top_k": MOST} if self.by_box else {}
+        further = {"target_sizes": [size], "top_k": min(outputs.logits.shape[1], MOST)} if self.by_box else {}
         (made,) = processor.post_process_instance_segmentation(
             outputs, threshold=threshold, return_binary_maps=True, **further
         )
         told = made["segments_info"]
-        order = np.argsort([-each["score"] for each in told], kind="stable")[:MOST]
-        masks = [_enlarged(made["segmentation"][place], size) for place in order]
-        kept = [(told[place], mask) for place, mask in zip(order, masks, strict=True) if mask.any()]
+        kept: list[tuple[str, float, int]] = []
+        for place in np.argsort([-each["score"] for each in told], kind="stable")[:MOST]:
+            mask = _enlarged(made["segmentation"][place], size)
+            if mask.any():
+                kept.append((encoded(mask), told[place]["score"], told[place]["label_id"]))
+        masks, scores, labels = zip(*kept, strict=True) if kept else ((), (), ())
         return {
-            "masks": [encoded(mask) for _, mask in kept],
-            "scores": torch.tensor([each["score"] for each, _ in kept]),
-            "labels": torch.tensor([each["label_id"] for each, _ in kept], dtype=torch.int64),
+            "masks": list(masks),
+            "scores": torch.tensor(scores, dtype=torch.float32),
+            "labels": torch.tensor(labels, dtype=torch.int64),
         }
 
     def _row(self, outputs: Any, batch: Mapping[str, Any], row: int) -> Any:
@@ -250,7 +255,7 @@ def _targets(
             size_divisor=processor.size_divisor,
             resample=InterpolationMode.NEAREST_EXACT,
         )
-    left = masks.flatten(1).any(1)
+    left = masks.flatten(1).bool().any(1)
     padding = (0, canvas[1] - masks.shape[-1], 0, canvas[0] - masks.shape[-2])
     return functional.pad(masks[left].float(), padding), classes[left]
 

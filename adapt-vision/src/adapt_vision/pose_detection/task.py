@@ -17,6 +17,7 @@ from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.interfaces import Quantizer
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.utils.majority import REMEDY
+from adapt_core.utils.units import listed
 from adapt_vision.annotations.card import card
 from adapt_vision.annotations.drawing import drawn
 from adapt_vision.annotations.objects import AnnotatedImages, KeypointForm
@@ -125,10 +126,17 @@ class PoseDetection(AnnotatedImageTask):
 
     def notices(self, evaluated: Evaluated, data: Data) -> Sequence[str]:
         """That the model finds nothing, where it does not; and which keypoints it has never seen."""
-        found = evaluated.metrics["pck"]
-        if found >= NOTHING:
-            return ()
-        return (f"The model finds next to nothing: PCK@0.1 is {found:.4f}. {REMEDY}",)
+        told = []
+        if (found := evaluated.metrics["pck"]) < NOTHING:
+            told.append(f"The model finds next to nothing: PCK@0.1 is {found:.4f}. {REMEDY}")
+        if data.train is not None:
+            instances = instances_of(data.train)
+            counts = zip(instances.form.names, instances.annotated(), strict=True)
+            if never := [name for name, count in counts if not count]:
+                told.append(
+                    f"No training object has these keypoints, and the model has not learnt them: {listed(never)}."
+                )
+        return told
 
     def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
         """Crops of every split with their skeletons, training crops changed at random as in the first epoch."""
@@ -147,7 +155,8 @@ class PoseDetection(AnnotatedImageTask):
     def card(self, info: Mapping[str, Any], folder: Path) -> str:
         """The README of ``model/``."""
         library, code = self.library.code(info, folder)
-        return card(self.plan, info, library, code, tag="keypoint-detection", what="A pose estimator", use=USE)
+        use = (*USE, "", f"Its keypoints are {', '.join(info['keypoints']['names'])}.")
+        return card(self.plan, info, library, code, tag="keypoint-detection", what="A pose estimator", use=use)
 
     # ---- using the model ------------------------------------------------------------------------------------------
 

@@ -19,6 +19,14 @@ ROOT = Path(__file__).parent
 SKIPS = ROOT / "tests" / "skips.toml"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps prepared data in a folder of the session's own, also in the processes that tests start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADAPT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real data sets: ``ADAPT_TEST_DATA``, by default ``../shared/data`` beside the checkout."""

@@ -1,15 +1,16 @@
 """Adapt against a hand-written SFTTrainer script, and packing against padding.
 
     python benchmarks/text_generation.py pair [--repeats 3] [--rows 400]
-    python benchmarks/text_generation.py packing [--rows 400]
+    python benchmarks/text_generation.py packing [--data wnut_17] [--rows 400]
 
 ``pair``: both train all of BabyLlama (0.94 M parameters) on questions and answers of GSM8K as plain texts of up to
 256 tokens, one epoch of batches of 16, padded, in one order of rows, at a learning rate of 1e-3, and are measured on
 the test file. The two of a pair run at the same time, each on half of the cores, and swap halves from trial to trial.
 
 ``packing``: a Llama of four layers, 128 wide, made on the spot with a tokenizer of 4,000 parts of words. The script
-pads every batch to 512 tokens; beside it, in the same way, Adapt pads batches to their longest text, rows at random and
-of like length, and packs rows of 512. What counts is tokens a second, without those that pad.
+pads every batch to as many tokens as a text may have, 512 of GSM8K's and 128 of the sentences of WNUT-17; beside it,
+in the same way, Adapt pads batches to their longest text, rows at random and of like length, and packs rows of that
+length. What counts is tokens a second, without those that pad.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +28,25 @@ from common import DATA, SEED, test_as_validation
 from text_classification import LIMIT, at_once
 
 HERE = Path(__file__).parent
-GSM8K = (DATA.parent / "text_generation" / "gsm8k").resolve()
+DATASETS: dict[str, tuple[Path, Callable[[Any], str], int]] = {
+    "gsm8k": (DATA.parent / "text_generation" / "gsm8k", "{0[question]}\n{0[answer]}".format, 512),
+    "wnut_17": (DATA.parent / "token_classification" / "wnut_17_ner", lambda row: " ".join(row["tokens"]), 128),
+}
+"""Of each data set the folder, how a row becomes a text, and the most tokens of a text."""
 BABYLLAMA = (DATA.parent / "weights" / "babyllama_tok105").resolve()
 WITHIN = 0.02
 """How far the perplexities may be apart, as a share."""
 
-LONGEST = 512
 
-
-def texts(rows: int, scratch: Path) -> tuple[Path, Path]:
-    """Questions with their answers as plain texts, the first rows of the training file, and the test file."""
-    if not GSM8K.is_dir():
-        sys.exit(f"The data are missing: there is no {GSM8K}; set ADAPT_TEST_DATA to the folder of data sets")
+def texts(data: str, rows: int, scratch: Path) -> tuple[Path, Path]:
+    """Plain texts, of the first rows of the training file, and of the test file."""
+    folder, text_of, _ = DATASETS[data]
+    if not folder.is_dir():
+        sys.exit(f"The data are missing: there is no {folder}; set ADAPT_TEST_DATA to the folder of data sets")
     files = []
     for name, count in (("train", rows), ("test", None)):
-        lines = (GSM8K / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()[:count]
-        made = [{"text": "{question}\n{answer}".format(**json.loads(line))} for line in lines]
+        lines = (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()[:count]
+        made = [{"text": text_of(json.loads(line))} for line in lines]
         files.append(scratch / f"{name}.jsonl")
         files[-1].write_text("".join(json.dumps(row) + "\n" for row in made), encoding="utf-8")
     return files[0], files[1]
@@ -87,7 +92,7 @@ def adapt(
 def pair(repeats: int, rows: int, scratch: Path) -> bool:
     """The trials of ``pair``; whether the limits are kept."""
     settings = {"lr": 1e-3, "batch_size": 16, "max_length": 256}
-    train, test = texts(rows, scratch)
+    train, test = texts("gsm8k", rows, scratch)
     done: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for repeat in range(repeats):
         seed = SEED + repeat
@@ -121,7 +126,7 @@ def pair(repeats: int, rows: int, scratch: Path) -> bool:
     return ratio <= LIMIT and alike
 
 
-def tiny_llama(train: Path, folder: Path) -> Path:
+def tiny_llama(train: Path, longest: int, folder: Path) -> Path:
     """A Llama with a tokenizer of the training texts."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
@@ -134,17 +139,18 @@ def tiny_llama(train: Path, folder: Path) -> Path:
     PreTrainedTokenizerFast(tokenizer_object=made, eos_token="</s>", pad_token="</s>").save_pretrained(folder)
     set_seed(SEED)
     sizes: Any = {"hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_attention_heads": 8}
-    config = LlamaConfig(vocab_size=4000, max_position_embeddings=LONGEST, eos_token_id=0, bos_token_id=None, **sizes)
+    config = LlamaConfig(vocab_size=4000, max_position_embeddings=longest, eos_token_id=0, bos_token_id=None, **sizes)
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
 
 
-def packing(rows: int, scratch: Path) -> None:
+def packing(data: str, rows: int, scratch: Path) -> None:
     """The trials of ``packing``, each beside the script."""
-    train, test = texts(rows, scratch)
+    longest = DATASETS[data][2]
+    train, test = texts(data, rows, scratch)
     test.write_text("".join(test.read_text().splitlines(keepends=True)[:16]))
-    model = tiny_llama(train, scratch / "model")
-    settings = {"lr": 1e-3, "batch_size": 8, "max_length": LONGEST}
+    model = tiny_llama(train, longest, scratch / "model")
+    settings = {"lr": 1e-3, "batch_size": 8, "max_length": longest}
     given: tuple[Any, ...] = (model, train, test, SEED)
     ways: dict[str, dict[str, bool]] = {
         "padded, rows at random": {},
@@ -155,7 +161,7 @@ def packing(rows: int, scratch: Path) -> None:
     print("| Adapt | tokens a second | script, padded to the longest | ratio |\n|---|---|---|---|")
     for number, (name, way) in enumerate(ways.items()):
         commands = [
-            handwritten(*given, scratch / f"{number}-script", pad_to=LONGEST, **settings),
+            handwritten(*given, scratch / f"{number}-script", pad_to=longest, **settings),
             adapt(*given, scratch / f"{number}-adapt", **way, **settings),
         ]
         script, run = at_once(commands, swapped=number % 2 == 1)
@@ -169,12 +175,13 @@ def main() -> None:
     """Runs one of the two."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("pair", "packing"))
+    parser.add_argument("--data", choices=DATASETS, default="gsm8k", help="for packing")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--rows", type=int, default=400)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         if arguments.what == "packing":
-            packing(arguments.rows, Path(name))
+            packing(arguments.data, arguments.rows, Path(name))
         else:
             sys.exit(not pair(arguments.repeats, arguments.rows, Path(name)))
 

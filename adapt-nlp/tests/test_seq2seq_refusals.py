@@ -15,7 +15,7 @@ from adapt_core.cli.app import command_line
 
 
 @pytest.fixture(scope="module")
-def without_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def without_weights(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Models' folders without their weights: whoever loads them fails."""
     folders = {
         "bart": write_bart(tmp_path_factory.mktemp("bart")),
@@ -23,7 +23,7 @@ def without_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
     }
     for folder in folders.values():
         (folder / "model.safetensors").unlink()
-    return folders
+    return folders | {"bert": encoder}
 
 
 PAIR = {"document": "a b", "summary": "a"}
@@ -80,7 +80,7 @@ SUMMARIZATION: dict[str, tuple[list[Any], dict[str, Any], str]] = {
         r"generation_max_length.*500 tokens, but the model .* has 128 positions",
     ),
     "a metric that there is not": ([PAIR], {"task": {"eval_metric": "meteor"}}, r"eval_metric.*rouge"),
-    "a causal model": ([PAIR], {"model": "llama"}, r"of the type llama, which has no encoder.*text_generation"),
+    "an encoder alone": ([PAIR], {"model": "bert"}, r"of the type bert, which does not write a text"),
 }  # fmt: skip
 TRANSLATION: dict[str, tuple[list[Any], dict[str, Any], str]] = {
     "a language is missing": ([BOTH, {"translation": {"en": "a"}}], {}, r"has no 'sv' at line 2 \(1 of 2 rows"),
@@ -106,7 +106,17 @@ TRANSLATION: dict[str, tuple[list[Any], dict[str, Any], str]] = {
         {"dataset": {"format_string": "{en}", "format_names": ["en"], "source_column": "en"}},
         r"FORMAT_STRING\) makes the text; remove it, or source_column",
     ),
-    "a causal model": ([BOTH], {"model": "llama"}, r"of the type llama, which has no encoder"),
+    "an encoder alone": ([BOTH], {"model": "bert"}, r"of the type bert, which does not write a text"),
+    "a causal model without room": (
+        [BOTH] * 9,
+        {"model": "llama", "task": {"max_input_length": 500}},
+        r"500 and 24 tokens, but the model .* has 512 positions",
+    ),
+    "a causal model without room beside its instruction": (
+        [BOTH] * 9,
+        {"model": "llama", "task": {"max_input_length": 9}},
+        r"9 tokens have no room beside the \d+ of the instruction",
+    ),
 }  # fmt: skip
 CASES = [("summarization", case) for case in SUMMARIZATION] + [("translation", case) for case in TRANSLATION]
 

@@ -163,6 +163,15 @@ def test_packing_makes_fewer_rows_of_the_same_tokens(quick: Any) -> None:
     assert steps[1] < steps[0] == 12
 
 
+def test_grouping_by_length_that_changes_nothing_is_told(quick: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for packing in (True, False):
+        quick(task={"packing": packing}, training={"group_by_length": True, "do_eval": False})
+        said = " ".join(capsys.readouterr().err.split())
+        assert ("training.group_by_length changes nothing: these rows are packed" in said) == packing
+    quick(training={"do_eval": False})
+    assert "group_by_length" not in capsys.readouterr().err, "it is on by default, and nobody asked for it"
+
+
 def test_dataset_text_field_names_the_text(llama: Path, tmp_path: Path, no_reload: None) -> None:
     path = write_rows(tmp_path / "rows.jsonl", [{"text": "a", "story": row["text"]} for row in rows("text")], 4)
     flat = {
@@ -360,6 +369,20 @@ def test_a_conversation_is_answered(quick: Any, tmp_path: Path) -> None:
     assert [each["generated"] for each in found] == [f"It is {colour}." for colour in FACTS.values()]
     spoken = json.dumps(rows("chat")[0]["messages"])
     assert run.predict([spoken], max_new_tokens=12)[0]["generated"] == "It is blue."
+
+
+def test_an_assistant_that_speaks_first_and_alone_samples_nothing(quick: Any, tmp_path: Path) -> None:
+    """There is nothing to go on from: its own answer would be the prompt."""
+    alone = {"messages": [{"role": "assistant", "content": "Hello, you."}, {"role": "user", "content": "Hm."}]}
+    data = tmp_path / "data"
+    data.mkdir()
+    write_rows(data / "train.jsonl", rows("chat"))
+    write_rows(data / "validation.jsonl", [alone, *rows("chat")])
+    quick("chat", dataset={"path": str(data)}, task={"samples": 1})
+    page = (tmp_path / "quick" / "report.html").read_text()
+    generated = page[page.index("Generated texts") :]
+    assert "Hello, you." not in generated
+    assert "It is blue." in generated
 
 
 # ---- resuming ---------------------------------------------------------------------------------------------------

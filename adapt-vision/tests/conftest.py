@@ -246,6 +246,7 @@ def write_objects(folder: Path, split: str, count: int, seed: int) -> None:
                     "image_id": number + 10,
                     "category_id": (3, 7)[category],
                     "bbox": [left, top, w, h],
+                    "segmentation": [[left, top, left + w, top, left + w, top + h, left, top + h]],
                     "area": w * h,
                     "iscrowd": 0,
                 }
@@ -350,6 +351,131 @@ def detection(objects: Path, detectors: dict[str, dict[str, Any]]) -> dict[str, 
     return {
         "task": {"name": "object_detection", "augmentation": "none"},
         "model": detectors["rt_detr"],
+        "dataset": {"path": str(objects)},
+        "method": {"name": "full"},
+        "training": {"lr": 1e-3, "max_steps": 2, "batch_size": 4, "num_workers": 0},
+        "save": "none",
+    }
+
+
+# ---- images with masks ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def segmenters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The ``model`` section of a tiny Mask2Former, MaskFormer and RF-DETR, with heads for five classes."""
+    import torch
+    from transformers import (
+        DetrConfig,
+        Mask2FormerConfig,
+        Mask2FormerForUniversalSegmentation,
+        Mask2FormerImageProcessor,
+        MaskFormerConfig,
+        MaskFormerForInstanceSegmentation,
+        MaskFormerImageProcessor,
+        RfDetrConfig,
+        RfDetrDinov2Config,
+        RfDetrForInstanceSegmentation,
+        RfDetrImageProcessor,
+        SwinConfig,
+        set_seed,
+    )
+
+    edges = {"shortest_edge": 64, "longest_edge": 96}
+    swin = SwinConfig(
+        embed_dim=16,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 2, 2, 4],
+        window_size=4,
+        image_size=64,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4}
+    found = {}
+    folder = tmp_path_factory.mktemp("segmenters")
+    for name, kind, settings, processor in (
+        (
+            "mask2former",
+            Mask2FormerForUniversalSegmentation,
+            Mask2FormerConfig(
+                backbone_config=swin,
+                hidden_dim=32,
+                feature_size=32,
+                mask_feature_size=32,
+                encoder_feedforward_dim=64,
+                dim_feedforward=64,
+                encoder_layers=1,
+                decoder_layers=3,
+                num_attention_heads=4,
+                num_queries=10,
+                train_num_points=256,
+                num_labels=5,
+            ),
+            Mask2FormerImageProcessor(size=edges),
+        ),
+        (
+            "maskformer",
+            MaskFormerForInstanceSegmentation,
+            MaskFormerConfig(
+                backbone_config=swin,
+                decoder_config=DetrConfig(
+                    d_model=32,
+                    encoder_layers=1,
+                    decoder_layers=2,
+                    encoder_ffn_dim=64,
+                    decoder_ffn_dim=64,
+                    num_queries=10,
+                    **heads,
+                ),
+                fpn_feature_size=32,
+                mask_feature_size=32,
+                num_labels=5,
+            ),
+            MaskFormerImageProcessor(size=edges),
+        ),
+        (
+            "rf_detr",
+            RfDetrForInstanceSegmentation,
+            RfDetrConfig(
+                backbone_config=RfDetrDinov2Config(
+                    hidden_size=32,
+                    num_hidden_layers=2,
+                    num_attention_heads=2,
+                    image_size=64,
+                    patch_size=16,
+                    num_register_tokens=0,
+                    num_windows=1,
+                    out_features=["stage1", "stage2"],
+                ),
+                d_model=32,
+                decoder_ffn_dim=64,
+                decoder_layers=2,
+                decoder_self_attention_heads=4,
+                decoder_cross_attention_heads=4,
+                num_queries=10,
+                group_detr=2,
+                intermediate_size=64,
+                num_labels=5,
+            ),
+            RfDetrImageProcessor(size={"height": 64, "width": 64}),
+        ),
+    ):
+        set_seed(0)
+        made = kind(settings)
+        for value in made.parameters():  # what starts at zero no longer is after pretraining
+            if not value.any():
+                torch.nn.init.normal_(value, std=0.01)
+        made.save_pretrained(folder / name)
+        processor.save_pretrained(folder / name)
+        found[name] = {"path": str(folder / name)}
+    return found
+
+
+@pytest.fixture(scope="session")
+def segmentation(objects: Path, segmenters: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "task": {"name": "instance_segmentation", "augmentation": "none"},
+        "model": segmenters["mask2former"],
         "dataset": {"path": str(objects)},
         "method": {"name": "full"},
         "training": {"lr": 1e-3, "max_steps": 2, "batch_size": 4, "num_workers": 0},

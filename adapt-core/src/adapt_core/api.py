@@ -10,10 +10,12 @@ from typing import Any
 
 from adapt_core.bundles import Inspected
 from adapt_core.errors import AdaptError, Interrupted, UsageError
+from adapt_core.interfaces import Launcher
 from adapt_core.plan.build import build_plan
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.runs.folder import RunFolder
 from adapt_core.runs.loaded import LoadedRun, load_run
+from adapt_core.runs.resumption import without_replaced
 
 __all__ = ["LoadedRun", "apply_method", "evaluate_run", "inspect_data", "load_run", "merge_run", "plan_of", "run"]
 
@@ -37,36 +39,40 @@ def run(
         overwrite: replace the run in ``output_dir``.
 
     Returns:
-        The content of the run's ``result.json``.
+        The content of the run's ``result.json``; nothing in a process that is one of several and not the main one.
 
     Raises:
         ConfigError: the configuration has mistakes; all of them are listed.
         AdaptError: the run failed, with the reason; :class:`~adapt_core.errors.Interrupted` when it was stopped.
     """
+    from adapt_core.runs.claiming import claimed
     from adapt_core.terminal.signals import sigterm_interrupts
 
     plan = plan_of(config, [*overrides, "training.resume=true"] if resume else overrides)
-    with RunFolder.create(
-        plan.output_dir, plan.canonical(), resume=plan.training.resume, overwrite=overwrite
-    ) as folder:
+    launcher: Launcher = plan.launcher.make()
+    world = launcher.attached()
+    main = world is None or world.is_main
+    with claimed(plan, world, processes=world.size if world else launcher.size, overwrite=overwrite) as folder:
         from adapt_core.pipeline.run import run_pipeline
         from adapt_core.terminal.progress import progress_for
 
-        progress = progress_for()
+        progress = progress_for(quiet=not main)
         for checkpoint, reason in folder.removed.items():
             progress.notice(f"Removed {checkpoint}: {reason}.")
         if plan.training.resume:
             newest = folder.checkpoints.newest()
             begins = f"goes on from {newest.name}" if newest else "has no checkpoint and begins at step 0"
             progress.notice(f"The run in {folder.path} {begins}.")
-        launcher = plan.launcher.make()
         with sigterm_interrupts():
             try:
-                result: dict[str, Any] = launcher.launch(run_pipeline, plan)
+                result: dict[str, Any] = (
+                    launcher.launch(run_pipeline, plan) if world is None else run_pipeline(plan, world)
+                )
             except KeyboardInterrupt as error:  # outside the training steps, which stop by themselves
                 raise _interrupted(folder) from error
             except BaseException:  # whatever ended it: raised again below
-                folder.abandon()
+                if main:
+                    folder.abandon()
                 raise
     return result
 
@@ -75,7 +81,7 @@ def _interrupted(folder: RunFolder) -> Interrupted:
     """The error for a run that was stopped before or after its training steps."""
     checkpoint = folder.checkpoints.newest()
     if checkpoint is None:
-        folder.abandon()
+        folder.abandon()  # only where this process has claimed it
         return Interrupted("Stopped; nothing had been trained yet.", "Start it again.")
     step = checkpoint.name.rpartition("-")[2]
     remedy = f"Continue with: adapt run {folder.path} --resume"
@@ -88,7 +94,7 @@ def plan_of(config: str | Path | Mapping[str, Any], overrides: Sequence[str] = (
         # The folder may have been moved since its configuration was written.
         moved = not any(override.partition("=")[0].strip() in ("output_dir", "OUTPUT_DIR") for override in overrides)
         overrides = [f"output_dir={json.dumps(str(config))}", *overrides] if moved else overrides
-        config = Path(config) / "config.yaml"
+        config = without_replaced(Path(config) / "config.yaml", overrides)
     return build_plan(config, overrides)
 
 

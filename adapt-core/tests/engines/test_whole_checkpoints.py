@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from adapt_core.engines.trainer.loaders import training_loader
+from adapt_core.engines.common.loaders import training_loader
 from adapt_core.engines.trainer.trainer import _load_whole
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World

@@ -7,7 +7,7 @@ import socket
 
 import torch.distributed as dist
 
-from adapt_core.interfaces import World
+from adapt_core.interfaces import Launcher, World
 
 SIZE = 2
 
@@ -29,9 +29,8 @@ class TwinWorld(World):
         return {"processes": SIZE, "backend": "gloo"}
 
 
-class Twins:
-    def __init__(self, options):
-        self.options = options
+class Twins(Launcher):
+    size = SIZE
 
     def launch(self, function, plan):
         context = multiprocessing.get_context("spawn")

@@ -69,16 +69,22 @@ def generate(
     device = next(module.parameters()).device
     batch = {name: each.to(device) for name, each in left_padded(tokenizer, prompts).items()}
     stops = {"tokenizer": tokenizer} if settings.get("stop_strings") else {}
-    training = module.training
-    module.eval()
-    try:
-        with torch.no_grad():
-            ids = module.generate(**batch, pad_token_id=tokenizer.pad_token_id, **stops, **settings)
-    finally:
-        module.train(training)
+    with evaluating(module), torch.no_grad():
+        ids = module.generate(**batch, pad_token_id=tokenizer.pad_token_id, **stops, **settings)
     texts = tokenizer.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
     each = len(texts) // len(prompts)
     return [texts[start : start + each] for start in range(0, len(texts), each)]
+
+
+@contextmanager
+def evaluating(module: Any) -> Iterator[None]:
+    """Within it, a model is in evaluation mode; its mode is left as it was."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
 
 
 @contextmanager

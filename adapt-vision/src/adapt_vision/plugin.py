@@ -38,6 +38,16 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         check="adapt_vision.libraries.options:problems",
     )
     yield TaskSpec(
+        name="instance_segmentation",
+        summary="Finds objects in an image: masks with classes.",
+        target="adapt_vision.instance_segmentation.task:InstanceSegmentation",
+        options="adapt_vision.instance_segmentation.options:InstanceSegmentationOptions",
+        dataset="adapt_vision.annotations.options:AnnotatedImageOptions",
+        prediction="adapt_vision.instance_segmentation.options:InstanceSegmentationPrediction",
+        libraries=(TRANSFORMERS,),
+        check="adapt_vision.libraries.options:problems",
+    )
+    yield TaskSpec(
         name="pose_detection",
         summary="Finds the keypoints of each object in an image, from its box.",
         target="adapt_vision.pose_detection.task:PoseDetection",

@@ -28,6 +28,8 @@ def run(file: str, overrides: tuple[str, ...], resume: bool, overwrite: bool, as
     folder = Path(api.plan_of(file, overrides).output_dir)
     with libraries_print_to_stderr():
         result = api.run(file, overrides, resume=resume, overwrite=overwrite)
+    if not result:  # one of several processes, and not the main one
+        return
     if as_json:
         print_json(result)
         return

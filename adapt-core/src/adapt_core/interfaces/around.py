@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from adapt_core.bundles import Memory, Model, Module
+from adapt_core.errors import UsageError
 from adapt_core.interfaces.world import World
 
 if TYPE_CHECKING:
@@ -65,10 +67,42 @@ class Saver(Protocol):
         """Loads what :meth:`save` returned, to check it. ``task`` and ``info`` give the architecture."""
 
 
-class Launcher(Protocol):
-    """Sets up the processes of a run."""
+class Launcher(ABC):
+    """Sets up the processes of a run. Extend it.
 
-    def __init__(self, options: Any) -> None: ...
+    Attributes:
+        size: how many processes there will be, on all machines; None where that is known only once they run.
+    """
 
+    size: int | None = None
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    @abstractmethod
     def launch(self, function: Callable[[RunPlan, World], T], plan: RunPlan) -> T:
-        """Calls ``function(plan, world)`` in every process and returns the main one's result."""
+        """Calls ``function(plan, world)`` in every process and returns the main one's result.
+
+        Only called where :meth:`attached` has found nothing: this process starts the others.
+        """
+
+    def attached(self) -> World | None:
+        """The processes of which this one is already one, where somebody else has started them; here none.
+
+        Raises:
+            AdaptError: they are not those that the options ask for, or they do not meet.
+        """
+        return None
+
+    def commands(self, system: str, command: Sequence[str], nodes: int) -> str:
+        """How several machines start the run, in the words of a system; here, that it cannot be done.
+
+        Args:
+            system: ``"torchrun"``, ``"slurm"``, ``"kubernetes"`` or ``"skypilot"``.
+            command: that every process runs: ``("adapt", "run", "run.yaml")``.
+            nodes: how many machines.
+
+        Raises:
+            UsageError: the launcher does not run on several machines, or not by this system.
+        """
+        raise UsageError("This launcher runs on one machine.", "Choose another, such as launch.name=ddp.")

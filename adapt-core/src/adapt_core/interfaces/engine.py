@@ -38,6 +38,13 @@ class Engine(ABC):
         Raises :class:`~adapt_core.errors.Interrupted` when stopped from outside, after checkpointing.
         """
 
+    def gathered(self, model: Model) -> Model:
+        """The trained model in the main process as one process would have it; all processes call it, and no other use.
+
+        Here it is the model as it is, which every process has whole.
+        """
+        return model
+
     @abstractmethod
     def evaluate(self, model: Model, inputs: Any) -> Evaluated:
         """Evaluates on the inputs' evaluation rows."""

@@ -18,7 +18,12 @@ class World:
         size: how many there are.
         local_rank: this process's number on its machine.
         device: what this process computes on, as torch names it; None where the engine chooses.
-        sharding: what an engine needs to shard a model over the processes, in its own terms; None where each has all.
+        sharding: how a model is to be sharded over the processes; None where each has all of it. Keys:
+            ``reshard`` (whether parameters are freed between forward and backward), ``offload`` (to main memory),
+            ``wrap`` (``"layers"``, ``"size"`` or ``"none"``), ``layers`` (class names) and ``min_parameters`` for it,
+            ``checkpoints`` (``"full"`` or ``"sharded"``), ``one_reads`` (whether the main process alone reads the base).
+        unused_parameters: whether a step may leave trained parameters unused; None where the engine finds out.
+        attempt: how often the processes have been started anew after a failure: such a run goes on by itself.
     """
 
     rank: int = 0
@@ -26,6 +31,8 @@ class World:
     local_rank: int = 0
     device: str | None = None
     sharding: Mapping[str, Any] | None = None
+    unused_parameters: bool | None = None
+    attempt: int = 0
 
     @property
     def is_main(self) -> bool:

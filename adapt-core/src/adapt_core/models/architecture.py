@@ -90,15 +90,22 @@ def _head(module: nn.Module) -> Iterable[str]:
     output = _output(module)
     for name, child in module.named_children():
         if name != base and child is not output and any(True for _ in child.parameters()):
-            yield name
+            yield from _entries(name, child)
 
 
 def _called(module: nn.Module, parts: Collection[str]) -> Iterable[str]:
-    """The modules of these names; of a list its entries, since a list is not called and PEFT cannot wrap it."""
+    """The modules of these names."""
     for name, child in module.named_modules():
         if name.rpartition(".")[2] in parts:
-            listed = isinstance(child, nn.ModuleList)
-            yield from (f"{name}.{index}" for index in range(len(child))) if listed else (name,)
+            yield from _entries(name, child)
+
+
+def _entries(name: str, module: nn.Module) -> Iterable[str]:
+    """The name of a module; of a list those of its entries, since a list is not called and PEFT cannot wrap it."""
+    if isinstance(module, nn.ModuleList):
+        yield from (f"{name}.{index}" for index in range(len(module)))
+    else:
+        yield name
 
 
 def _classifiers(module: nn.Module) -> Iterable[str]:

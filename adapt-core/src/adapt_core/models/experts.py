@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.parametrize import ParametrizationList
@@ -62,6 +60,10 @@ def _stacked(module: nn.Module) -> dict[str, nn.Parameter]:
 
 def _base_layers(layer: nn.Module, place: str) -> Iterator[tuple[str, nn.Module]]:
     """The layers that are the base's own, ``base_layer`` in the names of adapted ones; none that is trained whole."""
+    # Here, since PEFT's first import says things that are kept from a user only while a run goes on.
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
     if isinstance(layer, AuxiliaryTrainingWrapper):
         return
     if isinstance(layer, BaseTunerLayer):

@@ -72,8 +72,10 @@ def load_model(
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise unloadable("model", options, source, error) from error
-    reshaped = {entry[0] for entry in loaded["mismatched_keys"]}
-    missing = {*loaded["missing_keys"], *reshaped}
+    # Buffers of another shape, such as the classes' weights in a loss, are the model's own to make.
+    buffers = {name for name, _ in module.named_buffers()}
+    reshaped = {entry[0] for entry in loaded["mismatched_keys"]} - buffers
+    missing = {*loaded["missing_keys"], *reshaped} - buffers
     hints = hints_for(module, missing, train_head, head)
     notices += fresh_parts(module, hints, missing, source)
     _require_own_shapes(hints, reshaped, source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from adapt_core.bundles import Evaluated, Trained
@@ -26,7 +27,10 @@ from adapt_core.utils.files import read_json, write_json
 
 @quiet_libraries()
 def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
-    """Runs a plan in a folder that has been claimed for it; returns the content of ``result.json``.
+    """Runs a plan in a folder that has been claimed for it.
+
+    Returns:
+        The content of ``result.json``; nothing in a process that is not the main one.
 
     Raises:
         AdaptError: the run failed, with the reason; :class:`~adapt_core.errors.Interrupted` when it was stopped.
@@ -46,7 +50,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         require_same_data(folder, data)
     with watch("load", "Loading the model"):
         model = task.load_model(data.info, quantizer=quantizer)
-        base = require_same_base(folder, model, plan.model.source)
+        base = require_same_base(folder, model, plan.model.source) if world.is_main else None
     with watch("prepare", "Applying the method"):
         model = quantizer.prepare(model) if quantizer else model
         memory = quantizer.memory(model.module) if quantizer else None
@@ -73,7 +77,7 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     disk = partial(told_when_full, folder.path, partial(_after_a_full_disk, folder))
     trained, evaluated, saved = None, None, None
     if plan.training.do_train:
-        checkpoint = folder.checkpoints.newest() if plan.training.resume else None
+        checkpoint = _checkpoint(folder, world) if plan.training.resume or world.attempt else None
         with disk():
             trained = engine.train(model, method, inputs, checkpoint)
         watch.add(prepare=trained.calibrating, train=trained.seconds)
@@ -82,15 +86,20 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     if plan.training.do_eval:
         with watch("evaluate", "Evaluating"):
             evaluated = engine.evaluate(model, inputs)
-    notices = list(task.notices(evaluated, data)) if evaluated and world.is_main else []
+    if trained is not None and world.size > 1:
+        with watch("save", "Gathering the model"):
+            model = engine.gathered(model)
+    of_all = world.gather((trained.samples if trained else 0, peak_memory_bytes()))
+    if not world.is_main:  # nothing that follows waits for the others
+        return {}
+    notices = list(task.notices(evaluated, data)) if evaluated else []
     for text in notices:
         progress.notice(text)
     own = method.sections(model.module) if trained else ()  # saving may merge it
-    if trained is not None and world.is_main:
+    if trained is not None:
         with disk(), watch("save", "Saving"):
             saved = save(plan, folder, task, method, model, data, watch)
-    world.barrier()
-    result = _result(trained, evaluated)
+    result = _result(trained, evaluated, sum(samples for samples, _ in of_all))
     result |= {
         "notices": notices,
         "parameters": parameters,
@@ -98,11 +107,23 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
         "timing_s": watch.seconds,
         "peak_memory_bytes": peak_memory_bytes(),
     }
+    if world.size > 1:
+        result["peak_memory_bytes_by_process"] = [peak for _, peak in of_all]
     result |= saved or {"artifact": None, "export": None}
-    if world.is_main:
-        with disk():
-            _finish(folder, result, [*(task.sections(evaluated, data) if evaluated else ()), *own])
+    with disk():
+        _finish(folder, result, [*(task.sections(evaluated, data) if evaluated else ()), *own])
     return result
+
+
+def _checkpoint(folder: RunFolder, world: World) -> Path | None:
+    """The checkpoint to go on from: the main process chooses, so that all take the same."""
+    newest = None
+    if world.is_main:
+        if world.attempt:  # what the attempt before has left half-written; resuming by hand has done it by now
+            folder.checkpoints.remove_unusable()
+        newest = folder.checkpoints.newest()
+    chosen = world.gather(newest.name if newest else None)[0]
+    return folder.checkpoints.path / chosen if chosen else None
 
 
 def _after_a_full_disk(folder: RunFolder) -> str:
@@ -111,12 +132,12 @@ def _after_a_full_disk(folder: RunFolder) -> str:
     return f"Free some of it, then {ways}"
 
 
-def _result(trained: Trained | None, evaluated: Evaluated | None) -> dict[str, Any]:
-    """What the stages found, as ``result.json`` says it."""
+def _result(trained: Trained | None, evaluated: Evaluated | None, samples: int) -> dict[str, Any]:
+    """What the stages found, as ``result.json`` says it; ``samples`` are those of all processes."""
     metrics = {**(trained.metrics if trained else {}), **(evaluated.metrics if evaluated else {})}
     throughput = None
     if trained is not None and trained.seconds > 0:
-        throughput = {"rows_per_second": trained.samples / trained.seconds}
+        throughput = {"rows_per_second": samples / trained.seconds}
         if trained.loading is not None:
             throughput["loading_share"] = trained.loading / trained.seconds
     return {

@@ -27,8 +27,11 @@ from adapt_core.runs.folder import RunFolder
 from adapt_core.runs.loading import load_dequantized
 from adapt_core.utils.files import follow_umask, read_json, write_json, write_text
 
-OF_SEVERAL = frozenset({"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"})
-"""By which libraries tell that a process is one of several."""
+OF_SEVERAL = (
+    "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_", "ROLE_",
+    "TORCHELASTIC_", "ACCELERATE_", "FSDP_", "SLURM_", "PMI_", "PMIX_", "OMPI_", "MV2_",
+)  # fmt: skip
+"""How the names begin by which libraries tell that a process is one of several."""
 
 
 def save(
@@ -140,7 +143,7 @@ def _differences(
         # -P: no module is to come from the folder in which the command happens to run.
         command = [sys.executable, "-P", "-m", "adapt_core.pipeline.verify", str(folder.path), str(scratch)]
         # A process by itself, even where this one is of several.
-        alone = {name: value for name, value in os.environ.items() if name not in OF_SEVERAL}
+        alone = {name: value for name, value in os.environ.items() if not name.startswith(OF_SEVERAL)}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
         if done.returncode != 0:
             raise AdaptError(

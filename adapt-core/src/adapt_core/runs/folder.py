@@ -1,8 +1,8 @@
 """The folder of a run: where everything lies, who may write it, and which of its checkpoints are whole.
 
 A run folder holds ``config.yaml``, ``environment.json``, ``data.json``, ``metrics.jsonl``, ``checkpoints/``,
-``model/``, ``export/``, ``report.html``, ``result.json`` and ``run.lock``, and nothing else at its top level. That is
-why a folder can be replaced safely: one that holds anything else is never deleted.
+``model/``, ``export/``, ``logs/``, ``report.html``, ``result.json`` and ``run.lock``, and nothing else at its top
+level. That is why a folder can be replaced safely: one that holds anything else is never deleted.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class RunFolder:
         self.checkpoints = Checkpoints(self.path / "checkpoints")
         self.model = self.path / "model"
         self.export = self.path / "export"
+        self.logs = self.path / "logs"
         self.report = self.path / "report.html"
         self.result = self.path / "result.json"
         self.lock_file = self.path / "run.lock"
@@ -67,7 +68,15 @@ class RunFolder:
     # ---- claiming -------------------------------------------------------------------------------------------------
 
     @classmethod
-    def create(cls, path: str | Path, canonical: Mapping[str, Any], *, resume: bool, overwrite: bool) -> RunFolder:
+    def create(
+        cls,
+        path: str | Path,
+        canonical: Mapping[str, Any],
+        *,
+        resume: bool,
+        overwrite: bool,
+        processes: int | None = None,
+    ) -> RunFolder:
         """Claims a folder for a run, and writes its ``config.yaml``.
 
         The claim is a lock that the operating system gives back when the process ends, however it ends.
@@ -77,6 +86,7 @@ class RunFolder:
             canonical: the resolved configuration.
             resume: continue the unfinished run that the folder holds.
             overwrite: replace the run that the folder holds, which comes back if the new one fails at once.
+            processes: how many will train; None where that is not known yet.
 
         Raises:
             UsageError: the folder holds something that this run must not touch, or another process is writing it, or
@@ -98,7 +108,7 @@ class RunFolder:
             # Again, now that nobody else can write: another run may have been there a moment ago.
             folder._require_ours(resume=resume, overwrite=overwrite)
             if resume:
-                folder._require_same(canonical)
+                folder._require_same(canonical, processes)
                 folder.removed = folder.checkpoints.remove_unusable()
                 folder.rewrite_metrics(folder.read_metrics())  # drops a last line that a kill has cut short
             elif overwrite:
@@ -191,7 +201,8 @@ class RunFolder:
     def _names(self) -> frozenset[str]:
         """The names of everything that a run makes at the top level of its folder."""
         places = (self.config, self.environment, self.data, self.metrics, self.checkpoints.path, self.model)
-        return frozenset(place.name for place in (*places, self.export, self.report, self.result, self.lock_file))
+        places += (self.export, self.logs, self.report, self.result, self.lock_file)
+        return frozenset(place.name for place in places)
 
     def _contents(self) -> list[str]:
         """Names at the top level, without those that mean nothing: the lock, and temporary files of a killed write."""
@@ -240,9 +251,11 @@ class RunFolder:
                 "--overwrite would delete it: move it away, or choose another output_dir.",
             )
 
-    def _require_same(self, canonical: Mapping[str, Any]) -> None:
+    def _require_same(self, canonical: Mapping[str, Any], processes: int | None) -> None:
         """Raises UsageError if the stored configuration and the new one differ in a key that changes the result."""
-        harmful = harmful_changes(self.read_config(), canonical)
+        world = read_json(self.environment).get("world") if self.environment.exists() else None
+        before = world.get("processes") if isinstance(world, dict) else None
+        harmful = harmful_changes(self.read_config(), canonical, (before, processes))
         if harmful:
             lines = [f"  {key}: {old!r} in the run, {new!r} now" for key, old, new in harmful]
             raise UsageError(

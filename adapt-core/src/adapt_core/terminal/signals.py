@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+TOGETHER = 2.0
+"""Seconds within which signals to one of several processes are the same request."""
 
 
 @dataclass
@@ -32,17 +36,34 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signal(request: StopRequest) -> Iterator[None]:
+def stop_on_signal(request: StopRequest, *, several: bool = False) -> Iterator[None]:
     """Notes the first signal in the request for as long as the block lasts; a second one acts as it did before.
 
     Outside the main thread, where Python delivers no signals, it does nothing.
+
+    Args:
+        request: where it is noted.
+        several: this process is one of several. A scheduler signals all of them, and the process that has started them
+            hands on what it gets, so that one request may come twice within :data:`TOGETHER`.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    first: list[float] = []
 
     def note(number: int, _: FrameType | None) -> None:
+        if several:
+            if request.signal is None:
+                first.append(time.monotonic())
+            elif time.monotonic() - first[0] < TOGETHER:
+                return
+            else:
+                for each, handler in before.items():
+                    signal.signal(each, handler)
+                os.kill(os.getpid(), number)
+            request.signal = signal.Signals(number).name
+            return
         request.signal = signal.Signals(number).name
         for each, handler in before.items():
             signal.signal(each, handler)

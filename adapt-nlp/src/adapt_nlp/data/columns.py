@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.spelling import closest
 from adapt_core.utils.units import shortened
 from adapt_nlp.data.files import file_format
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import BATCH, View, derived
 
 if TYPE_CHECKING:
     from adapt_nlp.text_classification.options import TextClassificationData
@@ -65,7 +67,7 @@ class TextColumns:
             format_names=tuple(columns["format_names"]),
         )
 
-    def texts(self, table: Table) -> tuple[list[str], list[str] | None]:
+    def texts(self, table: Table) -> tuple[Sequence[str], Sequence[str] | None]:
         """The texts of a table's rows, and the second texts of pairs.
 
         Raises:
@@ -78,26 +80,34 @@ class TextColumns:
         pairs = None if self.text_pair is None else read_strings(table, self.text_pair)
         return read_strings(table, self.text), pairs
 
-    def _formatted(self, table: Table, format_string: str) -> list[str]:
+    def _formatted(self, table: Table, format_string: str) -> Sequence[str]:
         """Texts made with the format string; an absent value is an empty text, as an empty cell is."""
-        values = [["" if value is None else value for value in column(table, name)] for name in self.format_names]
+        values = [column(table, name) for name in self.format_names]
         for name, cells in zip(self.format_names, values, strict=True):
-            nested = [row for row, value in enumerate(cells) if not isinstance(value, (str, int, float))]
+            nested = [
+                row for row, value in enumerate(cells) if value is not None and not isinstance(value, (str, int, float))
+            ]
             if nested:
                 raise AdaptError(
                     f"{table.source}: column {name!r} holds neither text nor numbers at {table.place(nested)}.",
                     "Name columns of text or numbers in dataset.format_names (FORMAT_NAMES).",
                 )
-        texts = []
+        make = partial(_format, format_string, self.format_names)
         for row, cells in enumerate(zip(*values, strict=True)):
             try:
-                texts.append(format_string.format(*cells, **dict(zip(self.format_names, cells, strict=True))))
+                make(*cells)
             except ValueError as error:  # a format such as :.2f over text
                 raise AdaptError(
                     f"{table.source}, {table.place([row])}: format_string (FORMAT_STRING) does not fit: {error}.",
                     "Change the format after the colon, or the values.",
                 ) from error
-        return _checked(table, "the text that dataset.format_string (FORMAT_STRING) makes", texts)
+        what = "the text that dataset.format_string (FORMAT_STRING) makes"
+        return _checked(table, what, derived(make, *values))
+
+
+def _format(format_string: str, names: Sequence[str], *values: Any) -> str:
+    cells = ["" if value is None else value for value in values]
+    return format_string.format(*cells, **dict(zip(names, cells, strict=True)))
 
 
 def column(table: Table, name: str, key: str | None = None) -> Sequence[Any]:
@@ -180,7 +190,7 @@ def find_text(table: Table, options: TextClassificationData) -> TextColumns:
     return TextColumns(text=choose(table, None, "dataset.text_column", TEXT_NAMES, "the text", taken))
 
 
-def read_strings(table: Table, name: str) -> list[str]:
+def read_strings(table: Table, name: str) -> Sequence[str]:
     """The values of a column of text, every one of them checked.
 
     Raises:
@@ -195,25 +205,35 @@ def read_strings(table: Table, name: str) -> list[str]:
             f"the first of them {shortened(values[other[0]])}.",
             f"Name a column of text in the configuration, or write these values as text. {columns_there_are(table)}",
         )
-    return _checked(table, f"column {name!r}", [value or "" for value in values])
+    return _checked(table, f"column {name!r}", values if isinstance(values, View) else list(values))
 
 
-def _checked(table: Table, what: str, texts: list[str]) -> list[str]:
-    empty = [row for row, text in enumerate(texts) if not text or text.isspace()]
+def _checked(table: Table, what: str, texts: Sequence[str | None]) -> Sequence[str]:
+    empty: list[int] = []
+    broken: list[int] = []
+    for start in range(0, len(texts), BATCH):
+        part = [text or "" for text in texts[start : start + BATCH]]
+        empty += [start + row for row, text in enumerate(part) if not text or text.isspace()]
+        try:
+            "".join(part).encode()
+        except UnicodeEncodeError:
+            broken += [start + row for row, text in enumerate(part) if half_a_pair(text)]
     if empty:
         raise AdaptError(
             f"{table.source}: {what} is empty at {table.place(empty)} ({len(empty)} of {len(texts)} rows).",
             "Remove these rows or give them text.",
         )
-    try:
-        "".join(texts).encode()
-    except UnicodeEncodeError as error:
-        broken = [row for row, text in enumerate(texts) if any("\ud800" <= letter <= "\udfff" for letter in text)]
+    if broken:
         raise AdaptError(
             f"{table.source}: {what} is not valid Unicode at {table.place(broken)}: half a surrogate pair.",
             "Write these texts again from their source, or remove the rows.",
-        ) from error
-    return texts
+        )
+    return cast(Sequence[str], texts)
+
+
+def half_a_pair(text: str) -> bool:
+    """Whether a text holds half a surrogate pair, which is no character."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _usual(table: Table, usual: Sequence[str], taken: Collection[str]) -> list[str]:

@@ -33,6 +33,27 @@ class SplitDataOptions(DatasetOptions):
     test_split: str | None = option(
         None, min_length=1, help="Name of the test split, which no training run evaluates on; by default test."
     )
+    streaming: bool = option(
+        False,
+        help="Read the training rows while they are trained on, for data that fits on no disk; needs "
+        "training.max_steps, and a validation split or training.do_eval=false.",
+    )
+    shuffle_buffer: int = option(
+        1000,
+        ge=0,
+        help="Of a stream, the rows that are in memory to draw the next one from; 0 keeps the order of the data.",
+    )
+    num_proc: int | None = option(
+        None,
+        gt=0,
+        help="Processes that prepare rows before training; by default one for every 50,000 rows, at most one a core.",
+    )
+    cache_dir: str | None = option(
+        None,
+        path=True,
+        min_length=1,
+        help="Folder in which prepared rows are kept for the next run; by default $ADAPT_CACHE, or ~/.cache/adapt.",
+    )
 
     @model_validator(mode="after")
     def _splits_differ(self) -> Self:

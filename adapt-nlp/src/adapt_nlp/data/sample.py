@@ -6,8 +6,11 @@ Every draw is stratified and a function of the labels and the seed alone: the sa
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from hashlib import blake2b
 from random import Random
+
+import numpy as np
 
 
 def hold_out(labels: Sequence[int], share: float, seed: int) -> list[int]:
@@ -18,7 +21,7 @@ def hold_out(labels: Sequence[int], share: float, seed: int) -> list[int]:
     """
     _, rest = _by_class(labels, f"held out, seed {seed}")
     count = max(1, int(share * len(labels) + 0.5))
-    return sorted(_evenly(rest, min(count, len(rest))))
+    return _ascending(_evenly(rest, min(count, len(rest))))
 
 
 def hold_out_groups(groups: Sequence[Hashable], share: float, seed: int) -> list[int]:
@@ -27,17 +30,17 @@ def hold_out_groups(groups: Sequence[Hashable], share: float, seed: int) -> list
     The groups count by their places in the data. One at least is drawn and one at least is left; none is drawn where
     there is one group.
     """
-    members: dict[Hashable, list[int]] = {}
-    for row, group in enumerate(groups):
-        members.setdefault(group, []).append(row)
+    _, first, code = np.unique(hashes_of(map(repr, groups)), return_index=True, return_inverse=True)
+    place = np.empty(len(first), np.int64)  # of each group among all, by its first row
+    place[np.argsort(first)] = np.arange(len(first))
     random = Random(f"groups held out, seed {seed}")
-    order = sorted(members.values(), key=lambda rows: (random.random(), rows))
-    held: list[int] = []
-    for rows in order[:-1]:
-        held += rows
-        if len(held) >= share * len(groups):
-            break
-    return sorted(held)
+    drawn = np.fromiter((random.random() for _ in first), float, len(first))
+    sizes = np.bincount(place[code])
+    order = np.argsort(drawn, kind="stable")[:-1]
+    enough = np.searchsorted(np.cumsum(sizes[order]), share * len(groups)) + 1
+    chosen = np.zeros(len(first), bool)
+    chosen[order[:enough]] = True
+    return _ascending(np.flatnonzero(chosen[place[code]]))
 
 
 def draw(labels: Sequence[int], count: int, seed: int, purpose: str) -> list[int]:
@@ -51,22 +54,35 @@ def draw(labels: Sequence[int], count: int, seed: int, purpose: str) -> list[int
         return list(range(len(labels)))
     first, rest = _by_class(labels, f"{purpose}, seed {seed}")
     if count < len(first):
-        return sorted(_evenly(first, count))
-    return sorted(first + _evenly(rest, count - len(first)))
+        return _ascending(_evenly(first, count))
+    return _ascending(np.concatenate([first, _evenly(rest, count - len(first))]))
 
 
-def _by_class(labels: Sequence[int], key: str) -> tuple[list[int], list[int]]:
+def hashes_of(texts: Iterable[str]) -> np.ndarray:
+    """64 bits for each text, uint64; equal for equal texts, everywhere."""
+    digests = (int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) for text in texts)
+    return np.fromiter(digests, np.uint64)
+
+
+def _by_class(labels: Sequence[int], key: str) -> tuple[np.ndarray, np.ndarray]:
     """One random row of each class, and the other rows class by class; classes and rows in random order."""
     random = Random(key)
-    class_order = {label: random.random() for label in sorted(set(labels))}
-    row_order = [random.random() for _ in labels]
-    rows = sorted(range(len(labels)), key=lambda row: (class_order[labels[row]], labels[row], row_order[row], row))
-    first: dict[int, int] = {}
-    for row in rows:
-        first.setdefault(labels[row], row)
-    return list(first.values()), [row for row in rows if first[labels[row]] != row]
+    classes, code = np.unique(np.asarray(labels), return_inverse=True)
+    class_order = np.array([random.random() for _ in classes])
+    row_order = np.fromiter((random.random() for _ in labels), float, len(labels))
+    rows = np.lexsort((row_order, code, class_order[code]))
+    of_class = code[rows]
+    is_first = np.append(True, of_class[1:] != of_class[:-1])
+    return rows[is_first], rows[~is_first]
 
 
-def _evenly(rows: list[int], count: int) -> list[int]:
+def _evenly(rows: np.ndarray, count: int) -> np.ndarray:
     """``count`` of the rows at even distances: of rows in order of class, each class by its share, within one row."""
-    return [row for place, row in enumerate(rows) if (place + 1) * count // len(rows) > place * count // len(rows)]
+    if not len(rows):
+        return rows
+    steps = np.arange(len(rows) + 1) * count // len(rows)
+    return rows[steps[1:] > steps[:-1]]
+
+
+def _ascending(rows: np.ndarray) -> list[int]:
+    return [int(row) for row in np.sort(rows)]

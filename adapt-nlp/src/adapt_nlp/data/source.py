@@ -1,6 +1,7 @@
 """Finds the splits of a data set: on the hub, in a file, in a folder of files or in a folder saved by ``datasets``.
 
-A split is read only when it is asked for. Local data is read into memory and leaves no cache behind.
+A split is read only when it is asked for: into a cache, from which it is mapped into memory, or without one into
+memory, or part by part.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.spelling import nearest
 from adapt_core.utils.units import listed
-from adapt_nlp.data.files import KNOWN, file_format, from_arrow, read_file
-from adapt_nlp.data.table import LazyColumns, Table
+from adapt_nlp.data.files import KNOWN, file_format, from_arrow, parts_of, read_file
+from adapt_nlp.data.table import LazyColumns, Table, joined
+from adapt_nlp.data.views import BATCH, Chained, Column, SavedRows
 
 if TYPE_CHECKING:
+    from adapt_nlp.data.cache import Cache
     from adapt_nlp.data.options import SplitDataOptions
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
@@ -42,20 +45,35 @@ class Roles:
 
 
 @dataclass(frozen=True)
+class Split:
+    """A split that is not read yet.
+
+    Attributes:
+        read: gives its table, through the cache where it is given one.
+        parts: gives its rows, some at a time.
+    """
+
+    read: Callable[[Cache | None], Table]
+    parts: Callable[[], Iterator[Table]]
+
+
+@dataclass(frozen=True)
 class DataSource:
     """A data set whose splits are known and not read yet.
 
     Attributes:
         name: what the configuration calls it.
-        splits: what reads each split, by the split's own name.
+        splits: by their own names.
+        cache: where rows of local files are kept; None to have them in memory.
     """
 
     name: str
-    splits: Mapping[str, Callable[[], Table]]
+    splits: Mapping[str, Split]
+    cache: Cache | None = None
 
     def read(self, split: str) -> Table:
         """Reads one split. Raises AdaptError when it is malformed."""
-        return self.splits[split]()
+        return self.splits[split].read(self.cache)
 
     def roles(self, options: SplitDataOptions) -> Roles:
         """Which split is which: those that the options name, and the others by their usual names.
@@ -103,20 +121,28 @@ class DataSource:
         return usual[0] if usual else None
 
 
-def open_source(options: SplitDataOptions) -> DataSource:
+def open_source(options: SplitDataOptions, cache: Cache | None = None) -> DataSource:
     """Finds the splits of the data that a configuration names.
+
+    Args:
+        options: the ``dataset`` section.
+        cache: where rows of local files are kept; None to read them into memory.
 
     Raises:
         UsageError: the configuration names nothing that can be read.
         AdaptError: the data set cannot be reached or is damaged.
     """
     if options.name is not None:
-        return _hub(options.name, options.config)
-    return open_local(options.path or "")
+        return _hub(options.name, options.config, options.streaming)
+    return open_local(options.path or "", cache)
 
 
-def open_local(name: str) -> DataSource:
+def open_local(name: str, cache: Cache | None = None) -> DataSource:
     """Finds the splits of local data: a file, a folder of files, or a folder saved by ``datasets``.
+
+    Args:
+        name: its path.
+        cache: as for :func:`open_source`.
 
     Raises:
         UsageError: there is nothing at this path that can be read.
@@ -126,16 +152,25 @@ def open_local(name: str) -> DataSource:
     if not os.path.exists(path):  # noqa: PTH110  # Path.exists() raises for a name that is too long.
         raise UsageError(f"There is no data at {path}.", "Check the path; it is taken from the current directory.")
     if not path.is_dir():
-        return DataSource(str(path), {"train": lambda: read_file(path)})
+        return DataSource(str(path), {"train": _file(path)}, cache)
     if any((path / name).is_file() for name in ("dataset_dict.json", "state.json")):
         return _saved(path)
-    return _folder(path)
+    return _folder(path, cache)
 
 
-# ---- a folder of files ----------------------------------------------------------------------------------------
+# ---- files ----------------------------------------------------------------------------------------------------
 
 
-def _folder(path: Path) -> DataSource:
+def _file(path: Path) -> Split:
+    def read(cache: Cache | None) -> Table:
+        from adapt_nlp.data.store import stored_file
+
+        return read_file(path) if cache is None else stored_file(path, cache)
+
+    return Split(read, lambda: parts_of(path))
+
+
+def _folder(path: Path, cache: Cache | None) -> DataSource:
     """One file a split (``train.csv``), or several shards of it (``train-00000-of-00002.parquet``)."""
     files: dict[str, list[Path]] = {}
     try:
@@ -151,46 +186,68 @@ def _folder(path: Path) -> DataSource:
             f"The folder {path} holds no data files; it holds {listed(inside) or 'nothing'}.",
             f"Name a folder with a train file and, if you have them, a validation and a test file: {KNOWN}.",
         )
-    return DataSource(str(path), {split: _reader(split, paths) for split, paths in files.items()})
+    return DataSource(str(path), {split: _of_files(split, paths) for split, paths in files.items()}, cache)
 
 
-def _reader(split: str, paths: Sequence[Path]) -> Callable[[], Table]:
-    def read() -> Table:
-        if len(paths) == 1:
-            return read_file(paths[0])
-        if not all(SHARD.search(path.name.split(".")[0]) for path in paths):
-            names = listed([path.name for path in paths])
-            raise AdaptError(
-                f"{paths[0].parent} holds more than one file of the split {split!r}: {names}.",
-                "Keep one of them, or name one file in dataset.path (CUSTOM_DATASET_PATH).",
-            )
-        return _joined([read_file(path) for path in paths], f"{paths[0].parent / split}-*")
+def _of_files(split: str, paths: Sequence[Path]) -> Split:
+    if len(paths) == 1:
+        return _file(paths[0])
+    source = f"{paths[0].parent / split}-*"
+    shards = [_file(path) for path in paths]
 
-    return read
+    def read(cache: Cache | None) -> Table:
+        _require_shards(split, paths)
+        return _end_to_end([shard.read(cache) for shard in shards], source)
 
-
-def _joined(shards: Sequence[Table], source: str) -> Table:
-    names = list(shards[0].columns)
-    for shard in shards:
-        if set(shard.columns) != set(names):
-            raise AdaptError(
-                f"{shard.source} has the columns {', '.join(shard.columns)}, and {shards[0].source} has "
-                f"{', '.join(names)}.",
-                "Give all files of a split the same columns.",
-            )
-
-    def load(name: str) -> list[Any]:
+    def parts() -> Iterator[Table]:
+        _require_shards(split, paths)
+        first, rows = None, 0
         for shard in shards:
-            if shard.class_names.get(name) != shards[0].class_names.get(name):
+            for part in shard.parts():
+                first = first or part
+                _require_like(part, first)
+                yield Table(source, part.columns, len(part), class_names=first.class_names, first=rows)
+                rows += len(part)
+
+    return Split(read, parts)
+
+
+def _require_shards(split: str, paths: Sequence[Path]) -> None:
+    if not all(SHARD.search(path.name.split(".")[0]) for path in paths):
+        raise AdaptError(
+            f"{paths[0].parent} holds more than one file of the split {split!r}: {listed([p.name for p in paths])}.",
+            "Keep one of them, or name one file in dataset.path (CUSTOM_DATASET_PATH).",
+        )
+
+
+def _require_like(shard: Table, first: Table) -> None:
+    if set(shard.columns) != set(first.columns):
+        raise AdaptError(
+            f"{shard.source} has the columns {', '.join(shard.columns)}, and {first.source} has "
+            f"{', '.join(first.columns)}.",
+            "Give all files of a split the same columns.",
+        )
+
+
+def _end_to_end(shards: Sequence[Table], source: str) -> Table:
+    first = shards[0]
+    for shard in shards:
+        _require_like(shard, first)
+
+    def load(name: str) -> Sequence[Any]:
+        for shard in shards:
+            if shard.class_names.get(name) != first.class_names.get(name):
                 raise AdaptError(
-                    f"{shard.source} has other names for the numbers in column {name!r} than {shards[0].source}: "
+                    f"{shard.source} has other names for the numbers in column {name!r} than {first.source}: "
                     f"{listed(shard.class_names.get(name, ('none',)))}, and there "
-                    f"{listed(shards[0].class_names.get(name, ('none',)))}.",
+                    f"{listed(first.class_names.get(name, ('none',)))}.",
                     "Write all files of a split with the same ClassLabel.",
                 )
-        return [value for shard in shards for value in shard.columns[name]]
+        return Chained([shard.columns[name] for shard in shards])
 
-    return Table(source, LazyColumns(names, load), sum(map(len, shards)), class_names=shards[0].class_names)
+    key = "+".join(shard.key or "" for shard in shards) if all(shard.key for shard in shards) else None
+    columns = LazyColumns(list(first.columns), load)
+    return Table(source, columns, sum(map(len, shards)), class_names=first.class_names, key=key)
 
 
 # ---- the datasets library -------------------------------------------------------------------------------------
@@ -208,11 +265,11 @@ def _saved(path: Path) -> DataSource:
             "Save it again with save_to_disk, or name a CSV, JSON lines or Parquet file.",
         ) from error
     if isinstance(content, datasets.Dataset):
-        return DataSource(str(path), {"train": _arrow_reader(content, str(path))})
+        return DataSource(str(path), {"train": _of_dataset(content, str(path))})
     return _of_dict(content, str(path))
 
 
-def _hub(name: str, config: str | None) -> DataSource:
+def _hub(name: str, config: str | None, streaming: bool) -> DataSource:
     """A data set of the hub. No code that it may hold is run: ``datasets`` no longer does."""
     if os.path.exists(name):  # noqa: PTH110  # Path.exists() raises for a name that is too long.
         raise UsageError(
@@ -229,7 +286,7 @@ def _hub(name: str, config: str | None) -> DataSource:
     title = f"{name} ({config})" if config else name
     offline = "save it with save_to_disk where it can be loaded, and name that folder in dataset.path."
     try:
-        content = datasets.load_dataset(name, config)
+        content = datasets.load_dataset(name, config, streaming=streaming)
     except ConnectionError as error:
         raise AdaptError(
             f"The hub cannot be reached for the data set {title}: {_reason(error)}",
@@ -251,17 +308,43 @@ def _hub(name: str, config: str | None) -> DataSource:
 
 
 def _of_dict(content: Mapping[str, Any], name: str) -> DataSource:
-    return DataSource(name, {split: _arrow_reader(rows, f"{name}, split {split}") for split, rows in content.items()})
+    return DataSource(name, {split: _of_dataset(rows, f"{name}, split {split}") for split, rows in content.items()})
 
 
-def _arrow_reader(dataset: Any, source: str) -> Callable[[], Table]:
+def _of_dataset(dataset: Any, source: str) -> Split:
+    """A split of a data set of the library, whose files it maps into memory, or a stream of rows."""
     import datasets
 
-    values = {column: getattr(feature, "feature", feature) for column, feature in dataset.features.items()}  # of lists
+    values = {column: getattr(feature, "feature", feature) for column, feature in (dataset.features or {}).items()}
     class_names = {
         column: tuple(value.names) for column, value in values.items() if isinstance(value, datasets.ClassLabel)
     }
-    return lambda: from_arrow(dataset.with_format("arrow")[:], source, class_names)
+    if isinstance(dataset, datasets.IterableDataset):
+
+        def streamed() -> Iterator[Table]:
+            first = 0
+            for batch in dataset.with_format("arrow").iter(BATCH):
+                yield from_arrow(batch, source, class_names, first)
+                first += batch.num_rows
+
+        return Split(lambda _: joined(source, list(streamed())), streamed)
+    mapped = SavedRows(dataset.flatten_indices(keep_in_memory=True) if dataset._indices is not None else dataset)
+    names = list(dataset.column_names)
+    whole = Table(
+        source,
+        LazyColumns(names, lambda name: Column(mapped, name, source)),
+        len(dataset),
+        class_names=class_names,
+        key=f"datasets-{dataset._fingerprint}",
+    )
+
+    def parts() -> Iterator[Table]:
+        for start in range(0, len(whole), BATCH):
+            stop = min(start + BATCH, len(whole))
+            part = {name: whole.columns[name][start:stop] for name in names}
+            yield Table(source, part, stop - start, class_names=class_names, first=start)
+
+    return Split(lambda _: whole, parts)
 
 
 def _reason(error: BaseException) -> str:

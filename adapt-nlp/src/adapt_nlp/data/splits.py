@@ -1,17 +1,19 @@
-"""Which rows a run trains and evaluates on, and which a finished run is evaluated on: the same for every task."""
+"""Which rows a run trains on and which it evaluates on: the same for every task."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Protocol, Self, TypeVar
 
-from adapt_core.errors import AdaptError, UsageError
+import numpy as np
+
+from adapt_core.errors import AdaptError
 from adapt_nlp.data.options import SplitDataOptions
 from adapt_nlp.data.sample import draw, hold_out, hold_out_groups
-from adapt_nlp.data.source import DataSource, Roles, open_local, open_source
-from adapt_nlp.data.table import Table
+from adapt_nlp.data.source import DataSource, Roles
+from adapt_nlp.data.views import BATCH
 
 
 class Rows(Protocol):
@@ -23,27 +25,11 @@ class Rows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def take(self, rows: Sequence[int]) -> Self:
+    def take(self, rows: Any) -> Self:
         """These rows, in this order."""
 
 
 R = TypeVar("R", bound=Rows)
-
-
-class Loaded(Protocol):
-    """The rows of a run, as a task's own loading gives them."""
-
-    @property
-    def train(self) -> Any:
-        """Training rows."""
-
-    @property
-    def evaluation(self) -> Any:
-        """Evaluation rows, or None."""
-
-    @property
-    def info(self) -> Mapping[str, Any]:
-        """What ``data.json`` says, ``evaluation`` and ``fingerprint`` among it."""
 
 
 def divide(
@@ -86,9 +72,8 @@ def divide(
         held = hold_out(train.strata, share, seed) if groups is None else hold_out_groups(groups, share, seed)
         if not held:
             raise none_to_hold_out
-        left_out = set(held)
         evaluation = train.take(held)
-        train = train.take([row for row in range(len(train)) if row not in left_out])
+        train = train.take(np.delete(np.arange(len(train)), held))
     if options.max_train_samples is not None:
         train = train.take(draw(train.strata, options.max_train_samples, seed, "training rows"))
     if options.max_eval_samples is not None and evaluation is not None:
@@ -106,66 +91,25 @@ def counts(train: Rows, evaluation: Rows | None, source: DataSource, roles: Role
 
 
 def fingerprint(*parts: Any) -> str:
-    """SHA-256 of what a run uses of the data; the same wherever it was read from."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    """SHA-256 of what a run uses of the data, as JSON; the same wherever it was read from."""
+    found = hashlib.sha256()
+    for text in _as_json(parts):
+        found.update(text.encode())
+    return found.hexdigest()
 
 
-def is_of_run(source: str | None, split: str | None) -> bool:
-    """Whether other data and a split, as ``adapt eval`` names them, mean rows that the run itself used."""
-    return source is None and split in (None, "train", "validation")
-
-
-def rows_of_run(load: Callable[[bool], Loaded], split: str | None, info: Mapping[str, Any]) -> tuple[Any, str]:
-    """The rows that a run trained on (``"train"``) or evaluated on, and in words where they are from.
-
-    Args:
-        load: loads the run's data again, with evaluation rows or without.
-        split: which.
-        info: the run's ``data.json``.
-
-    Raises:
-        UsageError: the run evaluated on no rows.
-        AdaptError: the data is no longer the same.
-    """
-    loaded = load(info["evaluation"] is not None)
-    if loaded.info["fingerprint"] != info["fingerprint"]:
-        raise AdaptError(
-            f"The data in {loaded.info['source']} is no longer what the run was made with: its fingerprint differs.",
-            "Restore the data, or evaluate on other data, given by its path.",
-        )
-    if split == "train":
-        return loaded.train, "the run's training rows"
-    if loaded.evaluation is None:
-        raise UsageError(
-            "The run evaluated on no rows, as training.do_eval (DO_EVAL) was false.", "Name a split or other data."
-        )
-    return loaded.evaluation, str(info["evaluation"])
-
-
-def other_split(options: SplitDataOptions, source: str | None, split: str | None) -> Table:
-    """A split that a run did not use, of its own data or of other local data.
-
-    Args:
-        options: the run's ``dataset`` section.
-        source: a file or a folder; None for the run's own data.
-        split: its name, or what is usually called so; None for the only one of other data.
-
-    Raises:
-        UsageError: there is no such data or split.
-        AdaptError: it has no rows.
-    """
-    opened = open_source(options) if source is None else open_local(source)
-    if split is None:
-        if len(opened.splits) > 1:
-            raise UsageError(f"{opened.name} has {len(opened.splits)} splits: {', '.join(opened.splits)}.", "Name one.")
-        split = next(iter(opened.splits))
-    named = opened.roles(options).test if source is None and split == "test" else None
-    return read_split(opened, named or opened.find(split))
-
-
-def read_split(source: DataSource, split: str) -> Table:
-    """Reads a split that must have rows. Raises AdaptError where it has none."""
-    table = source.read(split)
-    if not len(table):
-        raise AdaptError(f"{table.source} has no rows.", "Check that it was written completely.")
-    return table
+def _as_json(value: Any) -> Iterator[str]:
+    """What :func:`json.dumps` gives, in pieces: columns are not in memory whole."""
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        yield json.dumps(value)
+        return
+    yield "["
+    if any(isinstance(each, Sequence) and len(each) > BATCH and not isinstance(each, str) for each in value[:BATCH]):
+        for place, each in enumerate(value):
+            yield ", " if place else ""
+            yield from _as_json(each)
+    else:
+        for start in range(0, len(value), BATCH):
+            yield ", " if start else ""
+            yield json.dumps(list(value[start : start + BATCH]), default=list)[1:-1]
+    yield "]"

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from adapt_core.errors import AdaptError
 from adapt_core.utils.units import shortened
+from adapt_nlp.data import loading
 from adapt_nlp.data.columns import choose, column, read_strings
-from adapt_nlp.data.source import open_source
-from adapt_nlp.data.splits import counts, divide, fingerprint, is_of_run, other_split, read_split, rows_of_run
+from adapt_nlp.data.loading import LoadedRows, Reading, Reshaped, load_rows
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import BATCH
 from adapt_nlp.question_answering.options import QuestionAnsweringData
-from adapt_nlp.question_answering.questions import SQUAD, Questions, flattened, read_answers, read_ids
+from adapt_nlp.question_answering.questions import (
+    NESTED,
+    SQUAD,
+    Questions,
+    is_nested,
+    question_parts,
+    questions_source,
+    read_answers,
+    read_ids,
+)
 
 QUESTION_NAMES = ("question", "query")
 CONTEXT_NAMES = ("context", "passage", "paragraph", "document", "text")
@@ -24,21 +33,73 @@ TooLong = Callable[[Sequence[str]], Sequence[int]]
 """From questions to the numbers of those that leave no room for a context."""
 
 
-@dataclass(frozen=True)
-class QuestionRows:
-    """What a run trains and evaluates on.
+QuestionRows = LoadedRows[Questions]
 
-    Attributes:
-        train: the training rows, in the order of the data.
-        evaluation: the evaluation rows, in the order of the data; None when none were asked for.
-        info: for ``data.json``: ``source``, ``splits`` (the data's own names), ``evaluation`` (where its rows are
-            from), ``rows``, ``answers`` (training rows with an answer and without), ``unanswerable`` (whether a
-            question may have none), ``columns`` and ``fingerprint``, the SHA-256 of the rows used.
+
+class QuestionReading(Reading[Questions]):
+    """Reads questions, their contexts and answers.
+
+    Args:
+        options: the ``dataset`` section.
+        unanswerable: whether a question may have no answer; None to tell by the training rows.
+        too_long: finds questions that leave no room for a context.
     """
 
-    train: Questions
-    evaluation: Questions | None
-    info: Mapping[str, Any]
+    def __init__(self, options: QuestionAnsweringData, unanswerable: bool | None, too_long: TooLong) -> None:
+        self.options, self.unanswerable, self.too_long = options, unanswerable, too_long
+        self.rows = 0
+
+    def reshaped(self, table: Table) -> Reshaped | None:
+        """SQuAD's nested JSON as one row a question."""
+        return reshaped(table)
+
+    def training(self, table: Table) -> Questions:
+        """Settles the columns, and whether there may be no answer."""
+        self.columns = _columns(table, self.options)
+        train = _questions(table, self.columns, self.unanswerable, self.too_long)
+        if not any(train.answers):
+            raise AdaptError(
+                f"{table.source}: none of the {len(train)} training rows has an answer.",
+                "There is nothing to learn from that: train on rows with answers.",
+            )
+        self.rows = len(train)
+        self.allowed = not all(train.answers) if self.unanswerable is None else self.unanswerable
+        return train
+
+    def other(self, table: Table) -> Questions:
+        """By the columns of the training rows."""
+        return _questions(table, self.columns, self.allowed, self.too_long)
+
+    def facts(self, train: Questions) -> dict[str, Any]:
+        """``answers`` (training rows with an answer and without), ``unanswerable`` (whether a question may have none)
+        and ``columns``.
+        """
+        answered = sum(map(bool, train.answers))
+        return {
+            "answers": {"with an answer": answered, "without": len(train) - answered},
+            "unanswerable": self.allowed,
+            "columns": self.columns,
+        }
+
+    def used(self, rows: Questions) -> list[Any]:
+        """Questions, contexts and the places of answers."""
+        return [rows.questions, rows.contexts, rows.answers]
+
+    def groups(self, train: Questions) -> Sequence[str]:
+        """All questions on one context go together."""
+        return train.contexts
+
+    def none_to_hold_out(self, source: str) -> AdaptError:
+        """There is one context."""
+        return AdaptError(
+            f"{source}: nothing can be held out: all {self.rows} rows have one context.",
+            "Add rows or a validation split, or evaluate nothing with training.do_eval=false (DO_EVAL).",
+        )
+
+
+def reshaped(table: Table) -> Reshaped | None:
+    """SQuAD's nested JSON as one row a question; None of another table."""
+    return Reshaped(questions_source(table), lambda: question_parts(table)) if is_nested(table) else None
 
 
 def load_question_data(
@@ -49,57 +110,8 @@ def load_question_data(
     evaluate: bool = True,
     too_long: TooLong,
 ) -> QuestionRows:
-    """Loads and checks the data of a run.
-
-    Where evaluation rows are held out of the training split, all questions on one context go together.
-
-    Args:
-        options: the ``dataset`` section.
-        unanswerable: whether a question may have no answer; None to tell by the training rows.
-        seed: of every draw.
-        evaluate: whether evaluation rows are wanted; without them nothing is held out.
-        too_long: finds questions that leave no room for a context.
-
-    Raises:
-        UsageError: the configuration names data, splits or columns that are not there.
-        AdaptError: the data cannot be trained on; says what is wrong, at which rows, and what to do.
-    """
-    source = open_source(options)
-    roles = source.roles(options)
-    table = flattened(read_split(source, roles.train))
-    columns = _columns(table, options)
-    train = _questions(table, columns, unanswerable, too_long)
-    if not any(train.answers):
-        raise AdaptError(
-            f"{table.source}: none of the {len(train)} training rows has an answer.",
-            "There is nothing to learn from that: train on rows with answers.",
-        )
-    allowed = not all(train.answers) if unanswerable is None else unanswerable
-    train, evaluation, origin = divide(
-        train,
-        lambda split: _questions(flattened(read_split(source, split)), columns, allowed, too_long),
-        roles,
-        options,
-        seed,
-        evaluate=evaluate,
-        none_to_hold_out=AdaptError(
-            f"{table.source}: nothing can be held out: all {len(train)} rows have one context.",
-            "Add rows or a validation split, or evaluate nothing with training.do_eval=false (DO_EVAL).",
-        ),
-        groups=train.contexts,
-    )
-    answered = sum(map(bool, train.answers))
-    info = {
-        "source": source.name,
-        "splits": asdict(roles),
-        "evaluation": origin,
-        "rows": counts(train, evaluation, source, roles),
-        "answers": {"with an answer": answered, "without": len(train) - answered},
-        "unanswerable": allowed,
-        "columns": columns,
-        "fingerprint": fingerprint(_used(train), _used(evaluation)),
-    }
-    return QuestionRows(train, evaluation, info)
+    """The data of a run; see :func:`~adapt_nlp.data.loading.load_rows` and :class:`QuestionReading`."""
+    return load_rows(options, seed, QuestionReading(options, unanswerable, too_long), evaluate=evaluate)
 
 
 def load_split(
@@ -110,35 +122,22 @@ def load_split(
     seed: int,
     too_long: TooLong,
 ) -> tuple[Questions, str]:
-    """Rows for evaluating a finished run: all of a split, whatever ``max_eval_samples`` says.
+    """Rows for evaluating a finished run; see :func:`adapt_nlp.data.loading.load_split`.
 
     Args:
-        options: the run's ``dataset`` section.
-        source: other local data, a file or a folder; None for the run's own.
-        split: the name of a split, or ``"train"``, ``"validation"`` or ``"test"`` for what is usually called so. Of
-            the run's own data, ``"train"`` and ``"validation"`` are the rows that it trained and evaluated on.
-            None: of the run's own data the rows that it evaluated on, of other data the only split.
-        info: the run's ``data.json``, whose columns hold here.
+        options, source, split, info: as there.
         seed: the run's.
         too_long: finds questions that leave no room for a context.
-
-    Returns:
-        The rows, and in words where they are from.
-
-    Raises:
-        UsageError: there is no such data or split.
-        AdaptError: the rows cannot be evaluated on, or the run's own rows are no longer the same.
     """
-    if is_of_run(source, split):
 
-        def load(evaluate: bool) -> QuestionRows:
-            return load_question_data(options, info["unanswerable"], seed, evaluate=evaluate, too_long=too_long)
+    def again(evaluate: bool) -> QuestionRows:
+        return load_question_data(options, info["unanswerable"], seed, evaluate=evaluate, too_long=too_long)
 
-        return rows_of_run(load, split, info)
-    read = other_split(options, source, split)
-    table = flattened(read)
-    columns = info["columns"] if table is read else SQUAD
-    return _questions(table, columns, info["unanswerable"], too_long), read.source
+    def read(table: Table) -> Questions:
+        columns = SQUAD if table.source.endswith(NESTED) else info["columns"]
+        return _questions(table, columns, info["unanswerable"], too_long)
+
+    return loading.load_split(options, source, split, info, again=again, read=read, reshape=reshaped)
 
 
 def _columns(table: Table, options: QuestionAnsweringData) -> dict[str, str | None]:
@@ -170,7 +169,9 @@ def _questions(
             f"{len(rows)} rows), and the model is one that always gives an answer.",
             "Train with task.unanswerable=true on rows of both kinds, or remove these rows.",
         )
-    long = too_long(questions)
+    long = [
+        start + row for start in range(0, len(questions), BATCH) for row in too_long(questions[start : start + BATCH])
+    ]
     if long:
         raise AdaptError(
             f"{table.source}: questions are too long at {table.place(long)}: beside {shortened(questions[long[0]])}, a "
@@ -178,8 +179,3 @@ def _questions(
             "Shorten these questions, or give a larger task.max_length or a smaller task.doc_stride.",
         )
     return rows
-
-
-def _used(rows: Questions | None) -> list[Any] | None:
-    """What of rows counts for the fingerprint."""
-    return None if rows is None else [rows.questions, rows.contexts, rows.answers]

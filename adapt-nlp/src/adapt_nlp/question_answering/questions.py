@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from adapt_core.errors import AdaptError
 from adapt_core.utils.units import shortened
 from adapt_nlp.data.columns import column
-from adapt_nlp.data.table import Table
+from adapt_nlp.data.sample import hashes_of
+from adapt_nlp.data.table import Table, joined
+from adapt_nlp.data.views import BATCH, derived, failing, pick
 
 SQUAD = {"question": "question", "context": "context", "answers": "answers", "id": "id"}
 """Columns of SQuAD's nested JSON, once it is a table."""
+
+NESTED = " (rows are its questions)"
+"""What the name of such a table ends with."""
 
 FORM = '{"text": ["London"], "answer_start": [25]}'
 
@@ -47,13 +54,9 @@ class Questions:
         """``{"question": …, "context": …, "answers": [(start, end), …]}``."""
         return {"question": self.questions[row], "context": self.contexts[row], "answers": self.answers[row]}
 
-    def take(self, rows: Sequence[int]) -> Questions:
+    def take(self, rows: Any) -> Questions:
         """These rows, in this order."""
-        return Questions(
-            [self.questions[row] for row in rows],
-            [self.contexts[row] for row in rows],
-            [self.answers[row] for row in rows],
-        )
+        return Questions(pick(self.questions, rows), pick(self.contexts, rows), pick(self.answers, rows))
 
     def texts(self, row: int) -> list[str]:
         """The answers of a row as text."""
@@ -66,10 +69,24 @@ def flattened(table: Table) -> Table:
     Raises:
         AdaptError: an article or a paragraph is not of the published form.
     """
-    if "paragraphs" not in table.columns:
-        return table
-    found: dict[str, list[Any]] = {name: [] for name in ("id", "title", "context", "question", "answers")}
-    impossible: list[Any] = []
+    return joined(questions_source(table), list(question_parts(table))) if is_nested(table) else table
+
+
+def is_nested(table: Table) -> bool:
+    """Whether a table holds SQuAD's articles."""
+    return "paragraphs" in table.columns
+
+
+def questions_source(table: Table) -> str:
+    """What the questions of articles are called."""
+    return table.source + NESTED
+
+
+def question_parts(table: Table) -> Iterator[Table]:
+    """The questions of articles, some at a time. Raises AdaptError; see :func:`flattened`."""
+    names = ("id", "title", "context", "question", "answers", "is_impossible")
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    first = 0
     titles = table.columns.get("title", [None] * len(table))
     for article, (title, paragraphs) in enumerate(zip(titles, table.columns["paragraphs"], strict=True)):
         for paragraph, part in enumerate(_list(paragraphs, f"{table.source}, article {article + 1}", "paragraphs")):
@@ -80,14 +97,17 @@ def flattened(table: Table) -> Table:
             for question in questions:
                 for name, value in (("title", title), ("context", part["context"])):
                     found[name].append(value)
-                for name in ("id", "question", "answers"):
+                for name in ("id", "question", "answers", "is_impossible"):
                     found[name].append(question.get(name))
-                impossible.append(question.get("is_impossible"))
-    columns = {**found, **({"is_impossible": impossible} if any(each is not None for each in impossible) else {})}
-    return Table(f"{table.source} (rows are its questions)", columns, len(impossible))
+        if len(found["id"]) >= BATCH:
+            yield Table(questions_source(table), found, len(found["id"]), first=first)
+            first += len(found["id"])
+            found = {name: [] for name in names}
+    if found["id"] or not first:
+        yield Table(questions_source(table), found, len(found["id"]), first=first)
 
 
-def read_answers(table: Table, name: str, contexts: Sequence[str]) -> list[Spans]:
+def read_answers(table: Table, name: str, contexts: Sequence[str]) -> Sequence[Spans]:
     """Where the answers of every row stand in its context.
 
     A row's answers are lists of texts and of starts (``{"text": […], "answer_start": […]}``), or a list of mappings
@@ -98,36 +118,41 @@ def read_answers(table: Table, name: str, contexts: Sequence[str]) -> list[Spans
         AdaptError: a row's answers have another form, an answer is blank, or it does not stand in the context where
             ``answer_start`` says; names the rows.
     """
-    read = [_pairs(value) for value in column(table, name)]
+    read = derived(_pairs, column(table, name))
     what = f"{table.source}: column {name!r}"
+    malformed, wrong = failing(
+        zip(read, contexts, strict=True), lambda both: isinstance(both[0], str), lambda both: _is_misplaced(*both)
+    )
     _refuse(
         table,
-        [row for row, pairs in enumerate(read) if isinstance(pairs, str)],
+        malformed,
         lambda rows, first: f"{what} at {rows}: {read[first]}",
         f"Write them as {FORM}, with empty lists where a question has no answer.",
     )
-    answers = [pairs for pairs in read if not isinstance(pairs, str)]
-    spans: list[Spans] = [[(start, start + len(text)) for text, start in pairs] for pairs in answers]
-    wrong = [
-        row
-        for row, pairs in enumerate(answers)
-        if any(start < 0 or not contexts[row].startswith(text, start) for text, start in pairs)
-    ]
     _refuse(
         table,
         wrong,
         lambda rows, first: (
             f"{what} has answers that do not stand in their context at answer_start, at {rows} "
-            f"({len(wrong)} of {len(table)} rows): {_misplaced(answers[first], contexts[first])}"
+            f"({len(wrong)} of {len(table)} rows): {_misplaced(cast(Any, read[first]), contexts[first])}"
         ),
         "answer_start counts characters of the context, not bytes or words, from 0. Correct it, or remove the rows.",
     )
+    spans = derived(_spans, read)
     _require_no_contradiction(table, spans)
     return spans
 
 
-def read_ids(table: Table, name: str) -> list[str]:
-    """The ids of questions.
+def _spans(pairs: Sequence[tuple[str, int]]) -> Spans:
+    return [(start, start + len(text)) for text, start in pairs]
+
+
+def _is_misplaced(pairs: Sequence[tuple[str, int]], context: str) -> bool:
+    return any(start < 0 or not context.startswith(text, start) for text, start in pairs)
+
+
+def read_ids(table: Table, name: str) -> None:
+    """Checks the ids of questions.
 
     Raises:
         AdaptError: an id is missing, neither text nor a number, or given twice; names the rows.
@@ -140,8 +165,12 @@ def read_ids(table: Table, name: str) -> list[str]:
         lambda rows, first: f"{table.source}: column {name!r} has no id at {rows}, but {shortened(values[first])}.",
         "Give every question an id, or none: dataset.id_column names the column.",
     )  # fmt: skip
+    # Hashes take little memory; an id is looked at itself only where another has its hash.
+    hashes = hashes_of(map(str, values))
+    _, code, count = np.unique(hashes, return_inverse=True, return_counts=True)
     first_at: dict[str, int] = {}
-    again = [row for row, value in enumerate(values) if first_at.setdefault(str(value), row) != row]
+    suspects = np.flatnonzero(count[code] > 1).tolist()
+    again = [row for row in suspects if first_at.setdefault(str(values[row]), row) != row]
     _refuse(
         table,
         again,
@@ -151,7 +180,6 @@ def read_ids(table: Table, name: str) -> list[str]:
         ),
         "Remove rows that are there twice, or give every question its own id.",
     )
-    return [str(value) for value in values]
 
 
 def _pairs(value: Any) -> list[tuple[str, int]] | str:
@@ -197,16 +225,21 @@ def _require_no_contradiction(table: Table, spans: Sequence[Spans]) -> None:
     flags = table.columns.get("is_impossible")
     if flags is None:
         return
-    said = [{"true": True, "false": False}.get(str(flag).lower()) for flag in flags]
+    said = derived(_truth, flags)
+    both = zip(said, spans, strict=True)
     _refuse(
         table,
-        [row for row, flag in enumerate(said) if flag is not None and flag == bool(spans[row])],
+        [row for row, (flag, own) in enumerate(both) if flag is not None and flag == bool(own)],
         lambda rows, first: (
             f"{table.source}: is_impossible is {str(said[first]).lower()} at {rows}, and there are "
             f"{len(spans[first])} answers."
         ),
         "A question that is impossible has an empty list of answers, and any other has at least one.",
     )
+
+
+def _truth(flag: Any) -> bool | None:
+    return {"true": True, "false": False}.get(str(flag).lower())
 
 
 def _list(value: Any, place: str, name: str) -> list[dict[str, Any]]:

@@ -1,1 +1,1 @@
-"""What summarization and translation share: models of an encoder and a decoder that write a text out of a text."""
+"""What summarization and translation share: models that write a text out of a text."""

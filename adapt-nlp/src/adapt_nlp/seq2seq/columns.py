@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from adapt_core.errors import AdaptError
 from adapt_core.utils.units import shortened
 from adapt_nlp.data.columns import TextColumns, read_strings
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import derived
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class PairColumns:
         """From :meth:`as_dict`."""
         return cls(TextColumns.from_dict(columns), columns["target"], columns["together"])
 
-    def read(self, table: Table) -> tuple[list[str], list[str]]:
+    def read(self, table: Table) -> tuple[Sequence[str], Sequence[str]]:
         """The texts of a table's rows, and their targets.
 
         Raises:
@@ -48,6 +50,10 @@ class PairColumns:
     def apart(self, table: Table) -> Table:
         """A table without targets, of which every text that is needed is a column."""
         return apart(table, self.together if self.together in table.columns else None, self.text.needed)
+
+
+def _value(name: str, values: Mapping[str, Any]) -> Any:
+    return values.get(name)
 
 
 def apart(table: Table, together: str | None, needed: Sequence[str]) -> Table:
@@ -71,7 +77,7 @@ def apart(table: Table, together: str | None, needed: Sequence[str]) -> Table:
             'Write each as {"en": "…", "ro": "…"}, or remove the rows.',
         )
     names = list(dict.fromkeys(name for value in values for name in value))
-    columns = {name: [value.get(name) for value in values] for name in names}
+    columns = {name: derived(partial(_value, name), values) for name in names}
     for name in needed:
         missing = [row for row, text in enumerate(columns.get(name, ())) if text is None]
         if missing:
@@ -80,4 +86,4 @@ def apart(table: Table, together: str | None, needed: Sequence[str]) -> Table:
                 f"{len(table)} rows).",
                 "Remove these rows, or add the texts.",
             )
-    return Table(table.source, {**table.columns, **columns}, len(table), table.lines, table.class_names)
+    return replace(table, columns={**table.columns, **columns})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from adapt_core.errors import AdaptError
+from adapt_nlp.data import loading
+from adapt_nlp.data.loading import LoadedRows, Reading, load_rows
 from adapt_nlp.data.options import TextDataOptions
-from adapt_nlp.data.source import open_source
-from adapt_nlp.data.splits import counts, divide, fingerprint, is_of_run, other_split, read_split, rows_of_run
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import pick
 from adapt_nlp.seq2seq.columns import PairColumns
 from adapt_nlp.seq2seq.encoding import EncodedPairs
 
@@ -48,10 +48,9 @@ class Pairs:
         """``{"text": …, "target": …}``."""
         return {"text": self.texts[row], "target": self.targets[row]}
 
-    def take(self, rows: Sequence[int]) -> Pairs:
+    def take(self, rows: Any) -> Pairs:
         """These rows, in this order."""
-        texts, targets = ([values[row] for row in rows] for values in (self.texts, self.targets))
-        return Pairs(texts, targets, [self.numbers[row] for row in rows], self.table)
+        return Pairs(pick(self.texts, rows), pick(self.targets, rows), pick(self.numbers, rows), self.table)
 
     def place(self, rows: Sequence[int]) -> str:
         """Where rows stand in the data, by their numbers here."""
@@ -65,98 +64,56 @@ class Pairs:
         return replace(self, encoded=encoded)
 
 
-@dataclass(frozen=True)
-class PairRows:
-    """What a run trains and evaluates on.
+PairRows = LoadedRows[Pairs]
 
-    Attributes:
-        train: the training rows, in the order of the data.
-        evaluation: the evaluation rows, in the order of the data; None when none were asked for.
-        info: for ``data.json``: ``source``, ``splits`` (the data's own names), ``evaluation`` (where its rows are
-            from), ``rows``, ``columns`` and ``fingerprint``, the SHA-256 of the texts and targets used.
+
+class PairReading(Reading[Pairs]):
+    """Reads texts and their targets.
+
+    Args:
+        find: finds the columns in the training rows.
     """
 
-    train: Pairs
-    evaluation: Pairs | None
-    info: Mapping[str, Any]
+    def __init__(self, find: Find) -> None:
+        self.find = find
+
+    def training(self, table: Table) -> Pairs:
+        """Settles the columns."""
+        self.columns = self.find(table)
+        return self.other(table)
+
+    def other(self, table: Table) -> Pairs:
+        """By the same columns."""
+        return _pairs(table, self.columns)
+
+    def facts(self, train: Pairs) -> dict[str, Any]:
+        """``columns``."""
+        return {"columns": self.columns.as_dict()}
+
+    def used(self, rows: Pairs) -> list[Any]:
+        """Texts and targets."""
+        return [rows.texts, rows.targets]
 
 
 def load_pairs(options: TextDataOptions, seed: int, find: Find, *, evaluate: bool = True) -> PairRows:
-    """Loads and checks the data of a run.
-
-    Evaluation takes the validation split; without one, a share of the training rows, drawn with the seed, is held out.
-    The test split is counted and otherwise left alone.
-
-    Args:
-        options: the ``dataset`` section.
-        seed: of every draw.
-        find: finds the columns in the training rows.
-        evaluate: whether evaluation rows are wanted; without them nothing is held out.
-
-    Raises:
-        UsageError: the configuration names data, splits or columns that are not there.
-        AdaptError: the data cannot be trained on; says what is wrong, at which rows, and what to do.
-    """
-    source = open_source(options)
-    roles = source.roles(options)
-    table = read_split(source, roles.train)
-    columns = find(table)
-    train, evaluation, origin = divide(
-        _pairs(table, columns),
-        lambda split: _pairs(read_split(source, split), columns),
-        roles,
-        options,
-        seed,
-        evaluate=evaluate,
-        none_to_hold_out=AdaptError(
-            f"{table.source}: nothing can be held out of a single row.",
-            "Add rows or a validation split, or evaluate nothing with training.do_eval=false (DO_EVAL).",
-        ),
-    )
-    info = {
-        "source": source.name,
-        "splits": asdict(roles),
-        "evaluation": origin,
-        "rows": counts(train, evaluation, source, roles),
-        "columns": columns.as_dict(),
-        "fingerprint": fingerprint(_used(train), _used(evaluation)),
-    }
-    return PairRows(train, evaluation, info)
+    """The data of a run; see :func:`~adapt_nlp.data.loading.load_rows` and :class:`PairReading`."""
+    return load_rows(options, seed, PairReading(find), evaluate=evaluate)
 
 
 def load_split(
     options: TextDataOptions, source: str | None, split: str | None, info: Mapping[str, Any], seed: int, find: Find
 ) -> tuple[Pairs, str]:
-    """Rows for evaluating a finished run: all of a split, whatever ``max_eval_samples`` says.
-
-    Args:
-        options: the run's ``dataset`` section.
-        source: other local data, a file or a folder; None for the run's own.
-        split: the name of a split, or ``"train"``, ``"validation"`` or ``"test"`` for what is usually called so. Of
-            the run's own data, ``"train"`` and ``"validation"`` are the rows that it trained and evaluated on.
-            None: of the run's own data the rows that it evaluated on, of other data the only split.
-        info: the run's ``data.json``, whose columns hold here.
-        seed: the run's.
-        find: finds the columns in the run's own training rows.
-
-    Returns:
-        The rows, and in words where they are from.
-
-    Raises:
-        UsageError: there is no such data or split.
-        AdaptError: the rows cannot be evaluated on, or the run's own rows are no longer the same.
-    """
-    if is_of_run(source, split):
-        return rows_of_run(lambda evaluate: load_pairs(options, seed, find, evaluate=evaluate), split, info)
-    table = other_split(options, source, split)
-    return _pairs(table, PairColumns.from_dict(info["columns"])), table.source
+    """Rows for evaluating a finished run; see :func:`adapt_nlp.data.loading.load_split`."""
+    return loading.load_split(
+        options,
+        source,
+        split,
+        info,
+        again=lambda evaluate: load_pairs(options, seed, find, evaluate=evaluate),
+        read=lambda table: _pairs(table, PairColumns.from_dict(info["columns"])),
+    )
 
 
 def _pairs(table: Table, columns: PairColumns) -> Pairs:
     texts, targets = columns.read(table)
     return Pairs(texts, targets, range(len(table)), Table(table.source, {}, len(table), table.lines))
-
-
-def _used(rows: Pairs | None) -> list[Any] | None:
-    """What of rows counts for the fingerprint."""
-    return None if rows is None else [rows.texts, rows.targets]

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerBase
 
 from adapt_core.errors import AdaptError
+
+Encode = Callable[[Sequence[str], int | None], list[list[int]]]
+"""Token ids of texts with what stands around each, whole, or cut to a length."""
 
 
 @dataclass(frozen=True)
@@ -51,92 +53,79 @@ class EncodedPairs(Dataset[dict[str, Any]]):
 
 
 def encode_pairs(
-    tokenizer: PreTrainedTokenizerBase,
+    inputs: Encode,
+    targets: Encode,
     texts: Sequence[str],
-    targets: Sequence[str],
+    written: Sequence[str],
     *,
-    before: str,
     longest_input: int,
     longest_target: int,
+    around: str,
     place: Callable[[Sequence[int]], str],
     source: str,
 ) -> EncodedPairs:
-    """Encodes texts and targets, with what the tokenizer adds to each of them.
+    """Encodes texts and targets, with what stands around each of them.
 
     Args:
-        tokenizer: which knows its languages.
+        inputs: encodes texts.
+        targets: encodes targets.
         texts: one a row.
-        targets: of the same rows.
-        before: what stands before each text.
-        longest_input: the most tokens of a text, what stands before it and what the tokenizer adds among them.
+        written: the targets of the same rows.
+        longest_input: the most tokens of a text, what stands around it among them.
         longest_target: the most tokens of a target.
+        around: what stands around each text, for messages.
         place: says where rows stand in the data, by their numbers.
         source: what the data are called.
 
     Raises:
         AdaptError: the tokenizer makes nothing of a text or a target, or the lengths have no room for any token.
     """
-    inputs, whole_inputs = encode_texts(tokenizer, [before + text for text in texts], longest_input, before=before)
-    labels, whole_targets = encode_texts(tokenizer, targets, longest_target, target=True)
-    for what, ids, bare in (
-        ("text", inputs, _added(tokenizer, before, target=False)),
-        ("target", labels, _added(tokenizer, "", target=True)),
-    ):
-        empty = [row for row, own in enumerate(ids) if len(own) <= bare]
+    ids, whole_inputs = encode_texts(inputs, texts, longest_input, "max_input_length", around)
+    labels, whole_targets = encode_texts(targets, written, longest_target, "max_target_length")
+    for what, found, bare in (("text", ids, added(inputs)), ("target", labels, added(targets))):
+        empty = [row for row, own in enumerate(found) if len(own) <= bare]
         if empty:
             raise AdaptError(
                 f"{source}: the tokenizer makes no token of the {what} at {place(empty)}.",
                 "Remove these rows: they hold nothing but characters that it drops.",
             )
-    return EncodedPairs(inputs, labels, whole_inputs, whole_targets)
+    return EncodedPairs(ids, labels, whole_inputs, whole_targets)
 
 
 def encode_texts(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], longest: int, *, target: bool = False, before: str = ""
+    encode: Encode, texts: Sequence[str], longest: int, key: str, around: str = ""
 ) -> tuple[list[list[int]], list[int]]:
-    """Token ids of texts, each cut to a length and ended as the tokenizer ends it, and how many there were.
+    """Token ids of texts, each cut to a length, and how many there were.
 
     Args:
-        tokenizer: which knows its languages.
-        texts: with what stands before them.
+        encode: encodes them.
+        texts: one a row.
         longest: the most tokens of each.
-        target: whether they are what is to be written, which tokenizers with languages mark otherwise.
-        before: what stands before each.
+        key: the option that says so, for messages.
+        around: what stands around each, for messages.
 
     Raises:
-        AdaptError: what stands before a text, and what the tokenizer adds, leave no room for a token.
+        AdaptError: what stands around a text leaves no room for a token of it.
     """
-    added = _added(tokenizer, before, target=target)
-    if longest <= added:
-        key = "max_target_length" if target else "max_input_length"
-        beside = f"the prefix {before!r} and " if before else ""
+    taken = added(encode)
+    if longest <= taken:
+        beside = f"{around} and " if around else ""
         raise AdaptError(
-            f"task.{key} ({key}): {longest} tokens have no room beside the {added} of {beside}what the tokenizer adds",
-            f"Give more than {added}.",
+            f"task.{key} ({key}): {longest} tokens have no room beside the {taken} of {beside}what the tokenizer adds",
+            f"Give more than {taken}.",
         )
-    ids = _ids(tokenizer, texts, target)
+    ids = encode(texts, None)
     long = [row for row, own in enumerate(ids) if len(own) > longest]
     lengths = [len(own) for own in ids]
-    cut = _ids(tokenizer, [texts[row] for row in long], target, longest)
+    cut = encode([texts[row] for row in long], longest)
     for row, own in zip(long, cut, strict=True):
         ids[row] = own
     return ids, lengths
 
 
-def _ids(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], target: bool, longest: int | None = None
-) -> list[list[int]]:
-    if not texts:
-        return []
-    given: Any = {"text_target" if target else "text": list(texts)}
-    # verbose: that a text is longer than the model takes is counted here, and told in Adapt's words.
-    encoded = tokenizer(**given, truncation=longest is not None, max_length=longest, verbose=False)
-    return [list(ids) for ids in encoded["input_ids"]]
-
-
-def _added(tokenizer: PreTrainedTokenizerBase, before: str, *, target: bool) -> int:
+def added(encode: Encode) -> int:
     """Tokens of a row without text."""
-    return len(_ids(tokenizer, [before], target)[0])
+    return len(encode([""], None)[0])
 
 
 def _longer(whole: Sequence[int], ids: Sequence[Sequence[int]]) -> int:

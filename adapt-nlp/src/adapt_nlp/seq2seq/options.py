@@ -31,7 +31,8 @@ class Seq2SeqOptions(Options):
     prefix: str = option(
         "",
         flat="PREFIX",
-        help="Text before each input, for models that tell tasks apart by it ('summarize: ' and the like of T5).",
+        help="Text before each input, for models that tell tasks apart by it ('summarize: ' and the like of T5); what "
+        "a causal model is told to do.",
     )
     source_lang: str | None = option(
         None, flat="source_lang", min_length=1, help="Language of the inputs, as the tokenizer calls it."

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from adapt_core.bundles import Data, Evaluated, Inspected, Section
 from adapt_nlp.generating import beside_references
-from adapt_nlp.inspection import as_tokens, cut_marks, whole
+from adapt_nlp.inspection import as_tokens, cut_marks
 from adapt_nlp.seq2seq.data import Pairs
+from adapt_nlp.seq2seq.encoding import Encode
 
 SHOWN_ROWS = 3
 
@@ -25,6 +26,7 @@ def preview(data: Data, answer: str) -> list[Section]:
         ["tokens of texts", f"{sum(encoded.lengths):,}"],
         ["tokens learnt", f"{sum(map(len, encoded.labels)):,}"],
         ["before each text", repr(info["before"]) if info["before"] else "nothing"],
+        ["behind each text", repr(info["behind"]) if info["behind"] else "nothing"],
     ]
     if info["languages"]["target"]:
         facts.append(["languages", f"{info['languages']['source']} to {info['languages']['target']}"])
@@ -58,20 +60,37 @@ def cut_notices(pairs: Pairs, longest_input: int, longest_target: int) -> Iterat
 
 
 def inspected(
-    name: str, pairs: Pairs, tokenizer: PreTrainedTokenizerBase, before: str, limits: Sequence[int], examples: int
+    name: str,
+    pairs: Pairs,
+    tokenizer: PreTrainedTokenizerBase,
+    encode: Encode,
+    limit: int,
+    behind: int,
+    examples: int,
 ) -> Inspected:
-    """One split as a model will see it; ``pairs`` are encoded, ``limits`` those of texts and of targets."""
+    """One split as a model will see it.
+
+    Args:
+        name: of the split.
+        pairs: encoded.
+        tokenizer: the model's.
+        encode: encodes texts.
+        limit: the most tokens of a text.
+        behind: how many of these stand behind it, and are never cut.
+        examples: how many rows to show.
+    """
     encoded = pairs.encoded
     assert encoded is not None
-    texts = whole(tokenizer, [before + text for text in pairs.texts[:examples]])
-    rows: list[Any] = [
-        (ids, cut_marks(len(ids), limits[0]), f"→ {pairs.targets[row]}") for row, ids in enumerate(texts)
-    ]
+    rows: list[Any] = []
+    for row, ids in enumerate(encode(pairs.texts[:examples], None)):
+        kept = len(ids) - behind
+        marks = [*cut_marks(kept, limit - behind), *[None] * behind]
+        rows.append((ids, marks, f"→ {pairs.targets[row]}"))
     targets: list[Any] = [(ids, [None] * len(ids), "") for ids in encoded.labels[:examples]]
     return Inspected(
         name,
         keys=list(zip(pairs.texts, pairs.targets, strict=True)),
         lengths=encoded.whole_inputs,
-        limit=limits[0],
+        limit=limit,
         examples=[*as_tokens(name, tokenizer, rows), *as_tokens(f"the targets of {name}", tokenizer, targets)],
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
+import transformers
 from torch.utils.data import Dataset
-from transformers import AutoModelForSeq2SeqLM, DataCollatorForSeq2Seq, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
 from adapt_core.engines.trainer.inputs import TrainerInputs
@@ -23,34 +24,43 @@ from adapt_nlp.classifiers import batch_size
 from adapt_nlp.data.inputs import read_inputs
 from adapt_nlp.data.options import TextDataOptions
 from adapt_nlp.data.table import Table
-from adapt_nlp.generating import seeded
+from adapt_nlp.generating import evaluating, seeded
 from adapt_nlp.seq2seq import report
-from adapt_nlp.seq2seq.architecture import require_encoder_decoder, require_room
+from adapt_nlp.seq2seq.architecture import is_causal
+from adapt_nlp.seq2seq.causal import Causal
 from adapt_nlp.seq2seq.columns import PairColumns
 from adapt_nlp.seq2seq.data import Pairs, load_pairs, load_split
+from adapt_nlp.seq2seq.encoder_decoder import EncoderDecoder
 from adapt_nlp.seq2seq.encoding import EncodedPairs, encode_pairs, encode_texts
-from adapt_nlp.seq2seq.generation import evaluating, padded, target_scores, written
-from adapt_nlp.seq2seq.languages import Languages, move_to_start, settle_languages
 from adapt_nlp.seq2seq.meter import GENERATED, ROW, GenerationMeter
 from adapt_nlp.seq2seq.metrics import score, signatures
 from adapt_nlp.seq2seq.options import Seq2SeqGeneration, Seq2SeqOptions
+from adapt_nlp.seq2seq.writers import Writer
 from adapt_nlp.tokenizer import load_tokenizer
-
-IGNORED = -100
-"""The label of padding, which the loss leaves out."""
 
 PROBE_ROWS = 8
 PROBE_TOKENS = 128
 
 
 class Seq2Seq(Task):
-    """Writes a text out of a text, with any model of transformers that has an encoder and a decoder.
+    """Writes a text out of a text, with a model of an encoder and a decoder or with a causal one.
 
     Attributes:
         answer: what a prediction calls the text that was written.
     """
 
     answer: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def instruction(self) -> str:
+        """What is to be done, in words, for models that are told so."""
+
+    @cached_property
+    def writer(self) -> Writer:
+        """What the model's kind is given, and how it writes. Raises AdaptError for one that does not write."""
+        kind = Causal if is_causal(self.plan.model) else EncoderDecoder
+        return kind(self.plan.model, self.options)
 
     def __init__(self, plan: RunPlan) -> None:
         super().__init__(plan)
@@ -67,25 +77,22 @@ class Seq2Seq(Task):
         """The training and evaluation rows, encoded: what is wrong with them is known before the model is loaded.
 
         Raises:
-            AdaptError: the data cannot be trained on, the model is no encoder with a decoder or too short for what is
-                asked for, or its tokenizer does not know a language.
+            AdaptError: the data cannot be trained on, the model does not write texts or is too short for what is asked
+                for, or its tokenizer does not know a language.
         """
-        require_encoder_decoder(self.plan.model)
-        require_room(self.plan.model, self.options)
+        self.writer.require_room()
         rows = load_pairs(self.dataset, self.plan.seed, self.find_columns, evaluate=self.plan.training.do_eval)
         tokenizer = load_tokenizer(self.plan.model)
-        source, target = self.options.source_lang, self.options.target_lang
-        languages = settle_languages(tokenizer, source, target, self.plan.model.source)
         info = {
             **rows.info,
-            "languages": languages.as_dict(),
-            "before": languages.before + self.options.prefix,
-            "signatures": signatures(self.options.eval_metric, target or source),
+            **self.writer.frame(tokenizer, self.instruction),
+            "signatures": signatures(self.options.eval_metric, self.options.target_lang or self.options.source_lang),
         }
         train = self._encoded(rows.train, tokenizer, info)
         evaluation = rows.evaluation and self._encoded(rows.evaluation, tokenizer, info)
         limits = self.options.max_input_length, self.options.max_target_length
-        info["notices"] = [text for each in (train, evaluation) if each for text in report.cut_notices(each, *limits)]
+        cut = [text for each in (train, evaluation) if each for text in report.cut_notices(each, *limits)]
+        info["notices"] = [*info["notices"], *cut]
         return Data(train, evaluation, info)
 
     def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
@@ -96,8 +103,7 @@ class Seq2Seq(Task):
     def load_processor(self, info: Mapping[str, Any], path: Path | None = None) -> Any:
         """The tokenizer, which marks texts and targets with their languages where it has tokens for them."""
         tokenizer = load_tokenizer(self.plan.model, path)
-        tokenizer.padding_side = "right"
-        Languages.from_dict(info["languages"]).set_on(tokenizer)
+        self.writer.set_on(tokenizer, info)
         return tokenizer
 
     def load_model(
@@ -109,7 +115,7 @@ class Seq2Seq(Task):
             AdaptError: the model cannot be loaded, or does not know what a target begins with.
         """
         model = load_model(
-            AutoModelForSeq2SeqLM,
+            getattr(transformers, self.writer.auto_class),
             self.plan.model,
             self.load_processor(info, path),
             path=path,
@@ -118,9 +124,8 @@ class Seq2Seq(Task):
             quantizer=quantizer,
         )
         settings = model.module.generation_config
-        settings.pad_token_id = model.processor.pad_token_id
         settings.max_length, settings.max_new_tokens = None, self.options.generation_max_length
-        move_to_start(model.module, model.processor, Languages.from_dict(info["languages"]))
+        self.writer.settle(model.module, model.processor, info)
         return replace(model, notices=(*model.notices, *info["notices"]))
 
     def save_model(self, model: Model, folder: Path) -> None:
@@ -131,15 +136,17 @@ class Seq2Seq(Task):
         """Encoded rows, padded batch by batch; padding counts in no loss. An evaluation generates."""
         train = self._checked(data.train, model, data.info)
         evaluation = self._checked(data.evaluation, model, data.info)
+        rows, lengths = self.writer.rows(train.encoded) if train and train.encoded else (None, None)
+        measured = evaluation.encoded if evaluation else None
         return TrainerInputs(
-            train=train and train.encoded,
-            evaluation=NumberedRows(evaluation.encoded) if evaluation and evaluation.encoded else None,
-            collate=DataCollatorForSeq2Seq(model.processor, label_pad_token_id=IGNORED),
+            train=rows,
+            evaluation=NumberedRows(self.writer.rows(measured)[0]) if measured else None,
+            collate=self.writer.collator(model.processor),
             meter=partial(GenerationMeter, evaluation, self._score) if evaluation else None,
-            lengths=train.encoded.lengths if train and train.encoded else None,
-            evaluation_step=partial(self._evaluated, model.processor, data.info["languages"]["token"]),
-            # Not token_loss: these models take the number of tokens of a step, and divide by the batch's own.
-            items=learnt_tokens,
+            lengths=lengths,
+            evaluation_step=partial(self._evaluated, model.processor, data.info, measured) if measured else None,
+            items=None if self.writer.token_loss else self.writer.items,
+            token_loss=self.writer.token_loss,
         )
 
     # ---- what a person sees ---------------------------------------------------------------------------------------
@@ -154,9 +161,10 @@ class Seq2Seq(Task):
 
     def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
         """The lengths of texts, and the first of each split and their targets as tokens, with what is cut off."""
-        limits = self.options.max_input_length, self.options.max_target_length
+        encode, limit = self.writer.inputs(processor, data.info), self.options.max_input_length
+        behind = len(processor(data.info["behind"], add_special_tokens=False)["input_ids"])
         return [
-            report.inspected(name, pairs, processor, data.info["before"], limits, examples)
+            report.inspected(name, pairs, processor, encode, limit, behind, examples)
             for name, pairs in (("training rows", data.train), (data.info["evaluation"], data.evaluation))
             if pairs is not None
         ]
@@ -175,11 +183,10 @@ class Seq2Seq(Task):
         """
         texts = self._inputs(model.processor, [row["text"] for row in rows], info)
         longest = min(PROBE_TOKENS, self.options.max_target_length)
-        targets, _ = encode_texts(
-            model.processor, [row.get("target", row["text"]) for row in rows], longest, target=True
-        )
+        wanted = [row.get("target", row["text"]) for row in rows]
+        targets, _ = encode_texts(self.writer.targets(model.processor), wanted, longest, "max_target_length")
         with evaluating(model.module):
-            return [target_scores(model.module, *row).numpy() for row in zip(texts, targets, strict=True)]
+            return [self.writer.target_scores(model.module, *row).numpy() for row in zip(texts, targets, strict=True)]
 
     def parse_inputs(self, inputs: Sequence[str], file: Path | None, info: Mapping[str, Any]) -> Sequence[Row]:
         """Rows with ``text``; ``columns`` holds all that a file's row holds."""
@@ -191,26 +198,24 @@ class Seq2Seq(Task):
         """Each row with the text that was written, or a list of them where several are asked for."""
         longest = self.options.generation_max_length
         asked = cast(Seq2SeqGeneration, options).asked_or(longest)
-        require_room(self.plan.model, self.options, asked.max_new_tokens)
+        self.writer.require_room(asked.max_new_tokens)
         settings = {"do_sample": False, **asked.arguments()}
         texts = [row["text"] for row in rows]
         ids = self._inputs(model.processor, texts, info)
         require_known(model.processor, model.module, ids, texts)
-        language = info["languages"]["token"]
         size = batch_size(self.plan)
         seed = self.plan.seed if asked.seed is None else asked.seed
         for start in range(0, len(rows), size):
-            batch = padded(model.processor, ids[start : start + size])
             with seeded(seed, start), evaluating(model.module):
-                found = written(model.module, model.processor, batch, settings, language)
+                found = self.writer.write(model.module, model.processor, ids[start : start + size], settings, info)
             for row, own in zip(rows[start : start + size], found, strict=True):
                 yield {**row, self.answer: own if asked.num_return_sequences else own[0]}
 
     # ---- helpers --------------------------------------------------------------------------------------------------
 
     def _inputs(self, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], info: Mapping[str, Any]) -> Any:
-        before, longest = info["before"], self.options.max_input_length
-        return encode_texts(tokenizer, [before + text for text in texts], longest, before=before)[0]
+        encode, longest = self.writer.inputs(tokenizer, info), self.options.max_input_length
+        return encode_texts(encode, texts, longest, "max_input_length", around(info))[0]
 
     def _score(self, texts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
         return score(self.options.eval_metric, texts, references, self.options.target_lang or self.options.source_lang)
@@ -218,8 +223,9 @@ class Seq2Seq(Task):
     def _encoded(self, pairs: Pairs, tokenizer: PreTrainedTokenizerBase, info: Mapping[str, Any]) -> Pairs:
         encode = partial(
             encode_pairs,
-            tokenizer,
-            before=info["before"],
+            self.writer.inputs(tokenizer, info),
+            self.writer.targets(tokenizer),
+            around=around(info),
             longest_input=self.options.max_input_length,
             longest_target=self.options.max_target_length,
         )
@@ -236,29 +242,36 @@ class Seq2Seq(Task):
         return found
 
     def _evaluated(
-        self, tokenizer: PreTrainedTokenizerBase, language: int | None, module: Any, batch: Mapping[str, Any]
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        info: Mapping[str, Any],
+        encoded: EncodedPairs,
+        module: Any,
+        batch: Mapping[str, Any],
     ) -> dict[str, Any]:
         """The loss of a batch, and what the model writes for it."""
         given = {name: value for name, value in batch.items() if name != ROW}
-        texts = {name: given[name] for name in ("input_ids", "attention_mask")}
+        ids = [encoded[row]["input_ids"] for row in batch[ROW].tolist()]
         settings = {"do_sample": False, "max_new_tokens": self.options.generation_max_length}
-        found = written(module, tokenizer, texts, settings, language)
+        found = self.writer.write(module, tokenizer, ids, settings, info)
         return {"loss": module(**given).loss, GENERATED: [own[0] for own in found]}
 
 
-def learnt_tokens(batch: Mapping[str, Any]) -> int:
-    """The tokens of targets in a batch, without padding."""
-    return int((batch["labels"] != IGNORED).sum())
+def around(info: Mapping[str, Any]) -> str:
+    """What stands around each text, for messages."""
+    if info["behind"]:
+        return "the instruction"
+    return f"the prefix {info['before']!r}" if info["before"] else ""
 
 
 class NumberedRows(Dataset[dict[str, Any]]):
     """Encoded rows, each with its number."""
 
-    def __init__(self, rows: EncodedPairs) -> None:
+    def __init__(self, rows: Dataset[dict[str, Any]]) -> None:
         self.rows = rows
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(cast(Sized, self.rows))
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         return {**self.rows[row], ROW: row}

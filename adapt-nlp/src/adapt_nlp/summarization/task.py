@@ -19,6 +19,11 @@ class Summarization(Seq2Seq):
 
     answer = "summary"
 
+    @property
+    def instruction(self) -> str:
+        """What is to be done, where ``task.prefix`` does not say it."""
+        return "Summarize the text."
+
     def find_columns(self, table: Table) -> PairColumns:
         """Those of the document and its summary."""
         return find_columns(table, cast(SummarizationData, self.dataset))
@@ -26,4 +31,4 @@ class Summarization(Seq2Seq):
     def card(self, info: Mapping[str, Any], folder: Path) -> str:
         """The README of ``model/``."""
         what = "a document and its summary"
-        return card(self.plan, info, folder, pipeline="summarization", called="A summarizer", what=what)
+        return card(self.plan, info, folder, self.writer, pipeline="summarization", called="A summarizer", what=what)

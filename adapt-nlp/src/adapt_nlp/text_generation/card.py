@@ -8,7 +8,7 @@ from typing import Any
 
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.card import model_card
-from adapt_nlp.text_generation.formats import ALPACA
+from adapt_nlp.instructions import ALPACA
 
 PROMPT = """\
 prompt = {prompt!r}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from adapt_core.errors import AdaptError
 from adapt_core.utils.units import listed, shortened
-from adapt_nlp.data.columns import column, columns_there_are
+from adapt_nlp.data.columns import column, columns_there_are, half_a_pair
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import derived, failing
 
 ROLES: Mapping[str, str] = {
     "system": "system",
@@ -31,7 +34,7 @@ ROLES: Mapping[str, str] = {
 Messages = list[dict[str, str]]
 
 
-def read_conversations(table: Table, name: str, *, answered: bool = True) -> list[Messages]:
+def read_conversations(table: Table, name: str, *, answered: bool = True) -> Sequence[Messages]:
     """The conversations of a column, as ``{"role": …, "content": …}`` a turn.
 
     Args:
@@ -45,62 +48,80 @@ def read_conversations(table: Table, name: str, *, answered: bool = True) -> lis
             or no text; names the rows.
     """
     values = column(table, name)
+    no_list, empty = failing(values, lambda value: not isinstance(value, (list, tuple)), lambda value: not value)
     _refuse(
         table,
         name,
-        [row for row, value in enumerate(values) if not isinstance(value, (list, tuple))],
+        no_list,
         lambda row: f"holds no lists of messages, the first of them {shortened(values[row])}",
         f"Write each conversation as a list of turns, in JSON lines or Parquet. {columns_there_are(table)}",
     )
+    _refuse(table, name, empty, lambda _: "has conversations without a turn", "Remove these rows.")
+    found = derived(_turns, values)
+    wrong = [rule.wrong for rule in TURN_RULES]
+    *bad, silent = failing(
+        found,
+        *(partial(_any, each) for each in wrong),
+        lambda turns: answered and all(turn["role"] != "assistant" for turn in turns),
+    )
+    for rule, rows in zip(TURN_RULES, bad, strict=True):
+        _refuse_turns(table, name, found, rows, rule)
     _refuse(
         table,
         name,
-        [row for row, value in enumerate(values) if not value],
-        lambda _: "has conversations without a turn",
+        silent,
+        lambda _: "has conversations without a turn of the assistant: there is nothing to learn from them",
         "Remove these rows.",
     )
-    found = [[_turn(turn) for turn in value] for value in values]
-    _refuse_turns(
-        table,
-        name,
-        found,
+    return found
+
+
+@dataclass(frozen=True)
+class TurnRule:
+    """Something that a turn must not be.
+
+    Attributes:
+        wrong: whether a turn is that.
+        what: a turn that is, in words.
+        hint: what to do about it.
+    """
+
+    wrong: Callable[[Any], bool]
+    what: Callable[[Any], str]
+    hint: str
+
+
+TURN_RULES = (
+    TurnRule(
         lambda turn: isinstance(turn, str),
-        lambda turn: str(turn),
+        str,
         'A turn is {"role": "user", "content": "…"} (OpenAI), or {"from": "human", "value": "…"} (ShareGPT).',
-    )
-    _refuse_turns(
-        table,
-        name,
-        found,
+    ),
+    TurnRule(
         lambda turn: turn["role"] not in ROLES.values(),
         lambda turn: f"a role that no chat template knows, {turn['role']!r}",
         f"The roles are {listed(sorted(ROLES))}.",
-    )
-    _refuse_turns(
-        table,
-        name,
-        found,
+    ),
+    TurnRule(
         lambda turn: not turn["content"].strip(),
         lambda turn: f"no text for {turn['role']}",
         "Remove these turns, or the conversations.",
-    )
-    _refuse_turns(
-        table,
-        name,
-        found,
-        lambda turn: any("\ud800" <= letter <= "\udfff" for letter in turn["content"]),
+    ),
+    TurnRule(
+        lambda turn: half_a_pair(turn["content"]),
         lambda _: "text that is not valid Unicode (half a surrogate pair)",
         "Write these texts again from their source, or remove the rows.",
-    )
-    if answered:
-        _refuse(
-            table,
-            name,
-            [row for row, turns in enumerate(found) if all(turn["role"] != "assistant" for turn in turns)],
-            lambda _: "has conversations without a turn of the assistant: there is nothing to learn from them",
-            "Remove these rows.",
-        )
-    return found
+    ),
+)
+"""In the order in which they are looked for: each takes for granted that those before it are kept."""
+
+
+def _any(wrong: Callable[[Any], bool], turns: Sequence[Any]) -> bool:
+    return any(map(wrong, turns))
+
+
+def _turns(value: Sequence[Any]) -> list[Any]:
+    return [_turn(turn) for turn in value]
 
 
 def _turn(turn: Any) -> Any:
@@ -132,20 +153,14 @@ def _refuse(table: Table, name: str, rows: Sequence[int], what: Callable[[int], 
 
 
 def _refuse_turns(
-    table: Table,
-    name: str,
-    conversations: Sequence[Sequence[Any]],
-    wrong: Callable[[Any], bool],
-    what: Callable[[Any], str],
-    hint: str,
+    table: Table, name: str, conversations: Sequence[Sequence[Any]], rows: Sequence[int], rule: TurnRule
 ) -> None:
     """Raises AdaptError for conversations that hold a turn of a kind, and shows the first of these."""
-    rows = [row for row, turns in enumerate(conversations) if any(map(wrong, turns))]
     if rows:
-        place = next(place for place, turn in enumerate(conversations[rows[0]]) if wrong(turn))
-        said = what(conversations[rows[0]][place])
+        turns = conversations[rows[0]]
+        place = next(place for place, turn in enumerate(turns) if rule.wrong(turn))
         raise AdaptError(
-            f"{table.source}: column {name!r} has {said}: turn {place + 1} at {table.place(rows[:1])}"
-            + (f"; such turns are also at {table.place(rows[1:])}." if rows[1:] else "."),
-            hint,
+            f"{table.source}: column {name!r} has {rule.what(turns[place])}: turn {place + 1} at "
+            f"{table.place(rows[:1])}" + (f"; such turns are also at {table.place(rows[1:])}." if rows[1:] else "."),
+            rule.hint,
         )

@@ -9,6 +9,8 @@ from typing import Any
 from adapt_core.errors import AdaptError, UsageError
 from adapt_nlp.data.columns import TextColumns, choose, column, columns_there_are, read_strings
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import derived
+from adapt_nlp.instructions import alpaca
 from adapt_nlp.text_generation.conversations import read_conversations
 from adapt_nlp.text_generation.options import Format, TextGenerationData
 
@@ -26,17 +28,6 @@ PROMPT_PAIRS = (
 
 Of instructions ``input`` or ``context`` is what they are about. Where a set has columns of several formats, as Alpaca
 has a text made of the others, a conversation comes first, then an instruction, a prompt, and a text last."""
-
-ALPACA = (
-    "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Response:\n"
-)
-ALPACA_WITH_INPUT = (
-    "Below is an instruction that describes a task, paired with an input that provides further context. Write a "
-    "response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
-)
-"""The prompts of Stanford Alpaca (Taori et al. 2023, github.com/tatsu-lab/stanford_alpaca)."""
 
 Example = Mapping[str, Any]
 """``{"text": …}``, ``{"prompt": …, "completion": …}`` or ``{"messages": [{"role": …, "content": …}, …]}``."""
@@ -76,7 +67,7 @@ class Columns:
         """From :meth:`as_dict`."""
         return cls(**{**columns, "format_names": tuple(columns["format_names"])})
 
-    def examples(self, table: Table) -> list[Example]:
+    def examples(self, table: Table) -> Sequence[Example]:
         """The rows of a table.
 
         Raises:
@@ -85,35 +76,39 @@ class Columns:
         """
         if self.format == "chat":
             assert self.messages is not None
-            return [{"messages": messages} for messages in read_conversations(table, self.messages)]
+            return derived(_conversation, read_conversations(table, self.messages))
         if self.format == "text":
-            return [{"text": text} for text in self._made(table, self.text)]
+            return derived(_text, self._made(table, self.text))
         assert self.completion is not None
-        prompts, completions = self.prompts(table), read_strings(table, self.completion)
-        return [
-            {"prompt": prompt, "completion": completion}
-            for prompt, completion in zip(prompts, completions, strict=True)
-        ]
+        return derived(_pair_of, self.prompts(table), read_strings(table, self.completion))
 
-    def prompts(self, table: Table) -> list[str]:
+    def prompts(self, table: Table) -> Sequence[str]:
         """The prompts of a table's rows; of instructions in Alpaca's words, of others with the separator."""
         if self.format != "instruction":
-            return [prompt + self.separator for prompt in self._made(table, self.prompt)]
+            return derived(self._separate, self._made(table, self.prompt))
         assert self.prompt is not None
         instructions = read_strings(table, self.prompt)
-        inputs = [""] * len(table) if self.input is None else _optional(table, self.input)
-        return [alpaca(*each) for each in zip(instructions, inputs, strict=True)]
+        inputs = [] if self.input is None else [_optional(table, self.input)]
+        return derived(alpaca, instructions, *inputs)
 
-    def _made(self, table: Table, name: str | None) -> list[str]:
+    def _separate(self, prompt: str) -> str:
+        return prompt + self.separator
+
+    def _made(self, table: Table, name: str | None) -> Sequence[str]:
         columns = TextColumns(text=name, format_string=self.format_string, format_names=self.format_names)
         return columns.texts(table)[0]
 
 
-def alpaca(instruction: str, about: str = "") -> str:
-    """An instruction as a prompt."""
-    if about.strip():
-        return ALPACA_WITH_INPUT.format(instruction=instruction, input=about)
-    return ALPACA.format(instruction=instruction)
+def _conversation(messages: Sequence[Mapping[str, str]]) -> Example:
+    return {"messages": messages}
+
+
+def _text(text: str) -> Example:
+    return {"text": text}
+
+
+def _pair_of(prompt: str, completion: str) -> Example:
+    return {"prompt": prompt, "completion": completion}
 
 
 def find_columns(table: Table, options: TextGenerationData) -> Columns:
@@ -223,7 +218,7 @@ def _separated(columns: Columns, table: Table, options: TextGenerationData) -> C
     return Columns(**{**asdict(columns), "separator": separator})
 
 
-def _optional(table: Table, name: str) -> Sequence[str]:
+def _optional(table: Table, name: str) -> Sequence[str | None]:
     """Texts that may be absent."""
     values = column(table, name)
     other = [row for row, value in enumerate(values) if value is not None and not isinstance(value, str)]
@@ -232,4 +227,4 @@ def _optional(table: Table, name: str) -> Sequence[str]:
             f"{table.source}: column {name!r} holds values that are not text at {table.place(other)}.",
             "Write them as text; where an instruction is about nothing, leave them empty.",
         )
-    return [value or "" for value in values]
+    return values

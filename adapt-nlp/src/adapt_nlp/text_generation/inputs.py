@@ -11,8 +11,9 @@ from adapt_core.errors import AdaptError, UsageError
 from adapt_nlp.data.columns import columns_there_are, read_strings
 from adapt_nlp.data.files import file_format, read_file
 from adapt_nlp.data.table import Table
+from adapt_nlp.instructions import alpaca
 from adapt_nlp.text_generation.conversations import Messages, read_conversations
-from adapt_nlp.text_generation.formats import Columns, alpaca
+from adapt_nlp.text_generation.formats import Columns
 
 PROMPT_NAMES = ("prompt", "text")
 """Columns that a file of prompts may have instead of the run's own."""

@@ -18,7 +18,7 @@ def prompt_of(example: Example) -> tuple[dict[str, Any], str]:
     """A row to go on from, ``{"prompt": …}`` or ``{"messages": […]}``, and the reference.
 
     Of a plain text that is its first half, up to the end of a word; of a conversation all before the assistant's last
-    turn.
+    turn, or all of it where nothing stands before (see :func:`is_answer`).
     """
     if "text" in example:
         text = example["text"]
@@ -30,6 +30,11 @@ def prompt_of(example: Example) -> tuple[dict[str, Any], str]:
     messages = example["messages"]
     last = max(turn for turn, message in enumerate(messages) if message["role"] == "assistant")
     return {"messages": messages[:last] or messages}, messages[last]["content"]
+
+
+def is_answer(example: Example) -> bool:
+    """Whether something stands before what is to be generated: not so where the assistant alone speaks, and first."""
+    return "messages" not in example or any(message["role"] == "assistant" for message in example["messages"][1:])
 
 
 def shown(row: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from torch.utils.data import Dataset
@@ -14,7 +15,7 @@ from adapt_nlp.text_generation.attention import without_flash_attention
 from adapt_nlp.text_generation.data import Texts
 from adapt_nlp.text_generation.encoding import EncodedTexts
 from adapt_nlp.text_generation.meter import GENERATED
-from adapt_nlp.text_generation.prompts import encoded_prompts, prompt_of, shown
+from adapt_nlp.text_generation.prompts import encoded_prompts, is_answer, prompt_of, shown
 
 
 class NumberedRows(Dataset[dict[str, Any]]):
@@ -40,21 +41,22 @@ class SampledEvaluation:
     Args:
         texts: the evaluation rows, encoded.
         tokenizer: the model's.
-        samples: for how many of the first rows text is generated.
+        samples: for how many rows text is generated, the first in which there is something to go on from.
         tokens: the most tokens of each; at most half of the model's positions.
     """
 
     def __init__(self, texts: Texts, tokenizer: PreTrainedTokenizerBase, samples: int, tokens: int) -> None:
         assert texts.encoded is not None
         self.rows = NumberedRows(texts.encoded)
-        self.examples = [texts[number] for number in texts.encoded.numbers[:samples]]
+        given = ((row, texts[number]) for row, number in enumerate(texts.encoded.numbers))
+        self.examples = dict(islice((pair for pair in given if is_answer(pair[1])), samples))
         self.tokenizer = tokenizer
         self.tokens = tokens
 
     def step(self, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The loss of a batch, and what the model generates for those of its rows that are among the first."""
         given = dict(batch)
-        rows = [row for row in given.pop("rows").tolist() if row < len(self.examples)]
+        rows = [row for row in given.pop("rows").tolist() if row in self.examples]
         return {"loss": module(**given).loss, GENERATED: self._generated(rows, module) if rows else []}
 
     def _generated(self, rows: Sequence[int], module: Any) -> list[Generated]:

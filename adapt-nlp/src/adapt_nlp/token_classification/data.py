@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adapt_core.errors import AdaptError
+from adapt_nlp.data import loading
 from adapt_nlp.data.columns import choose
-from adapt_nlp.data.conll import read_conll
+from adapt_nlp.data.conll import conll_parts
 from adapt_nlp.data.files import file_format
 from adapt_nlp.data.labels import NameOf, given_names, names_in
-from adapt_nlp.data.source import open_source
-from adapt_nlp.data.splits import counts, divide, fingerprint, is_of_run, other_split, read_split, rows_of_run
+from adapt_nlp.data.loading import LoadedRows, Reading, Reshaped, load_rows
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import derived, pick
 from adapt_nlp.token_classification.options import Subtask, TokenClassificationData
 from adapt_nlp.token_classification.tags import Scheme, complete, scheme_of, without_begin
-from adapt_nlp.token_classification.words import read_tags, read_words, unknown_tags
+from adapt_nlp.token_classification.words import looked_up, read_tags, read_words, unknown_tags
 
 TOKEN_NAMES = ("tokens", "words", "token", "form", "forms")
 TAG_NAMES: dict[Subtask, tuple[str, ...]] = {
@@ -54,28 +56,88 @@ class TaggedSentences:
         """``{"tokens": […], "tags": [ids]}``."""
         return {"tokens": list(self.tokens[row]), "tags": list(self.tags[row])}
 
-    def take(self, rows: Sequence[int]) -> TaggedSentences:
+    def take(self, rows: Any) -> TaggedSentences:
         """These rows, in this order."""
-        return TaggedSentences([self.tokens[row] for row in rows], [self.tags[row] for row in rows])
+        return TaggedSentences(pick(self.tokens, rows), pick(self.tags, rows))
 
 
-@dataclass(frozen=True)
-class TaggedRows:
-    """What a run trains and evaluates on.
+TaggedRows = LoadedRows[TaggedSentences]
 
-    Attributes:
-        train: the training rows, in the order of the data.
-        evaluation: the evaluation rows, in the order of the data; None when none were asked for.
-        info: for ``data.json``: ``source``, ``splits`` (the data's own names), ``evaluation`` (where its rows are
-            from), ``rows``, ``tags`` (training words by tag), ``label_names`` (the tags in the order of their ids),
-            ``label_values`` (the names by the tags in the data, None where these are the names), ``recorded_names``
-            (those that the data itself has for its numbers, or None), ``columns``, ``scheme``, ``notices`` and
-            ``fingerprint``, the SHA-256 of the words and tags used.
+
+class TagReading(Reading[TaggedSentences]):
+    """Reads words and their tags.
+
+    Args:
+        options: the ``dataset`` section.
+        subtask: whose usual columns of tags are looked for; the tags of ``pos`` have no scheme.
+        order: gives tags in the order of the ids that a model already gives them; kept if it knows all of the data's.
+            Called once the training rows are known to be good.
     """
 
-    train: TaggedSentences
-    evaluation: TaggedSentences | None
-    info: Mapping[str, Any]
+    def __init__(self, options: TokenClassificationData, subtask: Subtask, order: Callable[[], Sequence[str]]) -> None:
+        self.options, self.subtask, self.order = options, subtask, order
+        self.column = ""
+
+    def reshaped(self, table: Table) -> Reshaped | None:
+        """A ``.txt`` file is read as CoNLL."""
+        return reshaped(table)
+
+    def training(self, table: Table) -> TaggedSentences:
+        """Settles columns, tags and their scheme."""
+        options, subtask = self.options, self.subtask
+        self.tokens = choose(table, options.tokens_column, "dataset.tokens_column", TOKEN_NAMES, "the words")
+        self.column = choose(
+            table, options.tags_column, "dataset.tags_column", TAG_NAMES[subtask], "the tags", (self.tokens,)
+        )
+        self.given = given_names(options.label_names, table, self.column)
+        self.recorded = table.class_names.get(self.column)
+        words = read_words(table, self.tokens)
+        tags = read_tags(table, self.column, words, self.given)
+        self.scheme: Scheme = "plain" if subtask == "pos" else scheme_of(tags, table.source)
+        self.known = _known(tags, self.given, self.scheme, self.order())
+        self.notices = _notices(table, tags, self.scheme)
+        return TaggedSentences(words, _ids(table, self.column, tags, self.known))
+
+    def other(self, table: Table) -> TaggedSentences:
+        """By the columns and tags of the training rows."""
+        return _tagged(table, self.tokens, self.column, self.given, self.recorded, self.known)
+
+    def facts(self, train: TaggedSentences) -> dict[str, Any]:
+        """``tags`` (training words by tag), ``label_names`` (the tags in the order of their ids), ``label_values`` (the
+        names by the tags in the data, None where these are the names), ``recorded_names`` (those that the data itself
+        has for its numbers, or None), ``columns``, ``scheme`` and ``notices``.
+        """
+        of_tag = Counter(tag for each in train.tags for tag in each)
+        return {
+            "tags": {name: of_tag[position] for position, name in enumerate(self.known)},
+            "label_names": self.known,
+            "label_values": self.given,
+            "recorded_names": self.recorded and list(self.recorded),
+            "columns": {"tokens": self.tokens, "tags": self.column},
+            "scheme": self.scheme,
+            "notices": self.notices,
+        }
+
+    def used(self, rows: TaggedSentences) -> list[Any]:
+        """Words and tags."""
+        return [rows.tokens, rows.tags]
+
+    def none_to_hold_out(self, source: str) -> AdaptError:
+        """Every tag keeps a sentence for training."""
+        return AdaptError(
+            f"{source}: nothing can be held out: every sentence has a tag in column {self.column!r} that no other has.",
+            "Check that this is the column of the tags (dataset.tags_column). Otherwise add rows or a validation "
+            "split, or evaluate nothing with training.do_eval=false (DO_EVAL).",
+        )
+
+    def require_learnable(self, rows: TaggedSentences, source: str) -> None:
+        """Two tags at least."""
+        present = {tag for tags in rows.tags for tag in tags}
+        if len(present) < 2:
+            raise AdaptError(
+                f"{source}: all words of the {len(rows)} training rows have one tag, {self.known[min(present)]!r}.",
+                "There is nothing to learn from that: train on rows with at least two tags.",
+            )
 
 
 def load_tagged_data(
@@ -86,69 +148,8 @@ def load_tagged_data(
     evaluate: bool = True,
     order: Callable[[], Sequence[str]] = list,
 ) -> TaggedRows:
-    """Loads and checks the data of a run.
-
-    Args:
-        options: the ``dataset`` section.
-        subtask: whose usual columns of tags are looked for; the tags of ``pos`` have no scheme.
-        seed: of every draw.
-        evaluate: whether evaluation rows are wanted; without them nothing is held out.
-        order: gives tags in the order of the ids that a model already gives them; kept if it knows all of the data's.
-            Called once the training rows are known to be good.
-
-    Raises:
-        UsageError: the configuration names data, splits or columns that are not there.
-        AdaptError: the data cannot be trained on; says what is wrong, at which rows, and what to do.
-    """
-    source = open_source(options)
-    roles = source.roles(options)
-    table = _as_sentences(read_split(source, roles.train))
-    tokens = choose(table, options.tokens_column, "dataset.tokens_column", TOKEN_NAMES, "the words")
-    column = choose(table, options.tags_column, "dataset.tags_column", TAG_NAMES[subtask], "the tags", (tokens,))
-    given = given_names(options.label_names, table, column)
-    recorded = table.class_names.get(column)
-    words = read_words(table, tokens)
-    tags = read_tags(table, column, words, given)
-    scheme: Scheme = "plain" if subtask == "pos" else scheme_of(tags, table.source)
-    known = _known(tags, given, scheme, order())
-    train = TaggedSentences(words, _ids(table, column, tags, known))
-    _require_two_tags(train, known, table.source)
-
-    def read(split: str) -> TaggedSentences:
-        return _tagged(read_split(source, split), tokens, column, given, recorded, known)
-
-    train, evaluation, origin = divide(
-        train,
-        read,
-        roles,
-        options,
-        seed,
-        evaluate=evaluate,
-        none_to_hold_out=AdaptError(
-            f"{table.source}: nothing can be held out: every sentence has a tag in column {column!r} that no other "
-            "has.",
-            "Check that this is the column of the tags (dataset.tags_column). Otherwise add rows or a validation "
-            "split, or evaluate nothing with training.do_eval=false (DO_EVAL).",
-        ),
-    )
-    if options.max_train_samples is not None:
-        _require_two_tags(train, known, f"dataset.max_train_samples={options.max_train_samples} of {table.source}")
-    of_tag = Counter(tag for each in train.tags for tag in each)
-    info = {
-        "source": source.name,
-        "splits": asdict(roles),
-        "evaluation": origin,
-        "rows": counts(train, evaluation, source, roles),
-        "tags": {name: of_tag[position] for position, name in enumerate(known)},
-        "label_names": known,
-        "label_values": given,
-        "recorded_names": recorded and list(recorded),
-        "columns": {"tokens": tokens, "tags": column},
-        "scheme": scheme,
-        "notices": _notices(table, tags, scheme),
-        "fingerprint": fingerprint(_used(train), _used(evaluation), known),
-    }
-    return TaggedRows(train, evaluation, info)
+    """The data of a run; see :func:`~adapt_nlp.data.loading.load_rows` and :class:`TagReading`."""
+    return load_rows(options, seed, TagReading(options, subtask, order), evaluate=evaluate)
 
 
 def load_split(
@@ -159,35 +160,16 @@ def load_split(
     info: Mapping[str, Any],
     seed: int,
 ) -> tuple[TaggedSentences, str]:
-    """Rows for evaluating a finished run: all of a split, whatever ``max_eval_samples`` says.
+    """Rows for evaluating a finished run; see :func:`adapt_nlp.data.loading.load_split`."""
 
-    Args:
-        options: the run's ``dataset`` section.
-        subtask: the run's.
-        source: other local data, a file or a folder; None for the run's own.
-        split: the name of a split, or ``"train"``, ``"validation"`` or ``"test"`` for what is usually called so. Of
-            the run's own data, ``"train"`` and ``"validation"`` are the rows that it trained and evaluated on.
-            None: of the run's own data the rows that it evaluated on, of other data the only split.
-        info: the run's ``data.json``, whose columns and tags hold here.
-        seed: the run's.
+    def again(evaluate: bool) -> TaggedRows:
+        return load_tagged_data(options, subtask, seed, evaluate=evaluate, order=lambda: info["label_names"])
 
-    Returns:
-        The rows, and in words where they are from.
+    def read(table: Table) -> TaggedSentences:
+        tokens, column = info["columns"]["tokens"], info["columns"]["tags"]
+        return _tagged(table, tokens, column, info["label_values"], info["recorded_names"], info["label_names"])
 
-    Raises:
-        UsageError: there is no such data or split.
-        AdaptError: the rows cannot be evaluated on, or the run's own rows are no longer the same.
-    """
-    if is_of_run(source, split):
-
-        def load(evaluate: bool) -> TaggedRows:
-            return load_tagged_data(options, subtask, seed, evaluate=evaluate, order=lambda: info["label_names"])
-
-        return rows_of_run(load, split, info)
-    table = other_split(options, source, split)
-    tokens, column = info["columns"]["tokens"], info["columns"]["tags"]
-    rows = _tagged(table, tokens, column, info["label_values"], info["recorded_names"], info["label_names"])
-    return rows, table.source
+    return loading.load_split(options, source, split, info, again=again, read=read, reshape=reshaped)
 
 
 def _tagged(
@@ -205,17 +187,16 @@ def _tagged(
         recorded: the names that the training data itself has for its numbers.
         known: the tags in the order of their ids.
     """
-    table = _as_sentences(table)
     words = read_words(table, tokens)
     tags = read_tags(table, column, words, names_in(table, column, given, recorded))
     return TaggedSentences(words, _ids(table, column, tags, known))
 
 
-def _as_sentences(table: Table) -> Table:
-    """A ``.txt`` file is read as CoNLL: a text without tags is nothing to learn from."""
-    if file_format(Path(table.source)) == ".txt":
-        return read_conll(table.source, table.columns["text"])
-    return table
+def reshaped(table: Table) -> Reshaped | None:
+    """A ``.txt`` file is read as CoNLL: a text without tags is nothing to learn from. None of another table."""
+    if file_format(Path(table.source)) != ".txt":
+        return None
+    return Reshaped(table.source, lambda: conll_parts(table.source, lambda: table.columns["text"]))
 
 
 def _known(tags: Sequence[Sequence[str]], given: NameOf | None, scheme: Scheme, preferred: Sequence[str]) -> list[str]:
@@ -226,21 +207,12 @@ def _known(tags: Sequence[Sequence[str]], given: NameOf | None, scheme: Scheme, 
     return list(given.values()) if given is not None else complete(list(present), scheme)
 
 
-def _ids(table: Table, column: str, tags: Sequence[Sequence[str]], known: Sequence[str]) -> list[list[int]]:
+def _ids(table: Table, column: str, tags: Sequence[Sequence[str]], known: Sequence[str]) -> Sequence[Sequence[int]]:
     id_of = {name: position for position, name in enumerate(known)}
     unknown = {tag for each in tags for tag in each} - set(known)
     if unknown:
         raise unknown_tags(table, column, tags, unknown, known)
-    return [[id_of[tag] for tag in each] for each in tags]
-
-
-def _require_two_tags(rows: TaggedSentences, names: Sequence[str], source: str) -> None:
-    present = {tag for tags in rows.tags for tag in tags}
-    if len(present) < 2:
-        raise AdaptError(
-            f"{source}: all words of the {len(rows)} training rows have one tag, {names[min(present)]!r}.",
-            "There is nothing to learn from that: train on rows with at least two tags.",
-        )
+    return derived(partial(looked_up, id_of), tags)
 
 
 def _notices(table: Table, tags: Sequence[Sequence[str]], scheme: Scheme) -> list[str]:
@@ -257,8 +229,3 @@ def _notices(table: Table, tags: Sequence[Sequence[str]], scheme: Scheme) -> lis
         f"word {place + 1}, {tags[row][place]}. They are counted as entities all the same. The other tags are of the "
         "scheme BIO (IOB2)."
     ]
-
-
-def _used(rows: TaggedSentences | None) -> list[Any] | None:
-    """What of rows counts for the fingerprint."""
-    return None if rows is None else [rows.tokens, rows.tags]

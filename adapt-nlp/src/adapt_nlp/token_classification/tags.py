@@ -51,9 +51,8 @@ def scheme_of(sentences: Sequence[Sequence[str]], source: str = "The data") -> S
         return "BILOU"
     if prefixes & {"E", "S"}:
         return "IOBES"
-    begins = [tag for tags in sentences for _, tag in _first_tags(tags)]
-    inside = sum(tag.startswith("I-") for tag in begins)
-    return "IOB1" if inside and not any(tag.startswith("B-") for tag in begins) else "IOB2"
+    begins = {tag[:2] for tags in sentences for _, tag in _first_tags(tags)}
+    return "IOB1" if "I-" in begins and "B-" not in begins else "IOB2"
 
 
 def without_begin(tags: Sequence[str]) -> list[int]:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from adapt_core.errors import AdaptError
 from adapt_core.utils.units import listed, shortened
-from adapt_nlp.data.columns import column, columns_there_are
+from adapt_nlp.data.columns import column, columns_there_are, half_a_pair
 from adapt_nlp.data.labels import NameOf
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import derived, failing
 
 WORD = r"""[([{"'“‘«¿¡]|\.{2,}|[^\s([{"'“‘«¿¡]\S*?(?=[.,;:!?…)\]}"'”’»]*(?:\s|$))|\S"""
 """A word in plain text: what stands between spaces, where brackets, quotes and punctuation at its ends are words of
 their own. Most data sets cut words so, but for contractions (``do`` and ``n't``), which are left whole."""
 
 NAMES_KEY = "dataset.label_names"
+
+V = TypeVar("V")
+Rule = tuple[Callable[[Any], bool], str, str]
+"""Whether a word or tag is something that it must not be; what is then said of its column; and what to do."""
 
 
 def words_in(text: str) -> list[tuple[int, int]]:
@@ -34,7 +40,7 @@ def joined(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
     return " ".join(words), spans
 
 
-def read_words(table: Table, name: str) -> list[list[str]]:
+def read_words(table: Table, name: str) -> Sequence[list[str]]:
     """The words of every sentence.
 
     Raises:
@@ -43,37 +49,26 @@ def read_words(table: Table, name: str) -> list[list[str]]:
             rows.
     """
     values = _lists(table, name, "words")
-    _refuse(
-        table,
-        [row for row, words in enumerate(values) if not words],
-        lambda rows: f"column {name!r} has no words at {rows}",
-        "Remove these rows.",
+    rules: tuple[Rule, ...] = (
+        (
+            lambda word: not isinstance(word, str),
+            f"column {name!r} holds words that are not text",
+            'Write every word as text: ["In", "1999"].',
+        ),
+        (lambda word: not word.strip(), f"column {name!r} holds blank words", "Remove them and their tags."),
+        (
+            half_a_pair,
+            f"column {name!r} is not valid Unicode (half a surrogate pair)",
+            "Write these texts again from their source, or remove the rows.",
+        ),
     )
-    _refuse_words(
-        table,
-        values,
-        lambda word: not isinstance(word, str),
-        f"column {name!r} holds words that are not text",
-        'Write every word as text: ["In", "1999"].',
-    )
-    _refuse_words(
-        table,
-        values,
-        lambda word: not word.strip(),
-        f"column {name!r} holds blank words",
-        "Remove them and their tags.",
-    )
-    _refuse_words(
-        table,
-        values,
-        lambda word: any("\ud800" <= letter <= "\udfff" for letter in word),
-        f"column {name!r} is not valid Unicode (half a surrogate pair)",
-        "Write these texts again from their source, or remove the rows.",
-    )
+    none, *bad = failing(values, lambda words: not words, *(partial(_any, wrong) for wrong, _, _ in rules))
+    _refuse(table, none, lambda rows: f"column {name!r} has no words at {rows}", "Remove these rows.")
+    _refuse_words(table, values, bad, rules)
     return values
 
 
-def read_tags(table: Table, name: str, words: Sequence[Sequence[str]], names: NameOf | None) -> list[list[str]]:
+def read_tags(table: Table, name: str, words: Sequence[Sequence[str]], names: NameOf | None) -> Sequence[Sequence[str]]:
     """The name of every word's tag.
 
     A whole number, and text that is one, is looked up in ``names``; text that is itself a name is taken as it is.
@@ -90,7 +85,7 @@ def read_tags(table: Table, name: str, words: Sequence[Sequence[str]], names: Na
             whole number, is a number without a name, or is not among the names; names the rows.
     """
     values = _lists(table, name, "tags")
-    uneven = [row for row, tags in enumerate(values) if len(tags) != len(words[row])]
+    uneven = [row for row, (tags, own) in enumerate(zip(values, words, strict=True)) if len(tags) != len(own)]
     if uneven:
         first = uneven[0]
         raise AdaptError(
@@ -98,36 +93,42 @@ def read_tags(table: Table, name: str, words: Sequence[Sequence[str]], names: Na
             f"{len(words[first])} words and {len(values[first])} tags in column {name!r}.",
             "Give every word one tag.",
         )
-    _refuse_words(
-        table,
-        values,
-        lambda tag: tag is None or (isinstance(tag, str) and not tag.strip()),
-        f"column {name!r} lacks tags",
-        "Give these words a tag (O for none), or remove the rows.",
-    )
-    _refuse_words(
-        table,
-        values,
-        lambda tag: type(tag) not in (str, int),
-        f"column {name!r} holds tags that are neither text nor whole numbers",
-        'A tag is text ("B-PER") or a whole number with a name.',
-    )
+    rules: list[Rule] = [
+        (
+            lambda tag: tag is None or (isinstance(tag, str) and not tag.strip()),
+            f"column {name!r} lacks tags",
+            "Give these words a tag (O for none), or remove the rows.",
+        ),
+        (
+            lambda tag: type(tag) not in (str, int),
+            f"column {name!r} holds tags that are neither text nor whole numbers",
+            'A tag is text ("B-PER") or a whole number with a name.',
+        ),
+    ]
     if names is None:
-        _refuse_words(
-            table,
-            values,
-            lambda tag: isinstance(tag, int),
-            f"column {name!r} holds numbers, and nothing says which tags they are",
-            f"Name them in {NAMES_KEY}, in the order of their numbers, or write the tags as text.",
+        rules.append(
+            (
+                lambda tag: isinstance(tag, int),
+                f"column {name!r} holds numbers, and nothing says which tags they are",
+                f"Name them in {NAMES_KEY}, in the order of their numbers, or write the tags as text.",
+            )
         )
+    _refuse_words(table, values, failing(values, *(partial(_any, wrong) for wrong, _, _ in rules)), rules)
+    if names is None:
         return values
     known = set(names.values())
-    found = {tag: names.get(str(tag), tag if tag in known else None) for tags in values for tag in tags}
+    present = {tag for tags in values for tag in tags}
+    found = {tag: names.get(str(tag), tag if tag in known else None) for tag in present}
     unnamed = {tag for tag, called in found.items() if called is None}
     if unnamed:
         shown = [f"{value} ({called})" if value != called else called for value, called in names.items()]
         raise unknown_tags(table, name, values, unnamed, shown)
-    return [[str(found[tag]) for tag in tags] for tags in values]
+    return derived(partial(looked_up, {tag: str(called) for tag, called in found.items()}), values)
+
+
+def looked_up(table: Mapping[Any, V], keys: Sequence[Any]) -> list[V]:
+    """What a mapping has for each of some keys."""
+    return [table[key] for key in keys]
 
 
 def unknown_tags(
@@ -145,7 +146,7 @@ def unknown_tags(
     )
 
 
-def _lists(table: Table, name: str, what: str) -> list[list[Any]]:
+def _lists(table: Table, name: str, what: str) -> Sequence[list[Any]]:
     values = column(table, name)
     wrong = [row for row, value in enumerate(values) if not isinstance(value, (list, tuple))]
     if wrong:
@@ -154,18 +155,22 @@ def _lists(table: Table, name: str, what: str) -> list[list[Any]]:
             f"{shortened(values[wrong[0]])}.",
             "Write one list a sentence, in JSON lines or Parquet, or a CoNLL file. " + columns_there_are(table),
         )
-    return [list(value) for value in values]
+    return derived(list, values)
+
+
+def _any(wrong: Callable[[Any], bool], entries: Sequence[Any]) -> bool:
+    return any(map(wrong, entries))
 
 
 def _refuse_words(
-    table: Table, values: Sequence[Sequence[Any]], wrong: Callable[[Any], bool], what: str, hint: str
+    table: Table, values: Sequence[Sequence[Any]], bad: Sequence[Sequence[int]], rules: Sequence[Rule]
 ) -> None:
     """Raises AdaptError for rows that hold a word or tag of a kind, and shows the first of these."""
-    rows = [row for row, entries in enumerate(values) if any(map(wrong, entries))]
-    if rows:
-        place = next(place for place, entry in enumerate(values[rows[0]]) if wrong(values[rows[0]][place]))
-        first = f", the first of them word {place + 1}: {shortened(values[rows[0]][place])}"
-        _refuse(table, rows, lambda places: f"{what} at {places}{first}", hint)
+    for rows, (wrong, what, hint) in zip(bad, rules, strict=True):
+        if rows:
+            place, entry = next((place, entry) for place, entry in enumerate(values[rows[0]]) if wrong(entry))
+            first = f", the first of them word {place + 1}: {shortened(entry)}"
+            raise AdaptError(f"{table.source}: {what} at {table.place(rows)}{first}.", hint)
 
 
 def _refuse(table: Table, rows: Sequence[int], message: Callable[[str], str], hint: str) -> None:

@@ -19,6 +19,12 @@ class Translation(Seq2Seq):
 
     answer = "translation"
 
+    @property
+    def instruction(self) -> str:
+        """What is to be done, where ``task.prefix`` does not say it."""
+        options = cast(TranslationOptions, self.options)
+        return f"Translate the text from {options.source_lang} into {options.target_lang}."
+
     def find_columns(self, table: Table) -> PairColumns:
         """Those of the text and its translation."""
         return find_columns(table, cast(TranslationData, self.dataset), cast(TranslationOptions, self.options))
@@ -27,4 +33,4 @@ class Translation(Seq2Seq):
         """The README of ``model/``."""
         options = cast(TranslationOptions, self.options)
         what = f"a text ({options.source_lang}) and its translation ({options.target_lang})"
-        return card(self.plan, info, folder, pipeline="translation", called="A translator", what=what)
+        return card(self.plan, info, folder, self.writer, pipeline="translation", called="A translator", what=what)

@@ -6,7 +6,10 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image, ImageDraw
+
+from adapt_vision.annotations.masks import decoded
 
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
 """Of the classes, in turn."""
@@ -14,6 +17,8 @@ COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9
 EDGE = 320
 """Pixels of a small picture's longer edge."""
 
+OPACITY = 140
+"""Of a mask, of 255."""
 RADIUS = 3
 """Of the dot of a keypoint, in pixels."""
 
@@ -29,6 +34,7 @@ class Shown:
         box: left, top, width and height in pixels; None where it is not shown.
         category: the place of its class.
         text: what to write at it.
+        mask: its pixels in COCO's compressed run-length encoding, over the whole image; drawn instead of the box.
         keypoints: x, y and visibility of each; those that are not visible (0) are left out.
         skeleton: places of the keypoints that a line joins.
     """
@@ -36,24 +42,33 @@ class Shown:
     box: Sequence[float] | None
     category: int
     text: str
+    mask: str | None = None
     keypoints: Sequence[tuple[float, float, int]] = ()
     skeleton: Sequence[tuple[int, int]] = ()
 
 
 def drawn(image: Image.Image, objects: Sequence[Shown], edge: int | None = None) -> Image.Image:
-    """The image with boxes and skeletons; reduced to a longer edge of ``edge`` pixels where it is larger."""
+    """The image with boxes, masks or skeletons; reduced to a longer edge of ``edge`` pixels where it is larger.
+
+    Boxes have the colour of their class. Masks each have the next one, so that those that touch are told apart.
+    """
     picture = image.copy()
     if edge is not None:
         picture.thumbnail((edge, edge))
     scale = picture.width / image.width, picture.height / image.height
     pen = ImageDraw.Draw(picture)
-    for each in objects:
-        colour = COLOURS[each.category % len(COLOURS)]
+    for number, each in enumerate(objects):
+        colour = COLOURS[(each.category if each.mask is None else number) % len(COLOURS)]
+        if each.mask is not None:
+            shade = Image.fromarray(decoded(each.mask, image.size).astype(np.uint8) * OPACITY)
+            picture.paste(colour, (0, 0), shade.resize(picture.size, Image.Resampling.NEAREST))
         if each.box is not None:
             left, top, width, height = each.box
             corners = (left * scale[0], top * scale[1], (left + width) * scale[0], (top + height) * scale[1])
-            pen.rectangle(corners, outline=colour, width=2)
-            pen.text((corners[0] + 3, corners[1] + 1), each.text, fill=colour)
+            if each.mask is None:
+                pen.rectangle(corners, outline=colour, width=2)
+            if each.mask is None or corners[2] - corners[0] >= pen.textlength(each.text):
+                pen.text((corners[0] + 3, corners[1] + 1), each.text, fill=colour if each.mask is None else "white")
         _draw_pose(pen, [(x * scale[0], y * scale[1], seen) for x, y, seen in each.keypoints], each.skeleton, colour)
     return picture
 

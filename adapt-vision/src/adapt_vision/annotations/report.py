@@ -19,13 +19,19 @@ SURE = 0.5
 
 def truth_of(objects: Sequence[Annotation], names: Sequence[str]) -> list[Shown]:
     """Annotated objects, to draw."""
-    return [Shown(each.box, each.category, names[each.category] + " (crowd)" * each.crowd) for each in objects]
-
-
-def found_of(boxes: np.ndarray, names: Sequence[str], threshold: float) -> list[Shown]:
-    """Found objects above a score, to draw."""
     return [
-        Shown(each[:4], int(each[5]), f"{names[int(each[5])]} {each[4]:.2f}") for each in boxes if each[4] >= threshold
+        Shown(each.box, each.category, names[each.category] + " (crowd)" * each.crowd, each.mask) for each in objects
+    ]
+
+
+def found_of(
+    boxes: np.ndarray, names: Sequence[str], threshold: float, masks: Sequence[str] | None = None
+) -> list[Shown]:
+    """Found objects above a score, to draw, with their masks where there are some."""
+    return [
+        Shown(each[:4], int(each[5]), f"{names[int(each[5])]} {each[4]:.2f}", mask)
+        for each, mask in zip(boxes, masks or [None] * len(boxes), strict=True)
+        if each[4] >= threshold
     ]
 
 
@@ -39,7 +45,7 @@ def sections(measured: Measured, rows: AnnotatedImages, names: Sequence[str]) ->
     pictures = []
     for row in spread(len(rows), SHOWN):
         image = decode(rows.images[row])
-        boxes = found_of(measured.found.get(row, np.zeros((0, 6))), names, SURE)
+        boxes = found_of(measured.found.get(row, np.zeros((0, 6))), names, SURE, measured.masks.get(row))
         truth = truth_of(rows.objects[row], names)
         both = beside(drawn(image, truth, EDGE), drawn(image, boxes, EDGE))
         pictures.append((jpeg(both), f"{len(truth)} annotated, {len(boxes)} found with a score of {SURE} or more"))

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from PIL import Image
@@ -17,7 +17,7 @@ from adapt_core.interfaces import Quantizer, Task
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.utils.majority import REMEDY
 from adapt_vision.annotations.augmentation import augmented, transform_for
-from adapt_vision.annotations.objects import AnnotatedImages, Annotation
+from adapt_vision.annotations.objects import AnnotatedImages, Annotation, Wanted
 from adapt_vision.annotations.options import AnnotatedImageOptions
 from adapt_vision.annotations.report import inspected
 from adapt_vision.annotations.rows import load_other_rows, load_rows
@@ -39,6 +39,9 @@ class AnnotatedImageTask(Task):
         library: of the models.
     """
 
+    wanted: ClassVar[Wanted] = "boxes"
+    """What the task reads of objects."""
+
     def __init__(self, plan: RunPlan, library: Transformers) -> None:
         super().__init__(plan)
         self.dataset = cast(AnnotatedImageOptions, plan.dataset)
@@ -49,11 +52,11 @@ class AnnotatedImageTask(Task):
 
     def load_data(self) -> Data:
         """The training and evaluation rows, every image of them decoded once."""
-        return Data(*load_rows(self.dataset, self.plan.seed, evaluate=self.plan.training.do_eval))
+        return Data(*load_rows(self.dataset, self.plan.seed, evaluate=self.plan.training.do_eval, wanted=self.wanted))
 
     def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
         """Rows to evaluate a finished run on, with the classes that it was trained on."""
-        rows, name = load_other_rows(self.dataset, source, split, info, self.plan.seed)
+        rows, name = load_other_rows(self.dataset, source, split, info, self.plan.seed, self.wanted)
         return Data(None, rows, {**info, "evaluation": name})
 
     def load_processor(self, info: Mapping[str, Any], path: Path | None = None) -> Any:

@@ -14,6 +14,29 @@ run = adapt_core.load_run("..")  # the run's folder
 labels = run.info["label_names"]
 """
 
+WHOLE = """\
+from transformers import AutoImageProcessor, {auto}
+
+folder = "."  # this folder
+model = {auto}.from_pretrained(folder).eval()
+labels = model.config.id2label
+"""
+
+ADAPTER = """\
+{imports}import torch
+from peft import PeftModel
+from transformers import AutoImageProcessor, {auto}
+
+folder = "."  # this folder
+labels = {labels!r}
+base = {auto}.from_pretrained(
+    {base!r},
+    num_labels=len(labels),
+    ignore_mismatched_sizes=True,
+{further})
+model = PeftModel.from_pretrained(base, folder).eval()
+"""
+
 CALL = """
 import sys
 

@@ -15,10 +15,8 @@ from transformers import AutoModelForObjectDetection
 
 from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import OWN_BASE, Quantizer
-from adapt_core.models.pretrained import model_source
+from adapt_core.interfaces import Quantizer
 from adapt_vision.annotations.objects import Annotation
-from adapt_vision.libraries.card import ADAPTER_OF_OWN, adapter_imports, saved_as
 from adapt_vision.libraries.transformers import Transformers
 
 Found = dict[str, Tensor]
@@ -126,50 +124,14 @@ class Detectors(Transformers):
 
     # ---- without Adapt --------------------------------------------------------------------------------------------
 
-    def code(self, info: Mapping[str, Any], folder: Path) -> tuple[str, str]:
-        kind = saved_as(folder)
-        if kind == "own":
-            return "adapt-core", ADAPTER_OF_OWN.format(method=self.plan.method.spec.name)
-        masked = "" if self._masks else MASKLESS
-        if kind == "whole":
-            return "transformers", WHOLE + CALL.format(masked=masked)
-        quantized = self._quantized(info)
-        text = ADAPTER.format(
-            imports=("import transformers\n" if quantized else "") + adapter_imports(folder),
-            labels=list(info["label_names"]),
-            base=OWN_BASE if (folder / OWN_BASE).is_dir() else model_source(self.options),
-            further=f"    {quantized or 'dtype=torch.float32'},\n",
-        )
-        return "peft", text + CALL.format(masked=masked)
+    def use_code(self) -> str:
+        return CALL.format(masked="" if self._masks else MASKLESS)
 
 
 def raw(outputs: Any) -> Tensor:
     """Logits and boxes of every query, float32, of shape (rows, queries, classes + 4)."""
     return torch.cat([outputs.logits, outputs.pred_boxes], -1).float().cpu()
 
-
-WHOLE = """\
-from transformers import AutoImageProcessor, AutoModelForObjectDetection
-
-folder = "."  # this folder
-model = AutoModelForObjectDetection.from_pretrained(folder).eval()
-labels = model.config.id2label
-"""
-
-ADAPTER = """\
-{imports}import torch
-from peft import PeftModel
-from transformers import AutoImageProcessor, AutoModelForObjectDetection
-
-folder = "."  # this folder
-labels = {labels!r}
-base = AutoModelForObjectDetection.from_pretrained(
-    {base!r},
-    num_labels=len(labels),
-    ignore_mismatched_sizes=True,
-{further})
-model = PeftModel.from_pretrained(base, folder).eval()
-"""
 
 MASKLESS = '    inputs.pop("pixel_mask", None)\n'
 

@@ -16,7 +16,7 @@ from adapt_core.bundles import Model
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import OWN_BASE, Quantizer
 from adapt_core.models.pretrained import kept_whole, label_names, load_model, model_source, save_model, unloadable
-from adapt_vision.libraries.card import ADAPTER_OF_OWN, CALL, adapter_imports, saved_as
+from adapt_vision.libraries.card import ADAPTER, ADAPTER_OF_OWN, CALL, WHOLE, adapter_imports, saved_as
 from adapt_vision.libraries.library import ImageLibrary
 from adapt_vision.libraries.oddities import oddities
 from adapt_vision.processing import RESAMPLING, InputForm, Processing
@@ -94,19 +94,24 @@ class Transformers(ImageLibrary):
         kind = saved_as(folder)
         if kind == "own":
             return "adapt-core", ADAPTER_OF_OWN.format(method=self.plan.method.spec.name)
-        call = CALL.format(argument="", outputs="model(pixel_values=pixels).logits")
+        auto = self.auto_class.__name__
         if kind == "whole":
-            return "transformers", WHOLE + READ + call
+            return "transformers", WHOLE.format(auto=auto) + self.use_code()
         quantized = self._quantized(info)
         base = OWN_BASE if (folder / OWN_BASE).is_dir() else model_source(self.options)
         size = f"    image_size={self.image_size},\n" if self._sized() else ""
         text = ADAPTER.format(
+            auto=auto,
             imports=("import transformers\n" if quantized else "") + adapter_imports(folder),
             labels=list(info["label_names"]),
             base=base,
             further=size + f"    {quantized or 'dtype=torch.float32'},\n",
         )
-        return "peft", text + READ + call
+        return "peft", text + self.use_code()
+
+    def use_code(self) -> str:
+        """Python code that uses ``model`` and ``labels``, read from ``folder``, on image files."""
+        return READ + CALL.format(argument="", outputs="model(pixel_values=pixels).logits")
 
     # ---- helpers --------------------------------------------------------------------------------------------------
 
@@ -198,29 +203,6 @@ def _resize(processor: Any, edge: int) -> None:
 def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
-
-WHOLE = """\
-from transformers import AutoImageProcessor, AutoModelForImageClassification
-
-folder = "."  # this folder
-model = AutoModelForImageClassification.from_pretrained(folder).eval()
-labels = model.config.id2label
-"""
-
-ADAPTER = """\
-{imports}import torch
-from peft import PeftModel
-from transformers import AutoImageProcessor, AutoModelForImageClassification
-
-folder = "."  # this folder
-labels = {labels!r}
-base = AutoModelForImageClassification.from_pretrained(
-    {base!r},
-    num_labels=len(labels),
-    ignore_mismatched_sizes=True,
-{further})
-model = PeftModel.from_pretrained(base, folder).eval()
-"""
 
 READ = """
 processor = AutoImageProcessor.from_pretrained(folder)

@@ -30,13 +30,13 @@ def counted(instances: Instances) -> Section:
 
 def truth_of(each: Annotation, form: KeypointForm) -> Shown:
     """An annotated pose, to draw."""
-    return Shown(each.box, each.category, "", each.keypoints, form.skeleton)
+    return Shown(each.box, each.category, "", keypoints=each.keypoints, skeleton=form.skeleton)
 
 
 def found_of(keypoints: np.ndarray, box: Sequence[float], category: int, form: KeypointForm, threshold: float) -> Shown:
     """A found pose, to draw: the keypoints above a score."""
     points = [(x, y, 2 * int(score >= threshold)) for x, y, score in keypoints.tolist()]
-    return Shown(box, category, "", points, form.skeleton)
+    return Shown(box, category, "", keypoints=points, skeleton=form.skeleton)
 
 
 def sections(measured: Measured, instances: Instances) -> list[Section]:
@@ -96,4 +96,4 @@ def _drawn_crop(pixels: Tensor, points: Tensor, annotated: Tensor, form: Keypoin
     last = np.array([picture.width - 1, picture.height - 1])
     places = points.numpy() * last
     shown = [(float(x), float(y), 2 * int(seen)) for (x, y), seen in zip(places, annotated.tolist(), strict=True)]
-    return drawn(picture, [Shown(None, 0, "", shown, form.skeleton)])
+    return drawn(picture, [Shown(None, 0, "", keypoints=shown, skeleton=form.skeleton)])

@@ -76,11 +76,11 @@ class EpochBatches(Sampler[list[int]]):
         self.group = group
         self.world = world
         self.lengths = lengths
-        self.epoch = 0
+        self.epoch = self.first = 0
 
-    def set_epoch(self, epoch: int) -> None:
-        """The epoch whose batches the next iteration gives."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, first: int = 0) -> None:
+        """The epoch whose batches the next iteration gives, and how many of them it leaves out."""
+        self.epoch, self.first = epoch, first
         if hasattr(self.rows, "set_epoch"):
             self.rows.set_epoch(epoch)
 
@@ -88,7 +88,8 @@ class EpochBatches(Sampler[list[int]]):
         return -(-len(self.rows) // self.size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for batch in global_batches(len(self.rows), self.seed, self.epoch, self.size, self.lengths, self.group):
+        batches = global_batches(len(self.rows), self.seed, self.epoch, self.size, self.lengths, self.group)
+        for batch in batches[self.first :]:
             mine = share(batch, self.world.rank, self.world.size)
             yield list(mine) if mine else [-1 - batch[0]]
 

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
-from adapt_core.engines.trainer.options import TrainerOptions, is_class
+from adapt_core.engines.common.optimization_options import BY_EPOCH, is_class
+from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.errors import AdaptError
+from adapt_core.interfaces import World
 from adapt_core.plugins.references import resolve
 
 TRACKER_PACKAGES = {"comet_ml": "comet_ml", "azure_ml": "azureml", "flyte": "flytekit", "kubeflow": "kubeflow"}
@@ -23,6 +25,7 @@ def training_arguments(
     seed: int,
     checkpoints: Path,
     run_name: str,
+    world: World,
     kind: type[TrainingArguments] = TrainingArguments,
     further: Mapping[str, Any] | None = None,
 ) -> TrainingArguments:
@@ -33,12 +36,14 @@ def training_arguments(
         seed: of the run.
         checkpoints: the folder of its checkpoints.
         run_name: for trackers.
+        world: the processes, which say on what to compute.
         kind: the class of the arguments.
         further: a task's own, over these.
 
     Raises:
         AdaptError: the Trainer refuses a value.
     """
+    own = is_class(options.scheduler) or options.scheduler in BY_EPOCH  # which the Trainer does not make
     every = {"epoch": "epoch", "steps": "steps"}[options.interval]
     try:
         settings: dict[str, Any] = {
@@ -49,8 +54,8 @@ def training_arguments(
             "num_train_epochs": options.epochs,
             "max_steps": options.max_steps or -1,
             "learning_rate": options.lr,
-            "lr_scheduler_type": "constant" if is_class(options.scheduler) else options.scheduler,
-            "lr_scheduler_kwargs": None if is_class(options.scheduler) else dict(options.scheduler_options) or None,
+            "lr_scheduler_type": "constant" if own else options.scheduler,
+            "lr_scheduler_kwargs": None if own else dict(options.scheduler_options) or None,
             "warmup_steps": options.warmup_steps,  # a float below 1 is a share
             "optim": "adamw_torch" if is_class(options.optimizer) else options.optimizer,
             "optim_target_modules": "all-linear" if options.optimizer.startswith(("galore", "apollo")) else None,
@@ -64,7 +69,7 @@ def training_arguments(
             "gradient_checkpointing_kwargs": {"use_reentrant": False} if options.gradient_checkpointing else None,
             "fp16": options.fp16,
             "bf16": options.bf16,
-            "use_cpu": not torch.accelerator.is_available(),
+            "use_cpu": world.device == "cpu" or not torch.accelerator.is_available(),
             "dataloader_num_workers": options.num_workers,
             "dataloader_pin_memory": torch.cuda.is_available(),
             "save_strategy": every,
@@ -80,9 +85,12 @@ def training_arguments(
             "disable_tqdm": True,
             "remove_unused_columns": False,
         }
-        return kind(**(settings | dict(further or {})))
+        arguments = kind(**(settings | dict(further or {})))
     except (ValueError, ImportError) as error:
         raise AdaptError(f"training: {error}") from error
+    if arguments.n_gpu > 1:  # of one process: the Trainer would split each batch over all GPUs, by threads
+        arguments._n_gpu = 1
+    return arguments
 
 
 def check_machine(options: TrainerOptions) -> None:

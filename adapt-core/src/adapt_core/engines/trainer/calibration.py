@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from adapt_core.engines.common.loaders import is_stream, training_loader
 from adapt_core.engines.common.rows import NOT_COUNTED
-from adapt_core.engines.trainer.loaders import is_stream, training_loader
 from adapt_core.engines.trainer.trainer import AdaptTrainer
 from adapt_core.interfaces import World
 

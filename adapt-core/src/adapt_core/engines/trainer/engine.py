@@ -12,16 +12,17 @@ from transformers import PrinterCallback
 from adapt_core.bundles import Evaluated, Model, Trained
 from adapt_core.engines.common.clock import Clock
 from adapt_core.engines.common.failures import out_of_memory, stopped
+from adapt_core.engines.common.loaders import is_stream
 from adapt_core.engines.common.log import RunLog
+from adapt_core.engines.common.optimization_options import BY_EPOCH, is_class
 from adapt_core.engines.common.randomness import randomness_kept
 from adapt_core.engines.trainer.arguments import check_machine, training_arguments
 from adapt_core.engines.trainer.calibration import CalibrationBatches
 from adapt_core.engines.trainer.callbacks import Gradients, Log, LossWindow, MethodPhases, Stop
 from adapt_core.engines.trainer.features import keep_features
 from adapt_core.engines.trainer.inputs import TrainerInputs
-from adapt_core.engines.trainer.loaders import is_stream
 from adapt_core.engines.trainer.optimizer import check_optimizer, check_schedule
-from adapt_core.engines.trainer.options import TrainerOptions, is_class
+from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.engines.trainer.trainer import AdaptTrainer, Training, trainer_class
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Engine, Method, World
@@ -69,6 +70,7 @@ class TrainerEngine(Engine):
         self.progress.parameters(count_parameters(model.module))  # which calibration may have changed
         begin = time.perf_counter()
         keep_features(trainer, model.hints, self.progress)
+        self._tell_of_lengths(inputs)
         keeping = time.perf_counter() - begin
         request = StopRequest()
         stop = Stop(request, self.world)
@@ -118,6 +120,12 @@ class TrainerEngine(Engine):
                 f"(NUM_WORKERS) is {self.options.num_workers}; more processes, up to the machine's cores, load faster."
             )
 
+    def _tell_of_lengths(self, inputs: TrainerInputs) -> None:
+        """A notice where rows were to be grouped by length and have none that differ, as packed rows and images."""
+        asked = self.options.group_by_length and "group_by_length" in self.options.model_fields_set
+        if asked and inputs.lengths is None and self.world.is_main:
+            self.progress.notice("training.group_by_length changes nothing: these rows are packed, or have no lengths.")
+
     # ---- parts of a training --------------------------------------------------------------------------------------
 
     def _require_trainable(self, model: Model, inputs: TrainerInputs) -> None:
@@ -133,6 +141,11 @@ class TrainerEngine(Engine):
                 "training.max_steps is not given, and nobody knows how many rows a stream has",
                 "Say after how many steps the training ends.",
             )
+        if is_stream(inputs.train) and self.options.scheduler in BY_EPOCH:
+            raise AdaptError(
+                f"training.scheduler (SCHEDULER_TYPE): {self.options.scheduler} counts epochs, and a stream has none",
+                "Choose one of transformers', such as linear or cosine.",
+            )
 
     def _calibrate(self, model: Model, method: Method, trainer: AdaptTrainer) -> None:
         with randomness_kept(), self.progress.stage("Calibrating the method"):
@@ -144,7 +157,7 @@ class TrainerEngine(Engine):
     def _run(self, trainer: AdaptTrainer, checkpoint: Path | None, request: StopRequest) -> float:
         """Takes the steps; the seconds that they took."""
         begin = time.perf_counter()
-        with stop_on_signal(request):
+        with stop_on_signal(request, several=self.world.size > 1):
             try:
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             except torch.OutOfMemoryError as error:
@@ -163,7 +176,7 @@ class TrainerEngine(Engine):
     def _arguments(self, inputs: TrainerInputs | None = None) -> Any:
         own = () if inputs is None else (inputs.arguments, inputs.settings)
         checkpoints = Path(self.folder.checkpoints)
-        return training_arguments(self.options, self.plan.seed, checkpoints, self.folder.path.name, *own)
+        return training_arguments(self.options, self.plan.seed, checkpoints, self.folder.path.name, self.world, *own)
 
     def _prepared(self, model: Model, inputs: TrainerInputs) -> AdaptTrainer:
         """The one trainer of this run."""

@@ -13,8 +13,8 @@ from torch import nn
 from torch.utils.data import Dataset, default_collate
 
 from adapt_core.bundles import Hints
+from adapt_core.engines.common.loaders import evaluation_loader, is_stream
 from adapt_core.engines.common.randomness import randomness_kept
-from adapt_core.engines.trainer.loaders import evaluation_loader, is_stream
 from adapt_core.engines.trainer.trainer import AdaptTrainer
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World

@@ -12,7 +12,9 @@ from torch import nn
 from transformers import Trainer, TrainingArguments, get_scheduler
 from transformers.training_args import OptimizerNames
 
-from adapt_core.engines.trainer.options import TrainerOptions, is_class
+from adapt_core.engines.common.optimization_options import BY_EPOCH, is_class
+from adapt_core.engines.common.schedules import schedule_by_epoch
+from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.errors import AdaptError
 from adapt_core.plugins.references import resolve
 from adapt_core.utils.spelling import nearest
@@ -74,8 +76,17 @@ def grouped(
     return [*({"params": each, "weight_decay": decay if wanted else 0.0} for each, wanted in kinds if each), *own]
 
 
-def schedule(options: TrainerOptions, optimizer: Any) -> Any:
-    """The schedule where a configuration names a class; None where it is one of transformers'."""
+def schedule(options: TrainerOptions, optimizer: Any, steps_of_epoch: int, epochs: int) -> Any:
+    """The schedule that a configuration names; None where it is one of transformers'.
+
+    Args:
+        options: the ``training`` section.
+        optimizer: whose rate it sets.
+        steps_of_epoch: optimizer steps in an epoch.
+        epochs: of the whole run, a begun one counted.
+    """
+    if options.scheduler in BY_EPOCH:
+        return schedule_by_epoch(options, optimizer, steps_of_epoch, epochs)
     if not is_class(options.scheduler):
         return None
     return resolve(options.scheduler)(optimizer, **_values(options.scheduler_options))
@@ -85,7 +96,7 @@ def check_schedule(options: TrainerOptions) -> None:
     """Raises AdaptError when the learning-rate schedule cannot be made from its options."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=options.lr)
     try:
-        if schedule(options, optimizer) is None:
+        if schedule(options, optimizer, 1, 1) is None:
             get_scheduler(
                 options.scheduler,
                 optimizer,

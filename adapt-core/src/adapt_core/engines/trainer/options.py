@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from adapt_core.config.sections import TrainingOptions
+from adapt_core.engines.common.optimization_options import BY_EPOCH, OptimizationOptions, is_class, known
 from adapt_core.engines.trainer.names import OPTIMIZERS, SCHEDULERS, TRACKERS
 from adapt_core.options import option
-from adapt_core.utils.spelling import nearest
 
 CLASS = " or as module:Class"
 """How what transformers has no name for is given."""
 
 
-class TrainerOptions(TrainingOptions):
+class TrainerOptions(OptimizationOptions):
     """How to train with transformers' ``Trainer``: its optimizers, schedules and trackers, by its names."""
 
     optimizer: str = option(
@@ -24,17 +23,12 @@ class TrainerOptions(TrainingOptions):
         examples=[*OPTIMIZERS],
         help=f"Optimizer, by the name that transformers gives it,{CLASS}.",
     )
-    optimizer_options: dict[str, Any] = option({}, help="Further arguments of the optimizer, by its own names.")
-    beta1: float = option(0.9, flat="BETA1", ge=0, lt=1, help="Adam's beta1.")
-    beta2: float = option(0.999, flat="BETA2", ge=0, lt=1, help="Adam's beta2.")
-    adam_eps: float = option(1e-8, flat="ADAM_EPS", gt=0, help="Adam's epsilon.")
     scheduler: str = option(
         "linear",
         flat="SCHEDULER_TYPE",
-        examples=[*SCHEDULERS],
-        help=f"Learning-rate schedule, by transformers' name,{CLASS}.",
+        examples=[*SCHEDULERS, *BY_EPOCH],
+        help=f"Learning-rate schedule, by the name that transformers or MMEngine gives it,{CLASS}.",
     )
-    scheduler_options: dict[str, Any] = option({}, help="Further arguments of the schedule, by its own names.")
     gradient_checkpointing: bool = option(
         False, flat="GRADIENT_CHECKPOINTING", help="Recompute activations in the backward pass: less memory, more time."
     )
@@ -52,17 +46,17 @@ class TrainerOptions(TrainingOptions):
     @field_validator("optimizer")
     @classmethod
     def _known_optimizer(cls, value: str) -> str:
-        return _known(value, OPTIMIZERS, "optimizer")
+        return known(value, OPTIMIZERS, "optimizer")
 
     @field_validator("scheduler")
     @classmethod
     def _known_scheduler(cls, value: str) -> str:
-        return _known(value, SCHEDULERS, "schedule")
+        return known(value, (*SCHEDULERS, *BY_EPOCH), "schedule")
 
     @field_validator("trackers")
     @classmethod
     def _known_trackers(cls, value: list[str]) -> list[str]:
-        return [_known(tracker, TRACKERS, "tracker") for tracker in value]
+        return [known(tracker, TRACKERS, "tracker") for tracker in value]
 
     @model_validator(mode="after")
     def _possible_schedule(self) -> Self:
@@ -76,18 +70,3 @@ class TrainerOptions(TrainingOptions):
                 "the schedule reduce_lr_on_plateau needs do_eval (DO_EVAL): it follows the evaluation loss"
             )
         return self
-
-
-def is_class(name: str) -> bool:
-    """Whether a name is that of a class, ``"module:Class"``."""
-    module, _, attribute = name.partition(":")
-    return bool(attribute) and all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))
-
-
-def _known(value: str, names: tuple[str, ...], what: str) -> str:
-    """The value in lower case if it is one of the names; raises ValueError with the nearest otherwise."""
-    if is_class(value):
-        return value
-    if value.lower() in names:
-        return value.lower()
-    raise ValueError(f"unknown {what} {value!r}{nearest(value, names)}")

@@ -5,21 +5,24 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import DistributedDataParallelKwargs
 from transformers import PreTrainedModel, Trainer
 
 from adapt_core.bundles import Evaluated
 from adapt_core.engines.common.clock import Clock
 from adapt_core.engines.common.failures import failed_in_method, nothing_used
+from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader
 from adapt_core.engines.common.measuring import Step, measure, rows_in
 from adapt_core.engines.common.rows import NOT_COUNTED
 from adapt_core.engines.trainer.inputs import TrainerInputs
-from adapt_core.engines.trainer.loaders import EpochLoader, evaluation_loader, training_loader
 from adapt_core.engines.trainer.optimizer import grouped, optimizer_settings, schedule
 from adapt_core.engines.trainer.options import TrainerOptions
+from adapt_core.engines.trainer.unused import leaves_unused
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Method, World
 from adapt_core.runs.folder import RunFolder
@@ -107,8 +110,17 @@ class AdaptTrainer(Trainer):
         return self._loader.waiting if self._loader is not None else 0.0
 
     def get_train_dataloader(self) -> Any:
+        self._loader = self._training_loader(self.training.workers)
+        return self._loader
+
+    def first_batch(self) -> Mapping[str, Any]:
+        """This process's part of the first batch of the first epoch, on the model's device."""
+        batch = next(islice(self._training_loader(workers=0), 1))
+        return self._prepare_inputs({name: value for name, value in batch.items() if name != NOT_COUNTED})
+
+    def _training_loader(self, workers: int) -> EpochLoader:
         options = self.training.options
-        self._loader = training_loader(
+        return training_loader(
             self.train_dataset,
             self.data_collator,
             batch=options.batch_size,
@@ -116,9 +128,8 @@ class AdaptTrainer(Trainer):
             seed=self.args.seed,
             world=self.training.world,
             lengths=self.training.inputs.lengths if options.group_by_length else None,
-            workers=self.training.workers,
+            workers=workers,
         )
-        return self._loader
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         rows: Any = self.eval_dataset if eval_dataset is None else eval_dataset
@@ -210,15 +221,28 @@ class AdaptTrainer(Trainer):
         return optimizer_settings(args, model, self.training.options)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        if self.lr_scheduler is None and (made := schedule(self.training.options, optimizer or self.optimizer)):
-            self.lr_scheduler = made
-            self._created_lr_scheduler = True
+        if self.lr_scheduler is None:
+            options = self.training.options
+            of_epoch = self._steps_of_epoch()
+            made = schedule(options, optimizer or self.optimizer, of_epoch, -(-num_training_steps // of_epoch))
+            if made is not None:
+                self.lr_scheduler = made
+                self._created_lr_scheduler = True
         return super().create_scheduler(num_training_steps, optimizer)
+
+    def _steps_of_epoch(self) -> int:
+        """Optimizer steps in an epoch; 1 for a stream, which has none."""
+        if self._loader is None or is_stream(self.train_dataset):
+            return 1
+        return -(-len(self._loader) // self.args.gradient_accumulation_steps)
 
     # ---- epochs, checkpoints, evaluations -------------------------------------------------------------------------
 
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
         self.first_step = self.state.global_step
+        if self.training.world.size > 1 and self.training.world.sharding is None:
+            settings = DistributedDataParallelKwargs(find_unused_parameters=leaves_unused(self))
+            self.accelerator.ddp_handler = settings
         return super()._prepare_for_training(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:

@@ -35,10 +35,10 @@ class EpochLoader(DataLoader[Any]):
             yield batch
             begin = time.perf_counter()
 
-    def set_epoch(self, epoch: int) -> None:
-        """The epoch whose batches the next iteration gives."""
+    def set_epoch(self, epoch: int, first: int = 0) -> None:
+        """The epoch whose batches the next iteration gives, and how many of them it leaves out."""
         if isinstance(self.batch_sampler, EpochBatches):
-            self.batch_sampler.set_epoch(epoch)
+            self.batch_sampler.set_epoch(epoch, first)
 
 
 def is_stream(rows: Any) -> bool:

@@ -1,0 +1,87 @@
+"""The launchers: they start the processes of one machine, or join those that somebody else has started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from adapt_core.errors import UsageError
+from adapt_core.interfaces import Launcher, World
+from adapt_core.plan.run_plan import RunPlan
+from adapt_dist.agent import start
+from adapt_dist.joining import join
+from adapt_dist.options import DdpOptions, LaunchOptions
+from adapt_dist.place import found_place
+from adapt_dist.worker import Job
+
+T = TypeVar("T")
+
+
+class TorchLauncher(Launcher):
+    """Processes on ``torch.distributed``, started by torchrun's agent. Extend it with what their world is."""
+
+    options: LaunchOptions
+
+    @property
+    def size(self) -> int | None:  # type: ignore[override]
+        """How many processes there will be, where the options or this machine's GPUs tell."""
+        local = self._local_size()
+        return local * self.options.num_nodes if local else None
+
+    def settings(self) -> Mapping[str, Any]:
+        """Further arguments of the world."""
+        return {}
+
+    def launch(self, function: Callable[[RunPlan, World], T], plan: RunPlan) -> T:
+        """Starts the processes of this machine; see :func:`adapt_dist.agent.start`.
+
+        Raises:
+            UsageError: the options ask for several machines, or do not say how many processes.
+        """
+        if self.options.num_nodes > 1:
+            raise UsageError(
+                f"launch.num_nodes is {self.options.num_nodes}: every machine must start its own processes",
+                "adapt launch-command writes the commands.",
+            )
+        local = self._local_size()
+        if local is None:
+            raise UsageError(
+                "launch.num_processes is not given, and there is no GPU to tell how many processes to start",
+                "Say how many.",
+            )
+        job = Job(function, plan, self.options, local, self.settings(), folder="")
+        logs = Path(plan.output_dir, "logs") if isinstance(plan, RunPlan) else None
+        result: T = start(job, local, logs)
+        return result
+
+    def attached(self) -> World | None:
+        """The world that torchrun, ``accelerate launch`` or ``srun`` has made this process a part of."""
+        place = found_place()
+        if place is None:
+            return None
+        world = join(place, self.options, self.size if self.options.num_processes else None, self.settings())
+        if world.is_main:
+            import sys
+
+            print(f"{world.text} (started by {place.by})", file=sys.stderr, flush=True)  # noqa: T201
+        return world
+
+    def _local_size(self) -> int | None:
+        """How many processes this machine starts; None where nothing tells."""
+        if self.options.num_processes:
+            return self.options.num_processes
+        gpus = 0 if self.options.use_cpu else torch.cuda.device_count()
+        return gpus or None
+
+
+class Ddp(TorchLauncher):
+    """Every process has the whole model and a share of each batch; they average their gradients."""
+
+    options: DdpOptions
+
+    def settings(self) -> Mapping[str, Any]:
+        """Whether a step may leave parameters unused."""
+        return {"unused_parameters": self.options.find_unused_parameters}

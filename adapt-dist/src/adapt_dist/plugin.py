@@ -1,0 +1,21 @@
+"""What adapt-dist offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from adapt_core.hookspecs import hookimpl
+from adapt_core.kinds import LauncherSpec
+
+
+@hookimpl
+def adapt_launchers() -> Iterable[LauncherSpec]:
+    """The launchers on torch.distributed."""
+    yield LauncherSpec(
+        name="ddp",
+        summary="Several processes, each with the whole model and a share of every batch (DistributedDataParallel).",
+        target="adapt_dist.launcher:Ddp",
+        options="adapt_dist.options:DdpOptions",
+        switch="DDP",
+        parallel="replicated",
+    )

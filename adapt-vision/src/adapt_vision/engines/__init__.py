@@ -1,0 +1,1 @@
+"""The engines of the vision tasks, beside that of the core."""

@@ -1,0 +1,1 @@
+"""Instance segmentation: objects with classes and masks in an image."""

@@ -1,0 +1,259 @@
+"""Models of transformers that find objects with their masks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+from torchvision.transforms import InterpolationMode
+from transformers import AutoModelForInstanceSegmentation, AutoModelForUniversalSegmentation
+from transformers.image_utils import SizeDict
+
+from adapt_core.errors import AdaptError
+from adapt_core.utils.units import listed
+from adapt_vision.annotations.masks import decoded, encoded
+from adapt_vision.annotations.objects import Annotation
+from adapt_vision.libraries.transformers import Transformers
+
+MOST = 100
+"""So many objects an image are found: COCO counts no more."""
+
+BY_QUERY = ("mask2former", "maskformer")
+"""The families that give each query a class and a mask."""
+
+BY_BOX = ("rf_detr",)
+"""The families of detectors that give each box a mask."""
+
+Found = dict[str, Any]
+"""What was found in an image, the surest first: ``masks``, in COCO's compressed run-length encoding, and ``scores`` and
+``labels``, tensors of shape (n,)."""
+
+
+class Segmenters(Transformers):
+    """Mask2Former, MaskFormer and RF-DETR with masks, of the hub or a local folder."""
+
+    head: ClassVar[frozenset[str]] = frozenset(
+        {"mask_predictor", "class_embed", "bbox_embed", "enc_out_class_embed", "enc_out_bbox_embed"}
+    )
+
+    @cached_property
+    def auto_class(self) -> Any:  # type: ignore[override]
+        """The class of transformers that loads the model. Raises AdaptError where none of those known here does."""
+        family = self._settings().model_type
+        if family not in (*BY_QUERY, *BY_BOX):
+            known = listed([*BY_QUERY, *BY_BOX])
+            raise AdaptError(
+                f"{self.options.source} is of the family {family}, and instances are segmented by {known}",
+                "Name a model of one of them, such as facebook/mask2former-swin-tiny-coco-instance.",
+            )
+        return AutoModelForUniversalSegmentation if family == "mask2former" else AutoModelForInstanceSegmentation
+
+    @cached_property
+    def by_box(self) -> bool:
+        """Whether the model is a detector that gives each box a mask."""
+        return self._settings().model_type in BY_BOX
+
+    def settings_for(self, names: Sequence[str]) -> dict[str, Any]:
+        settings = super().settings_for(names)
+        del settings["problem_type"]  # of classifiers
+        return settings
+
+    def load_processor(self, path: Path | None = None) -> Any:
+        processor = super().load_processor(path)
+        if not hasattr(processor, "post_process_instance_segmentation"):
+            raise AdaptError(
+                f"The image processor {type(processor).__name__} is not one of segmentation: it makes no masks",
+                "Name another one in model.image_processor (image_processor_path).",
+            )
+        return processor
+
+    def _sized(self) -> bool:
+        return False
+
+    # ---- batches --------------------------------------------------------------------------------------------------
+
+    def batch(self, processor: Any, images: Sequence[Image.Image], objects: Sequence[Sequence[Annotation]]) -> Any:
+        """What the model reads of images and the objects in them; crowds are left out.
+
+        Returns:
+            ``pixel_values`` of shape (rows, 3, height, width), ``pixel_mask`` where the processor pads, and ``sizes`` of
+            the images, height and width in pixels. The targets are ``mask_labels`` and ``class_labels``, a tensor of
+            shape (objects, height, width) and one of shape (objects,) a row, or ``labels`` where masks go by boxes.
+        """
+        sizes = torch.tensor([(image.height, image.width) for image in images])
+        apart = [[each for each in found if not each.crowd] for found in objects]
+        if self.by_box:
+            annotations = [
+                {"image_id": row, "annotations": [_coco(each, image) for each in found]}
+                for row, (found, image) in enumerate(zip(apart, images, strict=True))
+            ]
+            made = processor(
+                images=list(images), annotations=annotations, return_segmentation_masks=True, return_tensors="pt"
+            )
+            return {**made, "labels": [dict(each) for each in made["labels"]], "sizes": sizes}
+        made = dict(processor(images=list(images), return_tensors="pt"))
+        canvas = made["pixel_values"].shape[-2:]
+        pairs = [_targets(processor, image, found, canvas) for image, found in zip(images, apart, strict=True)]
+        masks, classes = zip(*pairs, strict=True)
+        return {**made, "mask_labels": list(masks), "class_labels": list(classes), "sizes": sizes}
+
+    def call(self, module: Any, batch: Mapping[str, Any], *, labels: bool) -> Any:
+        """The model's outputs, with ``loss`` where labels are given.
+
+        Raises:
+            AdaptError: the model's boxes are no numbers any more.
+        """
+        targets = ("labels",) if self.by_box else ("mask_labels", "class_labels")
+        names = ["pixel_values", *(["pixel_mask"] if self._padded else []), *(targets if labels else [])]
+        try:
+            return module(**{name: batch[name] for name in names if name in batch})
+        except ValueError as error:
+            if not (
+                labels and ("corner" in str(error) or "invalid numeric" in str(error))
+            ):  # said of NaN by the losses
+                raise
+            raise AdaptError(
+                "The model's outputs are no numbers any more: training has diverged",
+                "Lower training.lr (LR), or limit training.max_grad_norm.",
+            ) from error
+
+    def count(self, batch: Mapping[str, Any]) -> int:
+        """What the losses are means of: masks; one at least, as the models have it."""
+        found = [each["class_labels"] for each in batch["labels"]] if self.by_box else batch["class_labels"]
+        return max(sum(map(len, found)), 1)
+
+    def found(self, processor: Any, outputs: Any, batch: Mapping[str, Any], threshold: float) -> list[Found]:
+        """What the model's post-processing finds above a score.
+
+        Args:
+            processor: the model's.
+            outputs: of the model.
+            batch: that it read, with ``sizes``.
+            threshold: scores from which on objects count.
+        """
+        return [
+            self._found(processor, self._row(outputs, batch, row), tuple(size), threshold)
+            for row, size in enumerate(batch["sizes"].tolist())
+        ]
+
+    def _found(self, processor: Any, outputs: Any, size: tuple[int, int], threshold: float) -> Found:
+        # Where masks are small ones that are enlarged afterwards, they are enlarged one by one: all the queries' masks
+        # of one large photograph would take gigabytes.
+        further = {"target_sizes": [size], "top_k": MOST} if self.by_box else {}
+        (made,) = processor.post_process_instance_segmentation(
+            outputs, threshold=threshold, return_binary_maps=True, **further
+        )
+        told = made["segments_info"]
+        order = np.argsort([-each["score"] for each in told], kind="stable")[:MOST]
+        masks = [_enlarged(made["segmentation"][place], size) for place in order]
+        kept = [(told[place], mask) for place, mask in zip(order, masks, strict=True) if mask.any()]
+        return {
+            "masks": [encoded(mask) for _, mask in kept],
+            "scores": torch.tensor([each["score"] for each, _ in kept]),
+            "labels": torch.tensor([each["label_id"] for each, _ in kept], dtype=torch.int64),
+        }
+
+    def _row(self, outputs: Any, batch: Mapping[str, Any], row: int) -> Any:
+        """The outputs of one row, as if it had been alone: its masks without what was padded."""
+        logits, masks = ("logits", "pred_masks") if self.by_box else ("class_queries_logits", "masks_queries_logits")
+        values = getattr(outputs, masks)[row : row + 1].float()
+        padding = batch.get("pixel_mask")
+        if padding is not None and not bool(padding[row].all()):
+            canvas = padding.shape[-2:]
+            height, width = int(padding[row, :, 0].sum()), int(padding[row, 0].sum())
+            if any(part * to % of for part, to, of in zip((height, width), values.shape[-2:], canvas, strict=True)):
+                values = functional.interpolate(values, size=tuple(canvas), mode="bilinear", align_corners=False)
+            scale = values.shape[-2] / canvas[0], values.shape[-1] / canvas[1]
+            values = values[..., : round(height * scale[0]), : round(width * scale[1])]
+        return SimpleNamespace(**{logits: getattr(outputs, logits)[row : row + 1].float(), masks: values})
+
+    def raw(self, outputs: Any) -> Tensor:
+        """Logits of classes and masks of every query, float32, of shape (rows, queries, classes + height × width)."""
+        logits, masks = ("logits", "pred_masks") if self.by_box else ("class_queries_logits", "masks_queries_logits")
+        return torch.cat([getattr(outputs, logits), getattr(outputs, masks).flatten(2)], -1).float().cpu()
+
+    @cached_property
+    def _padded(self) -> bool:
+        """Whether the model reads a mask of what is padding."""
+        kind = self.auto_class._model_mapping[type(self._settings())]
+        return "pixel_mask" in inspect.signature(kind.forward).parameters
+
+    # ---- without Adapt --------------------------------------------------------------------------------------------
+
+    def use_code(self) -> str:
+        return CALL
+
+
+def _coco(each: Annotation, image: Image.Image) -> dict[str, Any]:
+    """An object as COCO has it, its mask in run lengths that are not compressed, which processors decode."""
+    pixels = decoded(str(each.mask), image.size).T.reshape(-1)
+    ends = np.flatnonzero(np.diff(pixels, prepend=False, append=not pixels[-1]))
+    counts = np.diff(ends, prepend=0).tolist()
+    return {
+        "bbox": each.box,
+        "category_id": each.category,
+        "area": each.area,
+        "iscrowd": 0,
+        "segmentation": [{"size": [image.height, image.width], "counts": counts}],
+    }
+
+
+def _targets(
+    processor: Any, image: Image.Image, objects: Sequence[Annotation], canvas: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Masks, float32 of shape (objects, height, width), and classes, int64, as the processor makes them of a map.
+
+    It is given no map, in which objects cannot overlap: each mask is resized as the map would be, to the nearest pixel.
+    What is padded belongs to no object, and objects of which no pixel is left are left out.
+    """
+    classes = torch.tensor([each.category for each in objects], dtype=torch.int64)
+    if not objects:
+        return torch.zeros((0, *canvas)), classes
+    masks = torch.from_numpy(np.stack([decoded(str(each.mask), image.size) for each in objects])).to(torch.uint8)
+    if processor.do_resize:
+        masks = processor.resize(
+            image=masks,
+            size=SizeDict(**dict(processor.size)),
+            size_divisor=processor.size_divisor,
+            resample=InterpolationMode.NEAREST_EXACT,
+        )
+    left = masks.flatten(1).any(1)
+    padding = (0, canvas[1] - masks.shape[-1], 0, canvas[0] - masks.shape[-2])
+    return functional.pad(masks[left].float(), padding), classes[left]
+
+
+def _enlarged(mask: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """A mask of an image's height and width, bool."""
+    if tuple(mask.shape) != size:
+        mask = functional.interpolate(mask[None, None].float(), size=size, mode="nearest")[0, 0]
+    return mask.bool().cpu().numpy()
+
+
+CALL = """
+import sys
+
+import torch
+from PIL import Image, ImageOps
+
+processor = AutoImageProcessor.from_pretrained(folder)
+for path in sys.argv[1:]:
+    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    inputs = processor(images=image, return_tensors="pt")
+    with torch.inference_mode():
+        outputs = model(**inputs)
+    sizes = [(image.height, image.width)]
+    found = processor.post_process_instance_segmentation(
+        outputs, threshold=0.5, target_sizes=sizes, return_binary_maps=True
+    )[0]
+    for each, mask in zip(found["segments_info"], found["segmentation"]):  # mask: of the image's height and width
+        print(path, labels[each["label_id"]], each["score"], int(mask.sum()))
+"""

@@ -14,7 +14,7 @@ from PIL import Image
 from adapt_vision.annotations.objects import AnnotatedImages, Annotation, KeypointForm
 from adapt_vision.pose_detection.augmentation import LIMITS, NO_CHANGE, Change, drawn_change
 from adapt_vision.pose_detection.heatmaps import gaussians, heatmap_loss
-from adapt_vision.pose_detection.inputs import PoseRows, sample
+from adapt_vision.pose_detection.inputs import PoseRows, Sample, sample
 from adapt_vision.pose_detection.instances import Instances, instances_of
 
 BOX = (14.0, 22.0, 40.0, 60.0)
@@ -108,7 +108,7 @@ def test_the_processor_finds_the_keypoints_in_their_own_heatmaps(
     instances = instances_of(AnnotatedImages("a.json", ["a.png"], [], objects, FORM))
     made = sample(instances, 0, picture, lambda *given: library.crop(processor, *given), NO_CHANGE)
     heatmaps = gaussians(made.points[None] * torch.tensor([23.0, 31.0]), (32, 24), 1.0)
-    (found,) = library.keypoints(processor, heatmaps, [box])
+    (found,) = library.found(processor, heatmaps, [box])
     pixel = 1.25 * max(width / 24, height / 32)  # of the heatmap, in the image
     assert np.abs(found[:, :2] - places).max() < 0.1 * pixel
     assert (found[:, 2] > 0.7).all()
@@ -116,7 +116,7 @@ def test_the_processor_finds_the_keypoints_in_their_own_heatmaps(
 
 def test_several_objects_of_a_single_keypoint_are_found(library: Any, processor: Any) -> None:
     heatmaps = gaussians(torch.tensor([[[12.0, 16.0]], [[6.0, 8.0]]]), (32, 24), 1.0)
-    found = library.keypoints(processor, heatmaps, [BOX, BOX])
+    found = library.found(processor, heatmaps, [BOX, BOX])
     assert [each.shape for each in found] == [(1, 3), (1, 3)]
     assert found[0][0, 0] > found[1][0, 0]
 
@@ -128,7 +128,9 @@ def test_an_unchanged_crop_is_what_the_processor_makes(library: Any, processor: 
     boxes = [list(BOX), [-5.0, 60.0, 50.0, 20.0]]
     expected = processor(images=picture, boxes=[boxes], return_tensors="pt")["pixel_values"]
     crops = [library.crop(processor, picture, box, 0.0)[0] for box in boxes]
-    assert torch.equal(library.batch(processor, crops), expected)
+    empty = torch.zeros(4, 2), torch.zeros(4, dtype=torch.bool)
+    samples = [Sample(row, pixels, *empty) for row, pixels in enumerate(crops)]
+    assert torch.equal(library.batch(processor, samples)["pixel_values"], expected)
     assert expected.shape == (2, 3, 64, 48)
 
 

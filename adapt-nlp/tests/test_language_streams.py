@@ -179,9 +179,9 @@ def test_a_stream_needs_max_steps_and_draws_nothing(config: dict[str, Any], tmp_
     del made["training"]["max_steps"]
     with pytest.raises(ConfigError) as error:
         build_plan(made)
-    assert {problem.path for problem in error.value.problems} == {
-        ("training", "max_steps"),
-        ("dataset", "max_train_samples"),
+    assert {problem.key for problem in error.value.problems} == {
+        "training.max_steps",
+        "dataset.max_train_samples",
     }
     assert "nobody knows how many rows a stream has" in str(error.value)
 

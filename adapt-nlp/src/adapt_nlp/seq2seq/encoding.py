@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from datasets import Value
 from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerBase
 
 from adapt_core.errors import AdaptError
 from adapt_nlp.data.preprocessing import Preprocessing
 from adapt_nlp.data.splits import fingerprint
 from adapt_nlp.data.views import sizes
+from adapt_nlp.tokenizer import require_known_tokens
 
 Encode = Callable[[Sequence[str], int | None], list[list[int]]]
 """Token ids of texts with what stands around each, whole, or cut to a length."""
@@ -41,6 +43,12 @@ class EncodedPairs(Dataset[dict[str, Any]]):
         return found
 
     @property
+    def target_lengths(self) -> Sequence[int]:
+        """Tokens of each target."""
+        found: Sequence[int] = sizes(self.labels)
+        return found
+
+    @property
     def cut_inputs(self) -> int:
         """How many texts were longer than they are."""
         return _longer(self.whole_inputs, self.input_ids)
@@ -58,15 +66,18 @@ class EncodedPairs(Dataset[dict[str, Any]]):
         return {"input_ids": self.input_ids[row], "labels": self.labels[row]}
 
 
+COUNTS = {"whole_inputs": Value("int32"), "whole_targets": Value("int32")}
+
+
 def encode_pairs(
     inputs: Encode,
     targets: Encode,
     preprocessing: Preprocessing,
     what: str,
-    made_of: Sequence[Any],
     texts: Sequence[str],
     written: Sequence[str],
     *,
+    made_of: Sequence[Any],
     longest_input: int,
     longest_target: int,
     around: str,
@@ -80,9 +91,9 @@ def encode_pairs(
         targets: encodes targets.
         preprocessing: with the cache.
         what: what the rows are called, for a person.
-        made_of: all on which ``inputs`` and ``targets`` depend, as JSON.
         texts: one a row.
         written: the targets of the same rows.
+        made_of: all that these two depend on, as JSON.
         longest_input: the most tokens of a text, what stands around it among them.
         longest_target: the most tokens of a target.
         around: what stands around each text, for messages.
@@ -93,22 +104,55 @@ def encode_pairs(
         AdaptError: the tokenizer makes nothing of a text or a target, or the lengths have no room for any token.
     """
     make = partial(columns, inputs, targets, texts, written, longest_input, longest_target, around)
-    key = (fingerprint(texts, written), *made_of, longest_input, longest_target, around)
+    key = (fingerprint(texts, written), *made_of, longest_input, longest_target)
     given = preprocessing.encoded(what, len(texts), make, COUNTS, *key).columns
-    return whole_pairs(given, added(inputs), added(targets), place, source)
+    return _whole(inputs, targets, given, place, source)
 
 
-def encode_part(
-    inputs: Encode, targets: Encode, pairs: Any, *, longest_input: int, longest_target: int, around: str
+def _whole(
+    inputs: Encode,
+    targets: Encode,
+    given: Mapping[str, Sequence[Any]],
+    place: Callable[[Sequence[int]], str],
+    source: str,
 ) -> EncodedPairs:
-    """The same of some rows of a stream, in memory. Raises AdaptError as :func:`encode_pairs` does."""
+    """Encoded rows of which none is empty."""
+    for part, name, encode in (("text", "input_ids", inputs), ("target", "labels", targets)):
+        bare = encode([""], None)[0]
+        short = [row for row, length in enumerate(sizes(given[name])) if length <= len(bare)]
+        # Not by their number alone: a word may be one token with the space before it.
+        empty = [row for row in short if list(given[name][row]) == bare[: len(given[name][row])]]
+        if empty:
+            raise AdaptError(
+                f"{source}: the tokenizer makes no token of the {part} at {place(empty)}.",
+                "Remove these rows: they hold nothing but characters that it drops.",
+            )
+    return EncodedPairs(given["input_ids"], given["labels"], given["whole_inputs"], given["whole_targets"])
+
+
+def streamed(
+    inputs: Encode,
+    targets: Encode,
+    tokenizer: PreTrainedTokenizerBase,
+    module: Any,
+    longest_input: int,
+    longest_target: int,
+    around: str,
+    rows: Callable[[EncodedPairs], tuple[Any, Any]],
+    pairs: Any,
+) -> Iterator[dict[str, Any]]:
+    """The same of some rows of a stream, in memory, as the model is trained on them.
+
+    Raises:
+        AdaptError: a row has no tokens, or one that the model does not know.
+    """
     texts, written = pairs.texts, pairs.targets
     given = columns(inputs, targets, texts, written, longest_input, longest_target, around, 0, len(texts))
-    return whole_pairs(given, added(inputs), added(targets), pairs.place, pairs.table.source)
-
-
-COUNTS = {"whole_inputs": Value("int32"), "whole_targets": Value("int32")}
-"""The columns of how many tokens there were before they were cut."""
+    encoded = _whole(inputs, targets, given, pairs.place, pairs.table.source)
+    require_known_tokens(tokenizer, module, encoded.input_ids, texts)
+    require_known_tokens(tokenizer, module, encoded.labels, written)
+    made = rows(encoded)[0]
+    return (made[row] for row in range(len(made)))
 
 
 def columns(
@@ -122,28 +166,10 @@ def columns(
     start: int,
     stop: int,
 ) -> dict[str, list[Any]]:
-    """Rows that follow one another as token ids, cut, and :data:`COUNTS`."""
+    """Rows that follow one another as token ids, cut, and how many there were before that."""
     ids, whole_inputs = encode_texts(inputs, texts[start:stop], longest_input, "max_input_length", around)
     labels, whole_targets = encode_texts(targets, written[start:stop], longest_target, "max_target_length")
     return {"input_ids": ids, "labels": labels, "whole_inputs": whole_inputs, "whole_targets": whole_targets}
-
-
-def whole_pairs(
-    given: Mapping[str, Sequence[Any]],
-    bare_text: int,
-    bare_target: int,
-    place: Callable[[Sequence[int]], str],
-    source: str,
-) -> EncodedPairs:
-    """Encoded rows, of which none is empty but for so many tokens around it. Raises AdaptError where one is."""
-    for what, name, bare in (("text", "input_ids", bare_text), ("target", "labels", bare_target)):
-        empty = [row for row, length in enumerate(sizes(given[name])) if length <= bare]
-        if empty:
-            raise AdaptError(
-                f"{source}: the tokenizer makes no token of the {what} at {place(empty)}.",
-                "Remove these rows: they hold nothing but characters that it drops.",
-            )
-    return EncodedPairs(given["input_ids"], given["labels"], given["whole_inputs"], given["whole_targets"])
 
 
 def encode_texts(
@@ -180,6 +206,54 @@ def encode_texts(
 def added(encode: Encode) -> int:
     """Tokens of a row without text."""
     return len(encode([""], None)[0])
+
+
+def as_one_text(
+    tokenizer: PreTrainedTokenizerBase, argument: str, before: str, texts: Sequence[str], longest: int | None
+) -> list[list[int]]:
+    """Token ids of texts behind a prefix, as the tokenizer makes them of the whole: with what it adds.
+
+    Args:
+        tokenizer: which knows its languages.
+        argument: ``"text"`` or ``"text_target"``, which tokenizers with languages mark otherwise.
+        before: the prefix.
+        texts: one a row.
+        longest: the most tokens of each; None for all.
+    """
+    if not texts:
+        return []
+    given: Any = {argument: [before + text for text in texts]}
+    # verbose: that a text is longer than the model takes is counted here, and told in Adapt's words.
+    encoded = tokenizer(**given, truncation=longest is not None, max_length=longest, verbose=False)
+    return [list(ids) for ids in encoded["input_ids"]]
+
+
+def framed(
+    tokenizer: PreTrainedTokenizerBase,
+    before: Sequence[int],
+    behind: Sequence[int],
+    texts: Sequence[str],
+    longest: int | None,
+) -> list[list[int]]:
+    """Token ids of texts, each between two runs of others, which are never cut.
+
+    Args:
+        tokenizer: which adds nothing.
+        before, behind: what stands around each text.
+        texts: one a row.
+        longest: the most tokens of each with these; None for all.
+    """
+    room = None if longest is None else longest - len(before) - len(behind)
+    return [[*before, *ids, *behind] for ids in bare_ids(tokenizer, texts, room)]
+
+
+def bare_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], longest: int | None = None) -> list[list[int]]:
+    """Token ids without what the tokenizer adds."""
+    if not texts:
+        return []
+    cut: dict[str, Any] = {"truncation": longest is not None, "max_length": longest}
+    encoded = tokenizer(list(texts), add_special_tokens=False, verbose=False, **cut)
+    return [list(ids) for ids in encoded["input_ids"]]
 
 
 def _longer(whole: Sequence[int], ids: Sequence[Sequence[int]]) -> int:

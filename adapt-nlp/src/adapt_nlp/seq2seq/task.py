@@ -34,7 +34,7 @@ from adapt_nlp.seq2seq.causal import Causal
 from adapt_nlp.seq2seq.columns import PairColumns
 from adapt_nlp.seq2seq.data import Pairs, load_pairs, load_split
 from adapt_nlp.seq2seq.encoder_decoder import EncoderDecoder
-from adapt_nlp.seq2seq.encoding import EncodedPairs, encode_pairs, encode_part, encode_texts
+from adapt_nlp.seq2seq.encoding import EncodedPairs, encode_pairs, encode_texts, streamed
 from adapt_nlp.seq2seq.meter import GENERATED, ROW, GenerationMeter
 from adapt_nlp.seq2seq.metrics import score, signatures
 from adapt_nlp.seq2seq.options import Seq2SeqGeneration, Seq2SeqOptions
@@ -142,17 +142,26 @@ class Seq2Seq(Task):
         """Encoded rows, padded batch by batch; padding counts in no loss. An evaluation generates."""
         train = self._checked(data.train, model, data.info, "training rows")
         evaluation = self._checked(data.evaluation, model, data.info, "evaluation rows")
-        rows: Any
         rows, lengths = self.writer.rows(train.encoded) if train and train.encoded else (None, None)
-        if self.stream is not None and train is not None:
-            rows, lengths = self.stream.encoded(partial(self._streamed, model, data.info)), None
         measured = evaluation.encoded if evaluation else None
+        encode_part = partial(
+            streamed,
+            self.writer.inputs(model.processor, data.info),
+            self.writer.targets(model.processor),
+            model.processor,
+            model.module,
+            self.options.max_input_length,
+            self.options.max_target_length,
+            around(data.info),
+            self.writer.rows,
+        )
+        stream = self.stream and self.stream.encoded(encode_part)
         return TrainerInputs(
-            train=rows,
+            train=stream or rows,
             evaluation=NumberedRows(self.writer.rows(measured)[0]) if measured else None,
             collate=self.writer.collator(model.processor),
             meter=partial(GenerationMeter, evaluation, self._score) if evaluation else None,
-            lengths=lengths,
+            lengths=lengths if stream is None else None,
             evaluation_step=partial(self._evaluated, model.processor, data.info, measured) if measured else None,
             items=None if self.writer.token_loss else self.writer.items,
             token_loss=self.writer.token_loss,
@@ -236,30 +245,12 @@ class Seq2Seq(Task):
             self.writer.targets(tokenizer),
             Preprocessing(self.dataset),
             what,
-            (type(self.writer).__name__, tokenizer_key(tokenizer), info["before"], info["behind"]),
+            made_of=(self.writer.auto_class, tokenizer_key(tokenizer), info["before"], info["behind"]),
             around=around(info),
             longest_input=self.options.max_input_length,
             longest_target=self.options.max_target_length,
         )
         return pairs.with_encoded(encode)
-
-    def _streamed(self, model: Model, info: Mapping[str, Any], pairs: Pairs) -> Iterator[Any]:
-        """Some rows of a stream, as the model is trained on them."""
-        made = encode_part(
-            self.writer.inputs(model.processor, info),
-            self.writer.targets(model.processor),
-            pairs,
-            longest_input=self.options.max_input_length,
-            longest_target=self.options.max_target_length,
-            around=around(info),
-        )
-        self._require_known(model, pairs, made)
-        rows: Any = self.writer.rows(made)[0]
-        return (rows[row] for row in range(len(rows)))
-
-    def _require_known(self, model: Model, pairs: Pairs, encoded: EncodedPairs) -> None:
-        require_known_tokens(model.processor, model.module, encoded.input_ids, pairs.texts)
-        require_known_tokens(model.processor, model.module, encoded.labels, pairs.targets)
 
     def _checked(self, pairs: Pairs | None, model: Model, info: Mapping[str, Any], what: str) -> Pairs | None:
         """Encoded rows of which the model has an embedding for every token."""
@@ -267,7 +258,8 @@ class Seq2Seq(Task):
             return None
         found = self._encoded(pairs, model.processor, info, what)
         assert found.encoded is not None
-        self._require_known(model, found, found.encoded)
+        require_known_tokens(model.processor, model.module, found.encoded.input_ids, found.texts)
+        require_known_tokens(model.processor, model.module, found.encoded.labels, found.targets)
         return found
 
     def _evaluated(

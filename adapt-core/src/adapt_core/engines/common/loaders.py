@@ -68,7 +68,9 @@ def training_loader(
 
 def evaluation_loader(rows: Any, collate: Any, *, batch: int, world: World, workers: int) -> EpochLoader:
     """Batches of a process's evaluation rows, in their order."""
-    return _loader(CountedRows(rows), collate, workers, batch_sampler=EvaluationBatches(len(rows), batch, world))
+    order = EvaluationBatches(len(rows), batch, world)
+    own = torch.Generator()  # a loader draws a number when it starts: evaluating must not change what training draws
+    return _loader(CountedRows(rows), collate, workers, batch_sampler=order, generator=own)
 
 
 def _loader(rows: Any, collate: Any, workers: int, **keywords: Any) -> EpochLoader:

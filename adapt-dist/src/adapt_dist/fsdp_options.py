@@ -107,12 +107,6 @@ class FsdpOptions(LaunchOptions):
     )
     debug: bool = option(False, flat="debug", help="Have torch check every collective operation, which is slow.")
     distributed_type: str = option("FSDP", flat="distributed_type", help="FSDP, which this launcher is.")
-    rdzv_backend: str = option(
-        "static",
-        flat="rdzv_backend",
-        examples=["static", "c10d"],
-        help="How several machines meet, in the commands that adapt launch-command writes.",
-    )
     backward_prefetch_policy: str = option(
         "BACKWARD_PRE",
         flat=("fsdp_backward_prefetch_policy", "fsdp_backward_prefetch"),
@@ -156,11 +150,6 @@ class FsdpOptions(LaunchOptions):
     @classmethod
     def _known_precision(cls, value: str | None) -> str | None:
         return None if value is None else _one_of(value, ("no", "bf16", "fp16"))
-
-    @field_validator("rdzv_backend")
-    @classmethod
-    def _known_backend(cls, value: str) -> str:
-        return _one_of(value, ("static", "c10d"))
 
     @field_validator("distributed_type")
     @classmethod

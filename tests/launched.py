@@ -11,19 +11,16 @@ from adapt_core.pipeline.run import run_pipeline
 from adapt_core.plan.run_plan import RunPlan
 
 
-def run_all(plans: Sequence[tuple[RunPlan, bool]], world: World) -> list[dict[str, Any]]:
-    """Runs plans one after the other, in folders that have been claimed.
-
-    Args:
-        plans: each with whether what it saved is loaded again in a new process.
-        world: the processes.
+def run_all(plans: Sequence[RunPlan], world: World) -> list[dict[str, Any]]:
+    """Runs plans one after the other, in folders that have been claimed, and loads nothing of what they save.
 
     Returns:
         The content of each one's ``result.json``, in the main process.
     """
-    differences = saving._differences
+    saving._differences = lambda *_: {"model": 0.0}
     found = []
-    for plan, reloads in plans:
-        saving._differences = differences if reloads else lambda *_: {"model": 0.0}
+    for plan in plans:
+        for name, value in plan.launcher.make().settings().items():
+            setattr(world, name, value)  # as a start for this plan alone would have it
         found.append(run_pipeline(plan, world))
     return found

@@ -273,6 +273,30 @@ def test_other_families_and_processors_are_refused(
         task.load_model({"label_names": ["a"]})
 
 
+def test_more_objects_than_the_model_can_find_are_told(
+    segmentation: dict[str, Any], segmenters: dict[str, Any], detectors: dict[str, Any], tmp_path: Path
+) -> None:
+    bounds = dict.fromkeys(segmenters, 10) | {"rt_detr": 20, "yolos": 10}
+    for name, bound in bounds.items():
+        task = planned(segmentation, tmp_path, model={**segmenters, **detectors}[name])
+        assert task.library.queries() == bound
+    task = planned(segmentation, tmp_path)
+    assert task.load_data().info["most_objects"] == 3
+    for most, told in ((10, 0), (11, 1)):
+        notices = task.load_model({"label_names": ["a", "b"], "most_objects": most}).notices
+        assert sum(f"has {most} objects, and the model finds at most 10" in each for each in notices) == told
+
+
+def test_a_model_may_start_from_random_weights(
+    segmentation: dict[str, Any], segmenters: dict[str, Any], tmp_path: Path
+) -> None:
+    for name in segmenters:
+        task = planned(segmentation, tmp_path, model={**segmenters[name], "pretrained": False})
+        model = task.load_model({"label_names": ["a", "b"]})
+        assert any("starts from random weights" in each for each in model.notices)
+        assert "class_predictor" in model.hints.fresh or "model.class_embed" in model.hints.fresh
+
+
 def test_the_image_size_is_that_of_the_model_s_input(
     segmentation: dict[str, Any], segmenters: dict[str, Any], tmp_path: Path
 ) -> None:

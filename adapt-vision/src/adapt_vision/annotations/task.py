@@ -24,7 +24,6 @@ from adapt_vision.annotations.rows import load_other_rows, load_rows
 from adapt_vision.data.cache import ImageReader
 from adapt_vision.data.decoding import FAULTS, decode
 from adapt_vision.data.files import images_at
-from adapt_vision.libraries.transformers import Transformers
 
 PROBE_ROWS = 4
 NOTHING = 0.01
@@ -42,7 +41,7 @@ class AnnotatedImageTask(Task):
     wanted: ClassVar[Wanted] = "boxes"
     """What the task reads of objects."""
 
-    def __init__(self, plan: RunPlan, library: Transformers) -> None:
+    def __init__(self, plan: RunPlan, library: Any) -> None:
         super().__init__(plan)
         self.dataset = cast(AnnotatedImageOptions, plan.dataset)
         self.library = library

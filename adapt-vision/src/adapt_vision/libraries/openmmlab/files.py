@@ -46,6 +46,7 @@ HARMLESS: list[Any] = [
 
 def write_config(config: Config, folder: Path) -> None:
     """Writes a configuration as a Python file of literals, as MMEngine reads it."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / CONFIG, "".join(f"{name} = {_literal(value)}\n" for name, value in config.items()))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Collection
-from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
@@ -110,9 +109,3 @@ def shared(module: nn.Module, names: Collection[str]) -> list[str]:
     for name, each in module.named_modules(remove_duplicate=False):
         places.setdefault(id(each), []).append(name)
     return [name for same in places.values() if len(same) > 1 for name in same if name in set(names)]
-
-
-def parameters_in(module: nn.Module, names: Collection[str]) -> int:
-    """How many parameters some layers have."""
-    wanted: dict[str, Any] = dict(module.named_modules())
-    return sum(each.numel() for name in names for each in wanted[name].parameters())

@@ -36,11 +36,10 @@ from adapt_vision.libraries.openmmlab.files import (
     read_checkpoint,
     read_config,
     write_checkpoint,
-    write_config,
 )
-from adapt_vision.libraries.openmmlab.heads import parameters_in, predictors, shared, size_heads, why_outside
+from adapt_vision.libraries.openmmlab.heads import predictors, shared, size_heads, why_outside
 from adapt_vision.libraries.openmmlab.options import OpenMMLabModel
-from adapt_vision.libraries.openmmlab.processor import Configured, enter_scope
+from adapt_vision.libraries.openmmlab.processor import Configured, enter_scope, quiet
 
 HOOKS = ("SetEpochInfoHook",)
 """Hooks of configurations that a model needs: it assigns objects otherwise in the first epochs."""
@@ -66,7 +65,8 @@ class OpenMMLab:
         self.plan = plan
         self.options = cast(OpenMMLabModel, plan.model)
         self.image_size = image_size
-        self._import()
+        with quiet():
+            self._import()
 
     # ---- what a library does --------------------------------------------------------------------------------------
 
@@ -159,6 +159,10 @@ class OpenMMLab:
         """
         if quantizer is not None:
             raise AdaptError(f"{self.package} loads no quantized models", "Remove quantization.")
+        with quiet():
+            return self._loaded(names, path)
+
+    def _loaded(self, names: Sequence[str], path: Path | None) -> Model:
         enter_scope(self.package)
         config = read_config(path) if path is not None else self._config(names)
         module = revert_sync_batchnorm(self.build(copy.deepcopy(config.model)))
@@ -296,6 +300,3 @@ def _modules_of(names: Sequence[str], head: Sequence[str]) -> tuple[str, ...]:
     found = dict.fromkeys(name.rpartition(".")[0] for name in names)
     in_head = [each for each in found if each in head]
     return tuple(dict.fromkeys([*(head if in_head else ()), *found]))
-
-
-__all__ = ["OpenMMLab", "flattened", "parameters_in", "plain", "write_config"]

@@ -71,7 +71,7 @@ class AnnotatedImageTask(Task):
             AdaptError: the model cannot be loaded, or its head knows other classes and is not trained.
         """
         names = self._names = list(info["label_names"])
-        model = self.library.load_model(names, path, quantizer)
+        model: Model = self.library.load_model(names, path, quantizer)
         if path is None:
             self.library.require_names(
                 model, names, "Train the head, or give the data's categories the model's names, in its order."

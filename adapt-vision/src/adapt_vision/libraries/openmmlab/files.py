@@ -31,8 +31,8 @@ class Dropped:
 
 
 HARMLESS: list[Any] = [
-    np._core.multiarray._reconstruct,
-    np._core.multiarray.scalar,
+    np.ndarray(0).__reduce__()[0],
+    np.float64(0).__reduce__()[0],
     np.ndarray,
     np.dtype,
     *(type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int32, np.int64, np.uint32)),

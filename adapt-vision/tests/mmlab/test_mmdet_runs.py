@@ -34,8 +34,11 @@ def image(test_data: Path) -> Path:
     return sorted((test_data / "object_detection" / "bccd" / "val").iterdir())[0]
 
 
-@pytest.mark.parametrize("method", ["full", "last_layer", "lora", "ssf"])
-def test_a_method_trains_and_saves_what_it_says(run: Callable[..., Any], cells: dict[str, Any], method: str) -> None:
+LORA = {"name": "lora", "r": 4, "target_modules": "conv"}
+
+
+@pytest.mark.parametrize("method", ["full", "last_layer", LORA, "ssf"], ids=["full", "last_layer", "lora", "ssf"])
+def test_a_method_trains_and_saves_what_it_says(run: Callable[..., Any], cells: dict[str, Any], method: Any) -> None:
     """The backbone stays where only the head is trained; what is loaded again gives the same outputs."""
     result = run(method=method)
     folder = Path(cells["output_dir"])
@@ -62,14 +65,14 @@ def test_a_method_trains_and_saves_what_it_says(run: Callable[..., Any], cells: 
 
 def test_what_is_saved_is_what_was_trained(cells: dict[str, Any]) -> None:
     """Compared in a new process, as every run does."""
-    result = adapt_core.run({**cells, "method": {"name": "lora", "r": 4}, "save": "state_dict"})
+    result = adapt_core.run({**cells, "method": LORA, "save": "state_dict"})
     assert result["reload_difference"]["model"] == 0.0
     assert result["reload_difference"]["export"] < 1e-3
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("method", ["full", LORA], ids=["full", "lora"])
 def test_the_readme_s_code_finds_the_same_without_adapt(
-    run: Callable[..., Any], cells: dict[str, Any], image: Path, method: str
+    run: Callable[..., Any], cells: dict[str, Any], image: Path, method: Any
 ) -> None:
     run(method=method)
     folder = Path(cells["output_dir"])

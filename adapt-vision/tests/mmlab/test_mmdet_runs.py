@@ -63,13 +63,6 @@ def test_a_method_trains_and_saves_what_it_says(run: Callable[..., Any], cells: 
         assert np.array_equal(one, other)
 
 
-def test_what_is_saved_is_what_was_trained(cells: dict[str, Any]) -> None:
-    """Compared in a new process, as every run does."""
-    result = adapt_core.run({**cells, "method": LORA, "save": "state_dict"})
-    assert result["reload_difference"]["model"] == 0.0
-    assert result["reload_difference"]["export"] < 1e-3
-
-
 @pytest.mark.parametrize("method", ["full", LORA], ids=["full", "lora"])
 def test_the_readme_s_code_finds_the_same_without_adapt(
     run: Callable[..., Any], cells: dict[str, Any], image: Path, method: Any
@@ -141,7 +134,7 @@ def test_options_of_the_engine_have_their_effect(run: Callable[..., Any], cells:
     folder = Path(cells["output_dir"])
     run(training={"auto_scale_lr": True, "scheduler": "constant"})
     rates = {line["learning_rate"] for line in _lines(folder) if "learning_rate" in line}
-    assert rates == {pytest.approx(1e-3 * 4 / 64)}, "the configuration is for 64 images a step"
+    assert list(rates) == [pytest.approx(1e-3 * 4 / 64)], "the configuration is for 64 images a step"
     plain = run(training={"scheduler": "constant"})["metrics"]["train_loss"]
     mixed = run(training={"scheduler": "constant", "amp": True})["metrics"]["train_loss"]
     assert mixed != plain and mixed == pytest.approx(plain, rel=0.1)

@@ -17,12 +17,14 @@ from transformers import AutoModelForPoseEstimation
 from transformers.models.vitpose.image_processing_vitpose import box_to_center_and_scale, get_warp_matrix
 
 from adapt_core.bundles import Model
+from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import OWN_BASE, Quantizer
 from adapt_core.models.pretrained import model_source
 from adapt_vision.libraries.card import ADAPTER_OF_OWN, adapter_imports, saved_as
 from adapt_vision.libraries.options import PoseModel
 from adapt_vision.libraries.transformers import Transformers
+from adapt_vision.pose_detection.heatmaps import heatmap_loss
 
 UNIT = 200.0
 """Pixels of one unit of a box's scale, in ViTPose's processor."""
@@ -114,6 +116,35 @@ class Poses(Transformers):
             expert = cast(PoseModel, self.options).dataset_index or 0
             further["dataset_index"] = torch.full((len(pixels),), expert, device=pixels.device)
         return cast(Tensor, module(pixel_values=pixels, **further).heatmaps)
+
+    def inputs(self, **given: Any) -> TrainerInputs:
+        """What the engine takes."""
+        return TrainerInputs(**given)
+
+    def items(self, batch: Mapping[str, Any]) -> int:
+        """What the loss is a mean of: objects."""
+        return len(batch["pixel_values"])
+
+    def step(self, processor: Any, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """``loss``, and the heatmaps."""
+        heatmaps = self.heatmaps(module, batch["pixel_values"])
+        sigma = cast(Any, self.plan.task.options).sigma
+        return {"loss": heatmap_loss(heatmaps, batch["points"], batch["annotated"], sigma), "heatmaps": heatmaps}
+
+    def measured(
+        self, processor: Any, module: Any, batch: Mapping[str, Any], boxes: Sequence[Sequence[float]]
+    ) -> dict[str, Any]:
+        """``loss``, and ``found``, the keypoints in each box."""
+        outputs = self.step(processor, module, batch)
+        return {"loss": outputs["loss"], "found": self.keypoints(processor, outputs["heatmaps"], boxes)}
+
+    def infer(self, model: Model, pixels: Tensor, boxes: Sequence[Sequence[float]]) -> Tensor:
+        """The heatmaps of the crops of boxes."""
+        return self.heatmaps(model.module, pixels)
+
+    def raw(self, outputs: Tensor) -> np.ndarray:
+        """Heatmaps, float32 of shape (boxes, keypoints, height, width)."""
+        return outputs.float().cpu().numpy()
 
     def keypoints(self, processor: Any, heatmaps: Tensor, boxes: Sequence[Sequence[float]]) -> list[np.ndarray]:
         """What the model's post-processing finds: of each box x, y and score, float64 of shape (keypoints, 3)."""

@@ -10,10 +10,9 @@ from typing import Any, cast
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
-from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.engines.common.inputs import Inputs
 from adapt_core.interfaces import Quantizer
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.utils.majority import REMEDY
@@ -23,10 +22,9 @@ from adapt_vision.annotations.objects import AnnotatedImages, KeypointForm
 from adapt_vision.annotations.rows import load_other_rows, load_rows
 from adapt_vision.annotations.task import PROBE_ROWS, AnnotatedImageTask, drawn_folder
 from adapt_vision.data.decoding import decode
-from adapt_vision.libraries.poses import Poses
+from adapt_vision.libraries.loading import poses_of
 from adapt_vision.pose_detection.augmentation import NO_CHANGE, Name, drawn_change
 from adapt_vision.pose_detection.boxes import boxes_of, rows_at
-from adapt_vision.pose_detection.heatmaps import heatmap_loss
 from adapt_vision.pose_detection.inputs import Collation, PoseRows, Sample, sample
 from adapt_vision.pose_detection.instances import Instances, instances_of, require_poses
 from adapt_vision.pose_detection.measuring import PoseMeter, score_of
@@ -40,10 +38,10 @@ NOTHING = 0.05
 class PoseDetection(AnnotatedImageTask):
     """Keypoints of objects, each in the crop of its box, with heatmaps."""
 
-    library: Poses
+    library: Any
 
     def __init__(self, plan: RunPlan) -> None:
-        super().__init__(plan, Poses(plan, None))
+        super().__init__(plan, poses_of(plan))
         self.options = cast(PoseDetectionOptions, plan.task.options)
 
     # ---- data and model -------------------------------------------------------------------------------------------
@@ -81,19 +79,21 @@ class PoseDetection(AnnotatedImageTask):
             self.library.require_names(model, names, remedy)
         return model
 
-    def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
+    def engine_inputs(self, data: Data, model: Model) -> Inputs:
         """Crops of objects as the model's processor makes them, training crops changed at random."""
         train = self._rows(data.train, model.processor, self.options.augmentation)
         evaluation = self._rows(data.evaluation, model.processor, "none")
         measured = None if evaluation is None else evaluation.instances
-        return TrainerInputs(
+        made: Inputs = self.library.inputs(
             train=train,
             evaluation=evaluation,
             collate=Collation(partial(self.library.batch, model.processor)),
             meter=None if measured is None else partial(PoseMeter, measured),
-            step=self._step,
+            step=partial(self.library.step, model.processor),
             evaluation_step=None if measured is None else partial(self._evaluation_step, model.processor, measured),
+            items=self.library.items,
         )
+        return made
 
     def _rows(self, images: AnnotatedImages | None, processor: Any, augmentation: Name) -> PoseRows | None:
         if images is None:
@@ -101,17 +101,12 @@ class PoseDetection(AnnotatedImageTask):
         crop = partial(self.library.crop, processor)
         return PoseRows(instances_of(images), self.reader(images), crop, augmentation, self.plan.seed)
 
-    def _step(self, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
-        heatmaps = self.library.heatmaps(module, batch["pixel_values"])
-        loss = heatmap_loss(heatmaps, batch["points"], batch["annotated"], self.options.sigma)
-        return {"loss": loss, "heatmaps": heatmaps}
-
     def _evaluation_step(
         self, processor: Any, instances: Instances, module: Any, batch: Mapping[str, Any]
     ) -> dict[str, Any]:
-        outputs = self._step(module, batch)
         boxes = [instances[row].box for row in batch["rows"].tolist()]
-        return {"loss": outputs["loss"], "found": self.library.keypoints(processor, outputs["heatmaps"], boxes)}
+        found: dict[str, Any] = self.library.measured(processor, module, batch, boxes)
+        return found
 
     # ---- what a person sees ---------------------------------------------------------------------------------------
 
@@ -162,20 +157,20 @@ class PoseDetection(AnnotatedImageTask):
 
     def outputs(self, model: Model, rows: Sequence[Row], info: Mapping[str, Any]) -> Sequence[np.ndarray]:
         """Heatmaps, float32 of shape (boxes, keypoints, height, width) a row."""
-        return [heatmaps.float().cpu().numpy() for _, heatmaps in self.each(model, rows)]
+        return [self.library.raw(outputs) for _, outputs in self.each(model, rows)]
 
     def parse_inputs(self, inputs: Sequence[str], file: Path | None, info: Mapping[str, Any]) -> Sequence[Row]:
         """Rows with ``image``, a path, and ``boxes`` where a file of COCO's or of a detector's predictions has them."""
         return rows_at(inputs, file, self.dataset)
 
-    def infer(self, model: Model, image: Image.Image, row: Row) -> Tensor:
+    def infer(self, model: Model, image: Image.Image, row: Row) -> Any:
         """The heatmaps of the boxes in an image."""
         boxes = boxes_of(row, image.size)
         if not boxes:
             return torch.zeros(0)
         crops = [self.library.crop(model.processor, image, box, 0.0)[0] for box in boxes]
         pixels = self.library.batch(model.processor, crops).to(next(model.module.parameters()).device)
-        return self.library.heatmaps(model.module, pixels)
+        return self.library.infer(model, pixels, boxes)
 
     def predict(
         self, model: Model, rows: Sequence[Row], info: Mapping[str, Any], options: Any

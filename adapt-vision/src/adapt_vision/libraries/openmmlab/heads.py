@@ -63,7 +63,9 @@ def size_heads(model: ConfigDict, classes: int) -> None:
             each["class_weight"] = [1.0] * classes + [weights[-1]]  # the last is for what is no object
 
 
-def predictors(build: Callable[[ConfigDict], nn.Module], model: ConfigDict, classes: int) -> tuple[str, ...]:
+def predictors(
+    build: Callable[[ConfigDict], nn.Module], size: Callable[[ConfigDict, int], None], model: ConfigDict, classes: int
+) -> tuple[str, ...]:
     """The dotted names of the layers that make up the head: those that predict classes, and those beside them.
 
     The layers that predict classes are those whose shapes go with the number of classes, which is tried: the model is
@@ -71,6 +73,7 @@ def predictors(build: Callable[[ConfigDict], nn.Module], model: ConfigDict, clas
 
     Args:
         build: makes a module of a model's configuration.
+        size: sizes a configuration for a number of classes, in place.
         model: sized for ``classes``.
         classes: of the data.
 
@@ -78,7 +81,7 @@ def predictors(build: Callable[[ConfigDict], nn.Module], model: ConfigDict, clas
         AdaptError: no layer's shape goes with it.
     """
     other = copy.deepcopy(model)
-    size_heads(other, classes + 1)
+    size(other, classes + 1)
     with torch.device("meta"):
         one, two = build(copy.deepcopy(model)), build(other)
     shapes = {name: each.shape for name, each in two.named_parameters()}

@@ -86,9 +86,13 @@ class OpenMMLab:
         """Has a configuration make heads for so many classes, in place."""
         size_heads(model, number)
 
+    def why_not(self, model: ConfigDict) -> str | None:
+        """Why a model of the index is none of the task's; None where it is."""
+        return why_outside(model)
+
     def head(self, model: ConfigDict, number: int) -> tuple[str, ...]:
         """The names of the layers that make up the head."""
-        return predictors(self.build, model, number)
+        return predictors(self.build, self.size, model, number)
 
     # ---- the configuration ----------------------------------------------------------------------------------------
 
@@ -97,10 +101,10 @@ class OpenMMLab:
         """The configuration that the ``model`` section names."""
         enter_scope(self.package)
         config = load_configuration(self.package, self.options)
-        if reason := why_outside(config.model):
+        if reason := self.why_not(config.model):
             raise AdaptError(
                 f"{self.options.source} is a {config.model.type}, which {reason}: it is none of the task's models",
-                "Name the configuration of a detector that is trained on boxes and classes.",
+                "Name another configuration.",
             )
         return config
 

@@ -39,6 +39,10 @@ class Transformers(ImageLibrary):
             "problem_type": "single_label_classification",
         }
 
+    def names_of(self, info: Mapping[str, Any]) -> Sequence[str]:
+        """What the outputs of the head stand for, as ``data.json`` says: the classes."""
+        return cast(Sequence[str], info["label_names"])
+
     def label_names(self) -> list[str]:
         return label_names(self.options) if self.options.pretrained else []
 
@@ -103,7 +107,7 @@ class Transformers(ImageLibrary):
         text = ADAPTER.format(
             auto=auto,
             imports=("import transformers\n" if quantized else "") + adapter_imports(folder),
-            labels=list(info["label_names"]),
+            labels=list(self.names_of(info)),
             base=base,
             further=size + f"    {quantized or 'dtype=torch.float32'},\n",
         )
@@ -153,7 +157,7 @@ class Transformers(ImageLibrary):
         """The arguments that load the base as the run had it, as Python source; empty where it is not quantized."""
         if self.plan.quantizer is None:
             return ""
-        settings = AutoConfig.from_pretrained(model_source(self.options), num_labels=len(info["label_names"]))
+        settings = AutoConfig.from_pretrained(model_source(self.options), num_labels=len(self.names_of(info)))
         return str(self.plan.quantizer.make().load_code(kept_whole(self.auto_class, settings, self.head)))
 
 

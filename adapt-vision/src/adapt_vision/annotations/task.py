@@ -25,7 +25,6 @@ from adapt_vision.annotations.rows import load_other_rows, load_rows
 from adapt_vision.data.cache import ImageReader
 from adapt_vision.data.decoding import FAULTS, decode
 from adapt_vision.data.files import images_at
-from adapt_vision.libraries.transformers import Transformers
 
 PROBE_ROWS = 4
 NOTHING = 0.01
@@ -43,7 +42,7 @@ class AnnotatedImageTask(Task):
     wanted: ClassVar[Wanted] = "boxes"
     """What the task reads of objects."""
 
-    def __init__(self, plan: RunPlan, library: Transformers) -> None:
+    def __init__(self, plan: RunPlan, library: Any) -> None:
         super().__init__(plan)
         self.dataset = cast(AnnotatedImageOptions, plan.dataset)
         self.library = library
@@ -76,7 +75,7 @@ class AnnotatedImageTask(Task):
             AdaptError: the model cannot be loaded, or its head knows other classes and is not trained.
         """
         names = self._names = list(info["label_names"])
-        model = self.library.load_model(names, path, quantizer)
+        model: Model = self.library.load_model(names, path, quantizer)
         if path is None:
             self.library.require_names(
                 model, names, "Train the head, or give the data's categories the model's names, in its order."

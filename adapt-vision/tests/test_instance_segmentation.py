@@ -148,7 +148,7 @@ def test_the_targets_and_the_loss_are_those_of_the_processor_s_maps(
     ours = task.library.call(loaded.module.eval(), batch, labels=True).loss
     torch.manual_seed(0)
     assert float(ours) == float(loaded.module(**expected).loss)
-    assert task.library.count(batch) == 3
+    assert task.library.items(batch) == 3
 
 
 def test_masks_that_overlap_stay_whole_and_crowds_are_left_out(
@@ -162,9 +162,9 @@ def test_masks_that_overlap_stay_whole_and_crowds_are_left_out(
         masks = batch["labels"][0]["masks"] if name == "rf_detr" else batch["mask_labels"][0]
         assert masks.shape == (2, 64, 64)
         assert [float(each.sum()) * 60**2 / 64**2 for each in masks] == pytest.approx([40 * 30, 31 * 17], rel=0.1)
-        assert task.library.count(batch) == 2
+        assert task.library.items(batch) == 2
         crowd = replace(objects[1], crowd=True)
-        assert task.library.count(task.library.batch(processor, [image], [[objects[0], crowd]])) == 1
+        assert task.library.items(task.library.batch(processor, [image], [[objects[0], crowd]])) == 1
 
 
 @pytest.mark.parametrize("model", ["mask2former", "maskformer", "rf_detr"])

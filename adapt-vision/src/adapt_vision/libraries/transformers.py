@@ -92,6 +92,16 @@ class Transformers(ImageLibrary):
         """As ``save_pretrained`` does."""
         save_model(model, folder)
 
+    def queries(self) -> int | None:
+        """How many objects a detector finds in an image at most; None where its configuration does not say."""
+        settings = self._settings()
+        places = (settings, getattr(settings, "decoder_config", None))  # MaskFormer's decoder has its own
+        for name in ("num_queries", "num_detection_tokens"):
+            for place in places:
+                if (found := getattr(place, name, None)) is not None:
+                    return int(found)
+        return None
+
     def processing(self, processor: Any) -> Processing:
         return Processing(form_of(processor), lambda image: _processed(processor, image), processor)
 

@@ -1,4 +1,4 @@
-"""Distributed launchers for Adapt. There are none yet: this package registers no plugin."""
+"""Distributed launchers for Adapt: DDP and FSDP, on one machine or many."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ from adapt_core.utils.files import read_json, write_json
 
 ECHOES = re.compile(
     r"connection (closed|reset|refused)|broken pipe|socket (timeout|closed)|failed to recv|remote (peer|process)"
-    r"|ncclremoteerror|ncclsystemerror|process group .* (abort|has been shut)|read error .*gloo|gloo.*(read|write) error",
+    r"|ncclremoteerror|ncclsystemerror|process group .* (abort|has been shut)"
+    r"|read error .*gloo|gloo.*(read|write) error",
     re.IGNORECASE,
 )
 """What a process raises because another one is gone: never the reason."""

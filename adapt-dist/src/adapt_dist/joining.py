@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from adapt_core.errors import AdaptError
 from adapt_dist.options import LaunchOptions
@@ -75,7 +76,7 @@ def join(place: Place, options: LaunchOptions, size: int | None, settings: Mappi
     _meet(store, place, options.start_timeout)
     dist.init_process_group(
         "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl",
-        store=dist.PrefixStore(f"{PREFIX}/group/{place.attempt}", store),
+        store=PrefixStore(f"{PREFIX}/group/{place.attempt}", store),
         rank=place.rank,
         world_size=place.size,
         timeout=timedelta(seconds=options.timeout),
@@ -85,9 +86,9 @@ def join(place: Place, options: LaunchOptions, size: int | None, settings: Mappi
     return world
 
 
-def _store(place: Place, timeout: float) -> dist.Store:
+def _store(place: Place, timeout: float) -> Store:
     try:
-        return dist.TCPStore(
+        return dist.TCPStore(  # type: ignore[attr-defined]
             place.address,
             place.port,
             place.size,
@@ -104,7 +105,7 @@ def _store(place: Place, timeout: float) -> dist.Store:
         ) from error
 
 
-def _meet(store: dist.Store, place: Place, timeout: float) -> None:
+def _meet(store: Store, place: Place, timeout: float) -> None:
     """Waits for every process, and says which have not come.
 
     Raises:

@@ -12,6 +12,7 @@ from adapt_core.errors import UsageError
 from adapt_core.interfaces import Launcher, World
 from adapt_core.plan.run_plan import RunPlan
 from adapt_dist.agent import start
+from adapt_dist.fsdp_options import CHECKPOINTS, RESHARDS, WRAPS, FsdpOptions
 from adapt_dist.joining import join
 from adapt_dist.options import DdpOptions, LaunchOptions
 from adapt_dist.place import found_place
@@ -85,3 +86,24 @@ class Ddp(TorchLauncher):
     def settings(self) -> Mapping[str, Any]:
         """Whether a step may leave parameters unused."""
         return {"unused_parameters": self.options.find_unused_parameters}
+
+
+class Fsdp(TorchLauncher):
+    """Every process has a shard of the model and a share of each batch (FSDP2)."""
+
+    options: FsdpOptions
+
+    def settings(self) -> Mapping[str, Any]:
+        """How the model is sharded."""
+        options = self.options
+        return {
+            "sharding": {
+                "reshard": RESHARDS[options.sharding_strategy],
+                "offload": options.offload_params,
+                "wrap": WRAPS[options.auto_wrap_policy],
+                "layers": tuple(options.transformer_layer_cls_to_wrap),
+                "min_parameters": options.min_num_params,
+                "checkpoints": CHECKPOINTS[options.state_dict_type],
+                "one_reads": options.cpu_ram_efficient_loading,
+            }
+        }

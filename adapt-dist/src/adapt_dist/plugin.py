@@ -19,3 +19,11 @@ def adapt_launchers() -> Iterable[LauncherSpec]:
         switch="DDP",
         parallel="replicated",
     )
+    yield LauncherSpec(
+        name="fsdp",
+        summary="Several processes, each with a shard of the model and a share of every batch (FSDP2).",
+        target="adapt_dist.launcher:Fsdp",
+        options="adapt_dist.fsdp_options:FsdpOptions",
+        switch="FSDP",
+        parallel="sharded",
+    )

@@ -7,11 +7,20 @@ from collections.abc import Iterable
 from adapt_core.engines.spec import TRAINER
 from adapt_core.hookspecs import hookimpl
 from adapt_core.kinds import Library, TaskSpec
+from adapt_vision.engines.spec import MMENGINE
 
 TIMM = Library(name="timm", engine=TRAINER, model="adapt_vision.libraries.options:TimmModel")
 TRANSFORMERS = Library(name="transformers", engine=TRAINER, model="adapt_vision.libraries.options:TransformersModel")
 
 POSES = Library(name="transformers", engine=TRAINER, model="adapt_vision.libraries.options:PoseModel")
+
+MMDET = Library(
+    name="mmdet",
+    engine=MMENGINE,
+    model="adapt_vision.libraries.openmmlab.options:OpenMMLabModel",
+    requires=("mmengine", "mmcv", "mmdet"),
+    install="python -m adapt_vision.mmlab",
+)
 
 
 @hookimpl
@@ -34,7 +43,7 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         options="adapt_vision.object_detection.options:ObjectDetectionOptions",
         dataset="adapt_vision.annotations.options:AnnotatedImageOptions",
         prediction="adapt_vision.object_detection.options:ObjectDetectionPrediction",
-        libraries=(TRANSFORMERS,),
+        libraries=(TRANSFORMERS, MMDET),
         check="adapt_vision.libraries.options:problems",
     )
     yield TaskSpec(

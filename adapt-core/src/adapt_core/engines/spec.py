@@ -8,7 +8,7 @@ TRAINER = EngineSpec(
     name="trainer",
     target="adapt_core.engines.trainer.engine:TrainerEngine",
     training="adapt_core.engines.trainer.options:TrainerOptions",
-    parallel=("replicated",),
+    parallel=("replicated", "sharded"),
     test_inputs="adapt_core.testing.engines:trainer_inputs",
 )
 """transformers' ``Trainer``."""

@@ -31,6 +31,6 @@ class Local(Launcher):
             size = os.environ.get(name, "1")
             if size.isdigit() and int(size) > 1:
                 raise UsageError(
-                    f"This process is one of {size} ({name}={size}), and launch.name is local: each would run the whole",
+                    f"This process is one of {size} ({name}={size}), and launch.name is local: each would run all",
                     "Choose launch.name=ddp or fsdp, or start adapt run by itself.",
                 )

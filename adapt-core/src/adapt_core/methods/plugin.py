@@ -24,6 +24,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         saves="model",
         learning_rate=5e-5,
         learning_rates={"causal": FULL_CAUSAL},
+        parallel=("replicated", "sharded"),
     )
     yield MethodSpec(
         name="last_layer",
@@ -33,6 +34,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         head="only",
         saves="model",
         learning_rate=5e-2,
+        parallel=("replicated", "sharded"),
     )
     yield MethodSpec(
         name="lora",
@@ -45,6 +47,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         learning_rates={"causal": LORA_CAUSAL},
         quantization=(4, 8),
         module_types=LAYER_TYPES["lora"],
+        parallel=("replicated", "sharded"),
     )
     yield MethodSpec(
         name="dora",
@@ -57,6 +60,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         learning_rates={"causal": LORA_CAUSAL},
         quantization=(4, 8),
         module_types=LAYER_TYPES["dora"],
+        parallel=("replicated", "sharded"),
     )
     yield MethodSpec(
         name="bitfit",
@@ -68,6 +72,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         learning_rate=2e-3,
         quantization=(4, 8),
         module_types=LAYER_TYPES["bitfit"],
+        parallel=("replicated", "sharded"),
     )
     yield MethodSpec(
         name="bottleneck",
@@ -102,4 +107,5 @@ def adapt_methods() -> Iterable[MethodSpec]:
         learning_rate=2e-3,
         quantization=(4, 8),
         module_types=LAYER_TYPES["ssf"],
+        parallel=("replicated", "sharded"),
     )

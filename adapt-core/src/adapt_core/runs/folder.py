@@ -200,9 +200,9 @@ class RunFolder:
 
     def _names(self) -> frozenset[str]:
         """The names of everything that a run makes at the top level of its folder."""
-        places = (self.config, self.environment, self.data, self.metrics, self.checkpoints.path, self.model)
-        places += (self.export, self.logs, self.report, self.result, self.lock_file)
-        return frozenset(place.name for place in places)
+        before = (self.config, self.environment, self.data, self.metrics, self.checkpoints.path, self.logs)
+        after = (self.model, self.export, self.report, self.result, self.lock_file)
+        return frozenset(place.name for place in (*before, *after))
 
     def _contents(self) -> list[str]:
         """Names at the top level, without those that mean nothing: the lock, and temporary files of a killed write."""

@@ -51,10 +51,12 @@ class Split:
     Attributes:
         read: gives its table, through the cache where it is given one.
         parts: gives its rows, some at a time.
+        size: bytes of its files, where they are known.
     """
 
     read: Callable[[Cache | None], Table]
     parts: Callable[[], Iterator[Table]]
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def _file(path: Path) -> Split:
 
         return read_file(path) if cache is None else stored_file(path, cache)
 
-    return Split(read, lambda: parts_of(path))
+    return Split(read, lambda: parts_of(path), path.stat().st_size if path.is_file() else 0)
 
 
 def _folder(path: Path, cache: Cache | None) -> DataSource:
@@ -209,7 +211,7 @@ def _of_files(split: str, paths: Sequence[Path]) -> Split:
                 yield Table(source, part.columns, len(part), class_names=first.class_names, first=rows)
                 rows += len(part)
 
-    return Split(read, parts)
+    return Split(read, parts, sum(shard.size for shard in shards))
 
 
 def _require_shards(split: str, paths: Sequence[Path]) -> None:

@@ -76,9 +76,14 @@ def divide(
         train = train.take(np.delete(np.arange(len(train)), held))
     if options.max_train_samples is not None:
         train = train.take(draw(train.strata, options.max_train_samples, seed, "training rows"))
-    if options.max_eval_samples is not None and evaluation is not None:
-        evaluation = evaluation.take(draw(evaluation.strata, options.max_eval_samples, seed, "evaluation rows"))
-    return train, evaluation, origin
+    return train, evaluation and drawn(evaluation, options, seed), origin
+
+
+def drawn(evaluation: R, options: SplitDataOptions, seed: int) -> R:
+    """As many evaluation rows as were asked for."""
+    if options.max_eval_samples is None:
+        return evaluation
+    return evaluation.take(draw(evaluation.strata, options.max_eval_samples, seed, "evaluation rows"))
 
 
 def counts(train: Rows, evaluation: Rows | None, source: DataSource, roles: Roles) -> dict[str, int]:

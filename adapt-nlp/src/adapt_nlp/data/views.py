@@ -224,12 +224,21 @@ def pick(values: Sequence[T], rows: Sequence[int] | np.ndarray) -> Any:
     return [values[row] for row in rows]
 
 
+def largest(values: Sequence[Sequence[int]]) -> int:
+    """The largest number in the lists of a column; of an Arrow column without reading the lists."""
+    if isinstance(values, Column):
+        import pyarrow.compute as pc
+
+        return max((pc.max(chunk.flatten()).as_py() or 0 for chunk in values.arrow.chunks), default=0)
+    return max((max(each, default=0) for each in values), default=0)
+
+
 def sizes(values: Sequence[Any]) -> Any:
-    """How long the lists of a column are; of an Arrow column an int32 array, without reading the lists."""
+    """How long the lists of a column are; of an Arrow column an int64 array, without reading the lists."""
     if isinstance(values, Picked):
         return pick(sizes(values.source), values.rows)
     if isinstance(values, Column) and not values.is_json:
         import pyarrow.compute as pc
 
-        return pc.list_value_length(values.arrow).to_numpy()
+        return pc.list_value_length(values.arrow).to_numpy().astype(np.int64)
     return [len(each) for each in values]

@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 
 from adapt_core.engines.common.optimization_options import BY_EPOCH, is_class
 from adapt_core.engines.trainer.options import TrainerOptions
+from adapt_core.engines.trainer.sharding import fsdp_arguments
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World
 from adapt_core.plugins.references import resolve
@@ -84,6 +85,7 @@ def training_arguments(
             "report_to": [name for name in options.trackers if not is_class(name)] or "none",
             "disable_tqdm": True,
             "remove_unused_columns": False,
+            **(fsdp_arguments(world.sharding) if world.sharding is not None else {}),
         }
         arguments = kind(**(settings | dict(further or {})))
     except (ValueError, ImportError) as error:

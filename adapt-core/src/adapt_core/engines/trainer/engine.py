@@ -112,6 +112,12 @@ class TrainerEngine(Engine):
         assert trainer.last_evaluation is not None
         return trainer.last_evaluation[1]
 
+    def gathered(self, model: Model) -> Model:
+        """The whole model, on the CPU where it was sharded. See :meth:`adapt_core.interfaces.Engine.gathered`."""
+        if self.world.sharding is None or self._trainer is None:
+            return model
+        return model.with_module(self._trainer.gathered())
+
     def _tell_of_waiting(self, loading: float, seconds: float) -> None:
         """A notice where training waited for its data for more than a fifth of its time, and longer than a moment."""
         if loading > max(seconds / 5, MOMENT) and self.world.is_main:
@@ -200,5 +206,7 @@ class TrainerEngine(Engine):
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(LossWindow(trainer))
         trainer.add_callback(Log(RunLog(self.folder, self.progress, self.world)))
+        if self.world.sharding is not None:
+            trainer.shard(model.hints)
         self._trainer = trainer
         return trainer

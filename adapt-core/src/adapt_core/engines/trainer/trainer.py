@@ -22,6 +22,7 @@ from adapt_core.engines.common.rows import NOT_COUNTED
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.engines.trainer.optimizer import grouped, optimizer_settings, schedule
 from adapt_core.engines.trainer.options import TrainerOptions
+from adapt_core.engines.trainer.sharded import ShardedTraining
 from adapt_core.engines.trainer.unused import leaves_unused
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Method, World
@@ -56,7 +57,7 @@ def trainer_class(kind: type[Trainer]) -> Any:
     return type(f"Adapt{kind.__name__}", (AdaptTrainer, kind), {})
 
 
-class AdaptTrainer(Trainer):
+class AdaptTrainer(ShardedTraining, Trainer):
     """What Adapt does otherwise than the Trainer; :func:`trainer_class` puts it before a class of Trainer.
 
     The order of rows is Adapt's. The loss is a sum over all items of an optimizer step, in all batches and processes,
@@ -243,7 +244,7 @@ class AdaptTrainer(Trainer):
         if self.training.world.size > 1 and self.training.world.sharding is None:
             settings = DistributedDataParallelKwargs(find_unused_parameters=leaves_unused(self))
             self.accelerator.ddp_handler = settings
-        return super()._prepare_for_training(*args, **kwargs)  # type: ignore[no-untyped-call]
+        return super()._prepare_for_training(*args, **kwargs)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         if self.state.global_step >= self.state.max_steps:
@@ -270,14 +271,14 @@ class AdaptTrainer(Trainer):
                 checkpoints.keep_newest(self.training.options.checkpoints)
             world.barrier()
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+    def load_whole_checkpoint(self, checkpoint: str, model: Any = None) -> None:
         method = self.training.method
         if method is not None and method.has("load_state"):
-            method.load_state(self.model, Path(resume_from_checkpoint))
-        elif isinstance(self.model, PreTrainedModel) and not self.is_fsdp_enabled:
-            _load_whole(self.model, resume_from_checkpoint)
+            method.load_state(self.model, Path(checkpoint))
+        elif isinstance(self.model, PreTrainedModel):
+            _load_whole(self.model, checkpoint)
         else:
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            super().load_whole_checkpoint(checkpoint, model)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measures the model as it is; the metrics' names begin with ``eval_``."""
@@ -310,7 +311,9 @@ class AdaptTrainer(Trainer):
 
     def _prepare_for_evaluation(self) -> None:
         """Has accelerate prepare a model that was not trained: mixed precision is a wrapper of its ``forward``."""
-        if not self.accelerator._models:
+        if not self.accelerator._models and self.sharded:
+            self.shard_to_evaluate()
+        elif not self.accelerator._models:
             self.model = self.accelerator.prepare_model(self.model, evaluation_mode=True)
 
 

@@ -1,0 +1,187 @@
+"""Options of FSDP, under accelerate's names: each is mapped to its meaning in FSDP2, or refused with the reason.
+
+Imports nothing heavy: it is loaded to check a configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import field_validator
+
+from adapt_core.options import option
+from adapt_dist.options import LaunchOptions
+
+WRAPS = {"TRANSFORMER_BASED_WRAP": "layers", "SIZE_BASED_WRAP": "size", "NO_WRAP": "none"}
+RESHARDS = {"FULL_SHARD": True, "SHARD_GRAD_OP": False}
+CHECKPOINTS = {"SHARDED_STATE_DICT": "sharded", "FULL_STATE_DICT": "full"}
+
+REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
+    "backward_prefetch_policy": (
+        ("BACKWARD_PRE",),
+        "FSDP2 always fetches the next layer's parameters before it computes gradients, which is BACKWARD_PRE",
+    ),
+    "forward_prefetch": (
+        (False,),
+        "FSDP2 overlaps fetching and computing in the forward pass by itself; remove the key",
+    ),
+    "sync_module_states": (
+        (True,),
+        "every process begins with the main one's weights, always; remove the key",
+    ),
+    "use_orig_params": ((True,), "FSDP2 keeps the model's own parameters, always; remove the key"),
+    "compute_environment": (
+        ("LOCAL_MACHINE",),
+        "machines are started by torchrun, Slurm, Kubernetes or SkyPilot: adapt launch-command writes what they need",
+    ),
+    "downcast_bf16": (("no",), "it is for TPUs, which Adapt does not run on; set training.bf16"),
+    "machine_rank": (
+        (0,),
+        "torchrun tells each machine its rank (--node-rank): adapt launch-command writes its commands",
+    ),
+    "main_training_function": (("main",), "Adapt starts its own function; remove the key"),
+    "same_network": ((True,), "all machines must reach the address at which they meet"),
+    "tpu_env": (([],), "Adapt does not run on TPUs; remove the key"),
+    "tpu_use_cluster": ((False,), "Adapt does not run on TPUs; remove the key"),
+    "tpu_use_sudo": ((False,), "Adapt does not run on TPUs; remove the key"),
+}
+"""The values that options may have which have one meaning only, and why they may have no other."""
+
+ELSEWHERE = {
+    "HYBRID_SHARD": "it shards within machines and copies between them, which accelerate's FSDP2 does not do; "
+    "write FULL_SHARD",
+    "HYBRID_SHARD_ZERO2": "it shards within machines and copies between them, which accelerate's FSDP2 does not do; "
+    "write SHARD_GRAD_OP",
+    "NO_SHARD": "every process would have the whole model, which is DDP; write launch.name: ddp",
+    "LOCAL_STATE_DICT": "FSDP2 has no such form; write SHARDED_STATE_DICT, in which each process writes its part",
+}
+
+
+class FsdpOptions(LaunchOptions):
+    """Options of FSDP."""
+
+    auto_wrap_policy: str = option(
+        "TRANSFORMER_BASED_WRAP",
+        flat="fsdp_auto_wrap_policy",
+        examples=[*WRAPS],
+        help="What is gathered at a time: TRANSFORMER_BASED_WRAP, each of the model's repeated layers; "
+        "SIZE_BASED_WRAP, whatever has min_num_params parameters; NO_WRAP, the model as a whole.",
+    )
+    transformer_layer_cls_to_wrap: list[str] = option(
+        [],
+        flat="fsdp_transformer_layer_cls_to_wrap",
+        help="Classes of the layers for TRANSFORMER_BASED_WRAP; by default those that the model's library names.",
+    )
+    min_num_params: int = option(
+        100_000_000, flat="fsdp_min_num_params", gt=0, help="Parameters of a part for SIZE_BASED_WRAP."
+    )
+    sharding_strategy: str = option(
+        "FULL_SHARD",
+        flat="fsdp_sharding_strategy",
+        examples=[*RESHARDS],
+        help="FULL_SHARD frees gathered parameters after the forward pass and gathers them again for the backward "
+        "pass; SHARD_GRAD_OP keeps them: faster, and more memory.",
+    )
+    offload_params: bool = option(
+        False,
+        flat="fsdp_offload_params",
+        help="Keep parameters, gradients and the optimizer's state in main memory between their uses on the GPU.",
+    )
+    state_dict_type: str = option(
+        "SHARDED_STATE_DICT",
+        flat="fsdp_state_dict_type",
+        examples=[*CHECKPOINTS],
+        help="Form of checkpoints: SHARDED_STATE_DICT, each process writes its part; FULL_STATE_DICT, the main process "
+        "writes all. Any number of processes goes on from either; model/ and export/ are always whole.",
+    )
+    cpu_ram_efficient_loading: bool = option(
+        True,
+        flat="fsdp_cpu_ram_efficient_loading",
+        help="One process of each machine reads the base's weights, and the others get theirs from the main one.",
+    )
+    mixed_precision: str | None = option(
+        None,
+        flat="mixed_precision",
+        examples=["no", "bf16", "fp16"],
+        help="Must say the same as training.bf16 and fp16.",
+    )
+    debug: bool = option(False, flat="debug", help="Have torch check every collective operation, which is slow.")
+    distributed_type: str = option("FSDP", flat="distributed_type", help="FSDP, which this launcher is.")
+    rdzv_backend: str = option(
+        "static",
+        flat="rdzv_backend",
+        examples=["static", "c10d"],
+        help="How several machines meet, in the commands that adapt launch-command writes.",
+    )
+    backward_prefetch_policy: str = option(
+        "BACKWARD_PRE",
+        flat=("fsdp_backward_prefetch_policy", "fsdp_backward_prefetch"),
+        help="BACKWARD_PRE, as FSDP2 always does.",
+    )
+    forward_prefetch: bool = option(False, flat="fsdp_forward_prefetch", help="False: FSDP2 decides by itself.")
+    sync_module_states: bool = option(True, flat="fsdp_sync_module_states", help="True, as it always is.")
+    use_orig_params: bool = option(True, flat="fsdp_use_orig_params", help="True, as it always is in FSDP2.")
+    compute_environment: str = option("LOCAL_MACHINE", flat="compute_environment", help="LOCAL_MACHINE.")
+    downcast_bf16: str = option("no", flat="downcast_bf16", help="no: it is for TPUs.")
+    machine_rank: int = option(0, flat="machine_rank", help="0: torchrun tells each machine its own.")
+    main_training_function: str = option("main", flat="main_training_function", help="main.")
+    same_network: bool = option(True, flat="same_network", help="True: all machines reach one another.")
+    tpu_env: list[str] = option([], flat="tpu_env", help="Empty: there are no TPUs.")
+    tpu_use_cluster: bool = option(False, flat="tpu_use_cluster", help="False: there are no TPUs.")
+    tpu_use_sudo: bool = option(False, flat="tpu_use_sudo", help="False: there are no TPUs.")
+
+    @field_validator("mixed_precision", "downcast_bf16", mode="before")
+    @classmethod
+    def _no_is_a_word(cls, value: Any) -> Any:
+        """YAML reads a bare ``no`` as false."""
+        return "no" if value is False else value
+
+    @field_validator("transformer_layer_cls_to_wrap", mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        """accelerate's files have the names in one text, with commas."""
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @field_validator("auto_wrap_policy", "sharding_strategy", "state_dict_type")
+    @classmethod
+    def _known(cls, value: str, info: Any) -> str:
+        words = {
+            "auto_wrap_policy": tuple(WRAPS),
+            "sharding_strategy": tuple(RESHARDS),
+            "state_dict_type": tuple(CHECKPOINTS),
+        }
+        return _one_of(value.upper(), words[info.field_name])
+
+    @field_validator("mixed_precision")
+    @classmethod
+    def _known_precision(cls, value: str | None) -> str | None:
+        return None if value is None else _one_of(value, ("no", "bf16", "fp16"))
+
+    @field_validator("rdzv_backend")
+    @classmethod
+    def _known_backend(cls, value: str) -> str:
+        return _one_of(value, ("static", "c10d"))
+
+    @field_validator("distributed_type")
+    @classmethod
+    def _fsdp(cls, value: str) -> str:
+        if value.upper() == "FSDP":
+            return "FSDP"
+        instead = {"MULTI_GPU": "ddp", "MULTI_CPU": "ddp", "NO": "local"}.get(value.upper())
+        raise ValueError(f"this launcher is FSDP; write launch.name: {instead}" if instead else "this launcher is FSDP")
+
+    @field_validator(*REFUSED)
+    @classmethod
+    def _one_meaning(cls, value: Any, info: Any) -> Any:
+        allowed, reason = REFUSED[info.field_name]
+        if value in allowed or (isinstance(value, str) and value.upper() in allowed):
+            return value
+        raise ValueError(f"it can only be {allowed[0]!r}: {reason}")
+
+
+def _one_of(value: str, words: tuple[str, ...]) -> str:
+    if value in words:
+        return value
+    if value in ELSEWHERE:
+        raise ValueError(ELSEWHERE[value])
+    raise ValueError(f"expected {' or '.join(words)}, got {value!r}")

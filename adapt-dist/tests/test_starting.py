@@ -1,0 +1,77 @@
+"""Processes are started, found to be the ones asked for, and ended together."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jobs
+import pytest
+
+from adapt_core.errors import AdaptError, UsageError
+from adapt_core.launchers.local import Local
+from adapt_core.options import NoOptions
+from adapt_core.testing import LauncherContract
+from adapt_dist.launcher import Ddp
+from adapt_dist.options import DdpOptions
+
+TWO: dict[str, Any] = {"num_processes": 2, "use_cpu": True}
+
+
+@pytest.mark.slow
+class TestDdp(LauncherContract):
+    launcher = "ddp"
+    options: ClassVar[Mapping[str, Any]] = TWO
+    size = 2
+
+
+@pytest.mark.slow
+def test_the_error_of_one_process_ends_all_with_its_reason(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(AdaptError) as raised:
+        Ddp(DdpOptions(**TWO)).launch(jobs.fail_in_one, None)  # type: ignore[arg-type]
+    assert raised.value.message == "Process 1 of 2 failed: the row is wrong"
+    assert raised.value.hint == "mend it"
+    assert "DDP: 2 processes on one machine over gloo: cpu, cpu" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_error_of_python_s_ends_all_and_names_its_log() -> None:
+    with pytest.raises(AdaptError, match=r"Process 1 of 2 failed: KeyError: 'no such key'") as raised:
+        Ddp(DdpOptions(**TWO)).launch(jobs.fail_unexpectedly_in_one, None)  # type: ignore[arg-type]
+    assert re.search(r"printed is in .*logs/1", raised.value.hint)
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_all_within_seconds(tmp_path: Path) -> None:
+    """And not after the timeout of a collective, which is half an hour."""
+    mark = tmp_path / "killed"
+    with pytest.raises(AdaptError, match=r"Process 1 of 2 was ended by SIGKILL \(out of memory, perhaps\)"):
+        Ddp(DdpOptions(**TWO)).launch(jobs.die_in_one, str(mark))  # type: ignore[arg-type]
+    assert time.time() - float(mark.read_text()) < 20
+
+
+@pytest.mark.slow
+def test_it_is_started_anew_as_often_as_the_options_allow() -> None:
+    found: Any = Ddp(DdpOptions(**TWO, max_restarts=1)).launch(jobs.die_once, None)  # type: ignore[arg-type]
+    assert found == [1, 0, 1]
+
+
+def test_without_a_gpu_it_asks_how_many_processes_there_are_to_be() -> None:
+    with pytest.raises(UsageError, match=r"launch\.num_processes is not given"):
+        Ddp(DdpOptions(use_cpu=True)).launch(jobs.fail_in_one, None)  # type: ignore[arg-type]
+
+
+def test_several_machines_are_not_started_from_one() -> None:
+    with pytest.raises(UsageError, match="every machine must start its own processes") as raised:
+        Ddp(DdpOptions(**TWO, num_nodes=2)).launch(jobs.fail_in_one, None)  # type: ignore[arg-type]
+    assert "adapt launch-command" in raised.value.hint
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "SLURM_STEP_NUM_TASKS"])
+def test_one_process_refuses_to_be_one_of_several(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "2")
+    with pytest.raises(UsageError, match=rf"one of 2 \({name}=2\), and launch\.name is local"):
+        Local(NoOptions()).attached()

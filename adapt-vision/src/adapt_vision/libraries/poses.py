@@ -23,10 +23,7 @@ from adapt_core.interfaces import Quantizer
 from adapt_vision.libraries.options import PoseModel
 from adapt_vision.libraries.transformers import Transformers
 from adapt_vision.pose_detection.heatmaps import heatmap_loss
-<<<<<<< HEAD
-=======
 from adapt_vision.pose_detection.inputs import Sample
->>>>>>> main
 
 UNIT = 200.0
 """Pixels of one unit of a box's scale, in ViTPose's processor."""
@@ -157,40 +154,7 @@ class Poses(Transformers):
             further["dataset_index"] = torch.full((len(pixels),), expert, device=pixels.device)
         return cast(Tensor, module(pixel_values=pixels, **further).heatmaps)
 
-<<<<<<< HEAD
-    def inputs(self, **given: Any) -> TrainerInputs:
-        """What the engine takes."""
-        return TrainerInputs(**given)
-
-    def items(self, batch: Mapping[str, Any]) -> int:
-        """What the loss is a mean of: objects."""
-        return len(batch["pixel_values"])
-
-    def step(self, processor: Any, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """``loss``, and the heatmaps."""
-        heatmaps = self.heatmaps(module, batch["pixel_values"])
-        sigma = cast(Any, self.plan.task.options).sigma
-        return {"loss": heatmap_loss(heatmaps, batch["points"], batch["annotated"], sigma), "heatmaps": heatmaps}
-
-    def measured(
-        self, processor: Any, module: Any, batch: Mapping[str, Any], boxes: Sequence[Sequence[float]]
-    ) -> dict[str, Any]:
-        """``loss``, and ``found``, the keypoints in each box."""
-        outputs = self.step(processor, module, batch)
-        return {"loss": outputs["loss"], "found": self.keypoints(processor, outputs["heatmaps"], boxes)}
-
-    def infer(self, model: Model, pixels: Tensor, boxes: Sequence[Sequence[float]]) -> Tensor:
-        """The heatmaps of the crops of boxes."""
-        return self.heatmaps(model.module, pixels)
-
-    def raw(self, outputs: Tensor) -> np.ndarray:
-        """Heatmaps, float32 of shape (boxes, keypoints, height, width)."""
-        return outputs.float().cpu().numpy()
-
-    def keypoints(self, processor: Any, heatmaps: Tensor, boxes: Sequence[Sequence[float]]) -> list[np.ndarray]:
-=======
     def found(self, processor: Any, outputs: Tensor, boxes: Sequence[Sequence[float]]) -> list[np.ndarray]:
->>>>>>> main
         """What the model's post-processing finds: of each box x, y and score, float64 of shape (keypoints, 3)."""
         found = []
         for each, box in zip(outputs.detach().float().cpu(), boxes, strict=True):

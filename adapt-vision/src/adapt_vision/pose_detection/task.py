@@ -84,23 +84,13 @@ class PoseDetection(AnnotatedImageTask):
         train = self._rows(data.train, model.processor, self.options.augmentation)
         evaluation = self._rows(data.evaluation, model.processor, "none")
         measured = None if evaluation is None else evaluation.instances
-<<<<<<< HEAD
         made: Inputs = self.library.inputs(
-=======
-        return self.library.inputs(
->>>>>>> main
             train=train,
             evaluation=evaluation,
             collate=Collation(partial(self.library.batch, model.processor)),
             meter=None if measured is None else partial(PoseMeter, measured),
-<<<<<<< HEAD
-            step=partial(self.library.step, model.processor),
-            evaluation_step=None if measured is None else partial(self._evaluation_step, model.processor, measured),
-            items=self.library.items,
-=======
             step=self.library.call,
             evaluation_step=None if measured is None else partial(self._measured, model.processor, measured),
->>>>>>> main
         )
         return made
 
@@ -110,18 +100,10 @@ class PoseDetection(AnnotatedImageTask):
         crop = partial(self.library.crop, processor)
         return PoseRows(instances_of(images), self.reader(images), crop, augmentation, self.plan.seed)
 
-<<<<<<< HEAD
-    def _evaluation_step(
-        self, processor: Any, instances: Instances, module: Any, batch: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _measured(self, processor: Any, instances: Instances, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         boxes = [instances[row].box for row in batch["rows"].tolist()]
         found: dict[str, Any] = self.library.measured(processor, module, batch, boxes)
         return found
-=======
-    def _measured(self, processor: Any, instances: Instances, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
-        boxes = [instances[row].box for row in batch["rows"].tolist()]
-        return self.library.measured(processor, module, batch, boxes)
->>>>>>> main
 
     # ---- what a person sees ---------------------------------------------------------------------------------------
 
@@ -179,35 +161,20 @@ class PoseDetection(AnnotatedImageTask):
         ]
 
     def outputs(self, model: Model, rows: Sequence[Row], info: Mapping[str, Any]) -> Sequence[np.ndarray]:
-<<<<<<< HEAD
-        """Heatmaps, float32 of shape (boxes, keypoints, height, width) a row."""
-        return [self.library.raw(outputs) for _, outputs in self.each(model, rows)]
-=======
         """Heatmaps, float32 of shape (boxes, keypoints, height, width) a row; of shape (0,) where there is no box."""
         return [
             np.zeros(0, dtype=np.float32) if outputs is None else self.library.raw(outputs).numpy()
             for _, outputs in self.each(model, rows)
         ]
->>>>>>> main
 
     def parse_inputs(self, inputs: Sequence[str], file: Path | None, info: Mapping[str, Any]) -> Sequence[Row]:
         """Rows with ``image``, a path, and ``boxes`` where a file of COCO's or of a detector's predictions has them."""
         return rows_at(inputs, file, self.dataset)
 
     def infer(self, model: Model, image: Image.Image, row: Row) -> Any:
-<<<<<<< HEAD
-        """The heatmaps of the boxes in an image."""
-        boxes = boxes_of(row, image.size)
-        if not boxes:
-            return torch.zeros(0)
-        crops = [self.library.crop(model.processor, image, box, 0.0)[0] for box in boxes]
-        pixels = self.library.batch(model.processor, crops).to(next(model.module.parameters()).device)
-        return self.library.infer(model, pixels, boxes)
-=======
         """The model's outputs for the boxes in an image; None where there are none."""
         boxes = boxes_of(row, image.size)
         return self.library.infer(model, image, boxes) if boxes else None
->>>>>>> main
 
     def predict(
         self, model: Model, rows: Sequence[Row], info: Mapping[str, Any], options: Any

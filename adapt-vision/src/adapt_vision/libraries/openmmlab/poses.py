@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from adapt_vision.libraries.openmmlab.card import pose_code
 from adapt_vision.libraries.openmmlab.configuration import mappings
 from adapt_vision.libraries.openmmlab.library import OpenMMLab, flattened, plain
 from adapt_vision.libraries.openmmlab.processor import Configured, bare
+from adapt_vision.pose_detection.inputs import Sample
 
 BY_KEYPOINTS = ("out_channels", "num_joints", "num_keypoints")
 """What heads call the number of keypoints."""
@@ -130,27 +131,33 @@ class Poses(OpenMMLab):
         matrix = np.column_stack([right - origin, down - origin, origin])
         return torch.from_numpy(np.ascontiguousarray(made["img"].transpose(2, 0, 1))), matrix
 
-    def batch(self, processor: Configured, crops: Sequence[Tensor]) -> Tensor:
-        """Crops as the model reads them: uint8 of shape (rows, 3, height, width), in blue, green and red."""
-        return torch.stack(list(crops)).flip(1)
+    def names_of(self, info: Mapping[str, Any]) -> Sequence[str]:
+        """The keypoints."""
+        return cast(Sequence[str], info["keypoints"]["names"])
 
-    def items(self, batch: Mapping[str, Any]) -> int:
-        """What the losses are means of: objects."""
-        return len(batch["pixel_values"])
+    def batch(self, processor: Configured, samples: Sequence[Sample]) -> dict[str, Any]:
+        """What the model reads of crops.
+
+        Returns:
+            ``pixel_values``, uint8 of shape (rows, 3, height, width) in blue, green and red, and ``data_samples``,
+            MMPose's, with the targets that the model's codec makes of keypoints.
+        """
+        pixels = _pixels([each.pixels for each in samples])
+        last = torch.tensor([pixels.shape[3] - 1, pixels.shape[2] - 1])
+        steps = _steps(processor)
+        targets = [
+            steps.labelled((each.points * last)[None].numpy(), each.annotated[None].float().numpy()) for each in samples
+        ]
+        return {"pixel_values": pixels, "data_samples": targets}
 
     # ---- training -------------------------------------------------------------------------------------------------
 
-    def step(self, processor: Configured, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """``loss``, the sum of the model's losses: its codec makes the targets out of keypoints."""
-        own, pixels = plain(module), batch["pixel_values"]
-        last = np.array([pixels.shape[3] - 1, pixels.shape[2] - 1], dtype=np.float32)
-        points, annotated = batch["points"].cpu().numpy() * last, batch["annotated"].cpu().numpy()
-        samples = [
-            _steps(processor).labelled(each[None], seen[None].astype(np.float32), index)
-            for index, (each, seen) in enumerate(zip(points, annotated, strict=True))
-        ]
-        data = own.data_preprocessor({"inputs": list(pixels), "data_samples": samples}, True)
-        return {"loss": own.parse_losses(module(**data, mode="loss"))[0]}
+    def call(self, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """``loss``, the sum of the model's losses."""
+        own = plain(module)
+        given = {"inputs": list(batch["pixel_values"]), "data_samples": batch["data_samples"]}
+        losses = module(**own.data_preprocessor(given, True), mode="loss")
+        return {"loss": own.parse_losses(losses)[0]}
 
     def measured(
         self, processor: Configured, module: Any, batch: Mapping[str, Any], boxes: Sequence[Sequence[float]]
@@ -158,8 +165,10 @@ class Poses(OpenMMLab):
         """``found``, the keypoints in each box. The loss costs a second pass and is left out."""
         return {"found": self._keypoints(processor, module, batch["pixel_values"], boxes)}
 
-    def infer(self, model: Model, pixels: Tensor, boxes: Sequence[Sequence[float]]) -> Answer:
-        """What the model says of the crops of boxes."""
+    def infer(self, model: Model, image: Image.Image, boxes: Sequence[Sequence[float]]) -> Answer:
+        """What the model says of the boxes in an image."""
+        crops = [self.crop(model.processor, image, box, 0.0)[0] for box in boxes]
+        pixels = _pixels(crops).to(next(model.module.parameters()).device)
         found = self._keypoints(model.processor, model.module, pixels, boxes)
         own = plain(model.module)
         samples = [_steps(model.processor).asked(box) for box in boxes]
@@ -168,14 +177,13 @@ class Poses(OpenMMLab):
         rows = [flattened(_row(outputs, row)) for row in range(len(pixels))]
         return Answer(torch.stack(rows), found)
 
-    def keypoints(self, processor: Configured, outputs: Any, boxes: Sequence[Any]) -> list[np.ndarray]:
+    def found(self, processor: Configured, outputs: Answer, boxes: Sequence[Any]) -> list[np.ndarray]:
         """The keypoints in what :meth:`infer` gave: of each box x, y and score, float64 of shape (keypoints, 3)."""
-        return list(outputs.keypoints) if isinstance(outputs, Answer) else []
+        return outputs.keypoints
 
-    def raw(self, outputs: Any) -> np.ndarray:
+    def raw(self, outputs: Answer) -> Tensor:
         """The head's outputs, float32, a row a box."""
-        values: np.ndarray = (outputs.raw if isinstance(outputs, Answer) else outputs).numpy()
-        return values
+        return outputs.raw
 
     def _keypoints(
         self, processor: Configured, module: Any, pixels: Tensor, boxes: Sequence[Sequence[float]]
@@ -237,7 +245,7 @@ class Steps:
 
         return TRANSFORMS.build(dict(step))
 
-    def labelled(self, points: np.ndarray, seen: np.ndarray, row: int) -> Any:
+    def labelled(self, points: np.ndarray, seen: np.ndarray) -> Any:
         """A sample of MMPose with the targets of keypoints, in pixels of the crop, of shape (1, keypoints, 2)."""
         size = np.array(self._kinds["TopdownAffine"]["input_size"])
         results = {"transformed_keypoints": points.astype(np.float32), "keypoints_visible": seen, "input_size": size}
@@ -259,6 +267,11 @@ class Steps:
             "input_size": (width, height), "input_center": made["bbox_center"][0], "input_scale": scale[0],
         }  # fmt: skip
         return PoseDataSample(gt_instances=instances, metainfo=information)
+
+
+def _pixels(crops: Sequence[Tensor]) -> Tensor:
+    """Crops as the library's own reading gives them: uint8 of shape (rows, 3, height, width)."""
+    return torch.stack(list(crops)).flip(1)
 
 
 def _steps(processor: Configured) -> Steps:

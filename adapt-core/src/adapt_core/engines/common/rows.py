@@ -163,8 +163,8 @@ class CountedRows(Dataset[Any]):
 class StreamedRows(IterableDataset[Any]):
     """A process's share of rows that come one after the other, without end: pass after pass.
 
-    A pass is an epoch, of which the rows are told where they have ``set_epoch``. Global batches are made of rows as they
-    come, over the end of a pass, and each process takes its share of each. Worker processes take whole batches by
+    A pass is an epoch, of which the rows are told where they have ``set_epoch``. Global batches are made of rows as
+    they come, over the end of a pass, and each process takes its share of each. Worker processes take whole batches by
     turns, as the loader asks them: their number changes nothing.
 
     Args:

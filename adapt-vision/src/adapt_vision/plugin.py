@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from adapt_core.engines.spec import TRAINER
 from adapt_core.hookspecs import hookimpl
@@ -21,6 +22,8 @@ MMDET = Library(
     requires=("mmengine", "mmcv", "mmdet"),
     install="python -m adapt_vision.mmlab",
 )
+
+MMPOSE = replace(MMDET, name="mmpose", requires=("mmengine", "mmcv", "mmdet", "mmpose"))
 
 
 @hookimpl
@@ -53,7 +56,7 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         options="adapt_vision.instance_segmentation.options:InstanceSegmentationOptions",
         dataset="adapt_vision.annotations.options:AnnotatedImageOptions",
         prediction="adapt_vision.instance_segmentation.options:InstanceSegmentationPrediction",
-        libraries=(TRANSFORMERS,),
+        libraries=(TRANSFORMERS, MMDET),
         check="adapt_vision.libraries.options:problems",
     )
     yield TaskSpec(
@@ -63,6 +66,6 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         options="adapt_vision.pose_detection.options:PoseDetectionOptions",
         dataset="adapt_vision.annotations.options:AnnotatedImageOptions",
         prediction="adapt_vision.pose_detection.options:PoseDetectionPrediction",
-        libraries=(POSES,),
+        libraries=(POSES, MMPOSE),
         check="adapt_vision.libraries.options:problems",
     )

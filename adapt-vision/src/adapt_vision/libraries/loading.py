@@ -28,3 +28,25 @@ def detectors_of(plan: RunPlan, image_size: int | None) -> Any:
     from adapt_vision.libraries.detectors import Detectors
 
     return Detectors(plan, image_size)
+
+
+def segmenters_of(plan: RunPlan, image_size: int | None) -> Any:
+    """The library of models that find masks, of which alone the Python package is imported."""
+    if plan.library.name == "mmdet":
+        from adapt_vision.libraries.openmmlab.segmenters import Segmenters as OfMMDet
+
+        return OfMMDet(plan, image_size)
+    from adapt_vision.libraries.segmenters import Segmenters
+
+    return Segmenters(plan, image_size)
+
+
+def poses_of(plan: RunPlan) -> Any:
+    """The library of pose estimators, of which alone the Python package is imported."""
+    if plan.library.name == "mmpose":
+        from adapt_vision.libraries.openmmlab.poses import Poses as OfMMPose
+
+        return OfMMPose(plan, None)
+    from adapt_vision.libraries.poses import Poses
+
+    return Poses(plan, None)

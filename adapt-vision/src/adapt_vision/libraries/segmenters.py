@@ -18,7 +18,10 @@ from torchvision.transforms import InterpolationMode
 from transformers import AutoModelForInstanceSegmentation, AutoModelForUniversalSegmentation
 from transformers.image_utils import SizeDict
 
+from adapt_core.bundles import Model
+from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
+from adapt_core.utils.seeds import derived_seed
 from adapt_core.utils.units import listed
 from adapt_vision.annotations.masks import decoded, encoded
 from adapt_vision.annotations.objects import Annotation
@@ -143,10 +146,28 @@ class Segmenters(Transformers):
             )
         return outputs
 
-    def count(self, batch: Mapping[str, Any]) -> int:
+    def items(self, batch: Mapping[str, Any]) -> int:
         """What the losses are means of: masks; one at least, as the models have it."""
         found = [each["class_labels"] for each in batch["labels"]] if self.by_box else batch["class_labels"]
         return max(sum(map(len, found)), 1)
+
+    def inputs(self, **given: Any) -> TrainerInputs:
+        """What the engine takes."""
+        return TrainerInputs(**given)
+
+    def measured(self, processor: Any, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Loss and what was found. The losses compare masks at points drawn at random: here always at the same ones."""
+        device = batch["pixel_values"].device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(derived_seed(self.plan.seed, "evaluation", *batch["rows"].tolist()))
+            outputs = self.call(module, batch, labels=True)
+        return {"loss": outputs.loss, "found": self.found(processor, outputs, batch, 0.0)}
+
+    def infer(self, model: Model, image: Image.Image) -> Any:
+        """The model's outputs for one image, and what it read."""
+        inputs = model.processor(images=image, return_tensors="pt").to(next(model.module.parameters()).device)
+        outputs = self.call(model.module, inputs, labels=False)
+        return outputs, {**inputs, "sizes": torch.tensor([(image.height, image.width)])}
 
     def found(self, processor: Any, outputs: Any, batch: Mapping[str, Any], threshold: float) -> list[Found]:
         """What the model's post-processing finds above a score.
@@ -244,20 +265,20 @@ def _targets(
     It is given no map, in which objects cannot overlap: each mask is resized as the map would be, to the nearest pixel.
     What is padded belongs to no object, and objects of which no pixel is left are left out.
     """
-    classes = torch.tensor([each.category for each in objects], dtype=torch.int64)
-    if not objects:
-        return torch.zeros((0, *canvas)), classes
-    masks = torch.from_numpy(np.stack([decoded(str(each.mask), image.size) for each in objects])).to(torch.uint8)
-    if processor.do_resize:
-        masks = processor.resize(
-            image=masks,
-            size=SizeDict(**dict(processor.size)),
-            size_divisor=processor.size_divisor,
-            resample=InterpolationMode.NEAREST_EXACT,
-        )
-    left = masks.flatten(1).bool().any(1)
-    padding = (0, canvas[1] - masks.shape[-1], 0, canvas[0] - masks.shape[-2])
-    return functional.pad(masks[left].float(), padding), classes[left]
+    masks, classes = [torch.zeros((0, *canvas))], []
+    for each in objects:
+        mask = torch.from_numpy(decoded(str(each.mask), image.size))[None].to(torch.uint8)
+        if processor.do_resize:
+            mask = processor.resize(
+                image=mask,
+                size=SizeDict(**dict(processor.size)),
+                size_divisor=processor.size_divisor,
+                resample=InterpolationMode.NEAREST_EXACT,
+            )
+        if mask.any():
+            masks.append(functional.pad(mask.float(), (0, canvas[1] - mask.shape[-1], 0, canvas[0] - mask.shape[-2])))
+            classes.append(each.category)
+    return torch.cat(masks), torch.tensor(classes, dtype=torch.int64)
 
 
 def _enlarged(mask: Tensor, size: tuple[int, int]) -> np.ndarray:

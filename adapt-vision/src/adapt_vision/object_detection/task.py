@@ -26,6 +26,8 @@ from adapt_vision.object_detection.options import ObjectDetectionOptions, Object
 class ObjectDetection(AnnotatedImageTask):
     """Boxes with classes, with any object detector of transformers or MMDet."""
 
+    library: Any
+
     def __init__(self, plan: RunPlan) -> None:
         super().__init__(plan, detectors_of(plan, cast(ObjectDetectionOptions, plan.task.options).image_size))
 

@@ -23,7 +23,7 @@ from adapt_vision.annotations.objects import AnnotatedImages, KeypointForm
 from adapt_vision.annotations.rows import load_other_rows, load_rows
 from adapt_vision.annotations.task import PROBE_ROWS, AnnotatedImageTask, drawn_folder
 from adapt_vision.data.decoding import decode
-from adapt_vision.libraries.poses import Poses
+from adapt_vision.libraries.loading import poses_of
 from adapt_vision.pose_detection.augmentation import NO_CHANGE, Name, drawn_change
 from adapt_vision.pose_detection.boxes import boxes_of, rows_at
 from adapt_vision.pose_detection.inputs import Collation, PoseRows, Sample, sample
@@ -39,10 +39,10 @@ NOTHING = 0.05
 class PoseDetection(AnnotatedImageTask):
     """Keypoints of objects, each in the crop of its box, with heatmaps."""
 
-    library: Poses
+    library: Any
 
     def __init__(self, plan: RunPlan) -> None:
-        super().__init__(plan, Poses(plan, None))
+        super().__init__(plan, poses_of(plan))
         self.options = cast(PoseDetectionOptions, plan.task.options)
 
     # ---- data and model -------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ class PoseDetection(AnnotatedImageTask):
             AdaptError: the model cannot be loaded, or its head knows other keypoints and is not trained.
         """
         names = self._names = list(self.library.names_of(info))
-        model = self.library.load_model(names, path, quantizer)
+        model: Model = self.library.load_model(names, path, quantizer)
         if path is None:
             remedy = "Train the head, or give the keypoints the model's names, in its order, in dataset.keypoint_names."
             self.library.require_names(model, names, remedy)
@@ -90,7 +90,7 @@ class PoseDetection(AnnotatedImageTask):
         train = self._rows(data.train, model.processor, self.options.augmentation)
         evaluation = self._rows(data.evaluation, model.processor, "none")
         measured = None if evaluation is None else evaluation.instances
-        return self.library.inputs(
+        made: Inputs = self.library.inputs(
             train=train,
             evaluation=evaluation,
             collate=Collation(partial(self.library.batch, model.processor)),
@@ -98,6 +98,7 @@ class PoseDetection(AnnotatedImageTask):
             step=self.library.call,
             evaluation_step=None if measured is None else partial(self._measured, model.processor, measured),
         )
+        return made
 
     def _rows(self, images: AnnotatedImages | None, processor: Any, augmentation: Name) -> PoseRows | None:
         if images is None:
@@ -107,7 +108,8 @@ class PoseDetection(AnnotatedImageTask):
 
     def _measured(self, processor: Any, instances: Instances, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         boxes = [instances[row].box for row in batch["rows"].tolist()]
-        return self.library.measured(processor, module, batch, boxes)
+        found: dict[str, Any] = self.library.measured(processor, module, batch, boxes)
+        return found
 
     # ---- what a person sees ---------------------------------------------------------------------------------------
 

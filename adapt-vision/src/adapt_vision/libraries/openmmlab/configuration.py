@@ -96,7 +96,7 @@ def _named(package: str, name: str) -> Path:
         return exact[0]
     for each in indexed(package):
         if each.get("Name") == plain:
-            return folder.parent / each["Config"]
+            return Path(folder.parent, each["Config"])
     names = sorted({each.stem for each in folder.rglob("*.py") if "_base_" not in each.parts})
     raise UsageError(
         f"model.name (MODEL_PATH): {package} has no configuration {name!r}{nearest(plain, names)}",

@@ -29,7 +29,6 @@ class Detectors(OpenMMLab):
     """Any detector of MMDet that is trained on boxes and classes."""
 
     package: ClassVar[str] = "mmdet"
-    masks: ClassVar[bool] = False
 
     def _import(self) -> None:
         import mmdet.datasets

@@ -31,8 +31,8 @@ class Dropped:
 
 
 HARMLESS: list[Any] = [
-    np._core.multiarray._reconstruct,
-    np._core.multiarray.scalar,
+    np.ndarray(0).__reduce__()[0],
+    np.float64(0).__reduce__()[0],
     np.ndarray,
     np.dtype,
     *(type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int32, np.int64, np.uint32)),
@@ -46,6 +46,7 @@ HARMLESS: list[Any] = [
 
 def write_config(config: Config, folder: Path) -> None:
     """Writes a configuration as a Python file of literals, as MMEngine reads it."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / CONFIG, "".join(f"{name} = {_literal(value)}\n" for name, value in config.items()))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Collection
-from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
@@ -64,7 +63,9 @@ def size_heads(model: ConfigDict, classes: int) -> None:
             each["class_weight"] = [1.0] * classes + [weights[-1]]  # the last is for what is no object
 
 
-def predictors(build: Callable[[ConfigDict], nn.Module], model: ConfigDict, classes: int) -> tuple[str, ...]:
+def predictors(
+    build: Callable[[ConfigDict], nn.Module], size: Callable[[ConfigDict, int], None], model: ConfigDict, classes: int
+) -> tuple[str, ...]:
     """The dotted names of the layers that make up the head: those that predict classes, and those beside them.
 
     The layers that predict classes are those whose shapes go with the number of classes, which is tried: the model is
@@ -72,6 +73,7 @@ def predictors(build: Callable[[ConfigDict], nn.Module], model: ConfigDict, clas
 
     Args:
         build: makes a module of a model's configuration.
+        size: sizes a configuration for a number of classes, in place.
         model: sized for ``classes``.
         classes: of the data.
 
@@ -79,7 +81,7 @@ def predictors(build: Callable[[ConfigDict], nn.Module], model: ConfigDict, clas
         AdaptError: no layer's shape goes with it.
     """
     other = copy.deepcopy(model)
-    size_heads(other, classes + 1)
+    size(other, classes + 1)
     with torch.device("meta"):
         one, two = build(copy.deepcopy(model)), build(other)
     shapes = {name: each.shape for name, each in two.named_parameters()}
@@ -110,9 +112,3 @@ def shared(module: nn.Module, names: Collection[str]) -> list[str]:
     for name, each in module.named_modules(remove_duplicate=False):
         places.setdefault(id(each), []).append(name)
     return [name for same in places.values() if len(same) > 1 for name in same if name in set(names)]
-
-
-def parameters_in(module: nn.Module, names: Collection[str]) -> int:
-    """How many parameters some layers have."""
-    wanted: dict[str, Any] = dict(module.named_modules())
-    return sum(each.numel() for name in names for each in wanted[name].parameters())

@@ -36,11 +36,10 @@ from adapt_vision.libraries.openmmlab.files import (
     read_checkpoint,
     read_config,
     write_checkpoint,
-    write_config,
 )
-from adapt_vision.libraries.openmmlab.heads import parameters_in, predictors, shared, size_heads, why_outside
+from adapt_vision.libraries.openmmlab.heads import predictors, shared, size_heads, why_outside
 from adapt_vision.libraries.openmmlab.options import OpenMMLabModel
-from adapt_vision.libraries.openmmlab.processor import Configured, enter_scope
+from adapt_vision.libraries.openmmlab.processor import Configured, enter_scope, quiet
 
 HOOKS = ("SetEpochInfoHook",)
 """Hooks of configurations that a model needs: it assigns objects otherwise in the first epochs."""
@@ -66,7 +65,8 @@ class OpenMMLab:
         self.plan = plan
         self.options = cast(OpenMMLabModel, plan.model)
         self.image_size = image_size
-        self._import()
+        with quiet():
+            self._import()
 
     # ---- what a library does --------------------------------------------------------------------------------------
 
@@ -86,9 +86,13 @@ class OpenMMLab:
         """Has a configuration make heads for so many classes, in place."""
         size_heads(model, number)
 
+    def why_not(self, model: ConfigDict) -> str | None:
+        """Why a model of the index is none of the task's; None where it is."""
+        return why_outside(model)
+
     def head(self, model: ConfigDict, number: int) -> tuple[str, ...]:
         """The names of the layers that make up the head."""
-        return predictors(self.build, model, number)
+        return predictors(self.build, self.size, model, number)
 
     # ---- the configuration ----------------------------------------------------------------------------------------
 
@@ -97,10 +101,10 @@ class OpenMMLab:
         """The configuration that the ``model`` section names."""
         enter_scope(self.package)
         config = load_configuration(self.package, self.options)
-        if reason := why_outside(config.model):
+        if reason := self.why_not(config.model):
             raise AdaptError(
                 f"{self.options.source} is a {config.model.type}, which {reason}: it is none of the task's models",
-                "Name the configuration of a detector that is trained on boxes and classes.",
+                "Name another configuration.",
             )
         return config
 
@@ -159,6 +163,10 @@ class OpenMMLab:
         """
         if quantizer is not None:
             raise AdaptError(f"{self.package} loads no quantized models", "Remove quantization.")
+        with quiet():
+            return self._loaded(names, path)
+
+    def _loaded(self, names: Sequence[str], path: Path | None) -> Model:
         enter_scope(self.package)
         config = read_config(path) if path is not None else self._config(names)
         module = revert_sync_batchnorm(self.build(copy.deepcopy(config.model)))
@@ -257,6 +265,9 @@ class OpenMMLab:
 
     # ---- training -------------------------------------------------------------------------------------------------
 
+    def queries(self) -> None:
+        """Its detectors have no bound that their configurations name alike."""
+
     def inputs(self, **given: Any) -> RunnerInputs:
         """What the engine takes, with what the configuration says of training."""
         base = (self._source.get("auto_scale_lr") or {}).get("base_batch_size")
@@ -296,6 +307,3 @@ def _modules_of(names: Sequence[str], head: Sequence[str]) -> tuple[str, ...]:
     found = dict.fromkeys(name.rpartition(".")[0] for name in names)
     in_head = [each for each in found if each in head]
     return tuple(dict.fromkeys([*(head if in_head else ()), *found]))
-
-
-__all__ = ["OpenMMLab", "flattened", "parameters_in", "plain", "write_config"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from PIL import Image
 
@@ -72,6 +76,20 @@ def read_image(image: Image.Image) -> dict[str, Any]:
     pixels = np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
     shape = pixels.shape[:2]
     return {"img": pixels, "img_shape": shape, "ori_shape": shape, "img_id": 0, "img_path": ""}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what MMEngine says of every parameter that it initialises, and its warnings, off the terminal."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def enter_scope(package: str) -> None:

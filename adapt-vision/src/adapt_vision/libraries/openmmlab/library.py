@@ -37,12 +37,9 @@ from adapt_vision.libraries.openmmlab.files import (
     read_config,
     write_checkpoint,
 )
-from adapt_vision.libraries.openmmlab.heads import predictors, shared, size_heads, why_outside
+from adapt_vision.libraries.openmmlab.heads import predictors, shared, size_heads, why_outside, without_memory
 from adapt_vision.libraries.openmmlab.options import OpenMMLabModel
 from adapt_vision.libraries.openmmlab.processor import Configured, enter_scope, quiet
-
-HOOKS = ("SetEpochInfoHook",)
-"""Hooks of configurations that a model needs: it assigns objects otherwise in the first epochs."""
 
 ENOUGH = 0.5
 """A checkpoint that has fewer of a model's parameters than this part is one of another model."""
@@ -193,7 +190,7 @@ class OpenMMLab:
         Raises:
             AdaptError: the module has parameters that the architecture lacks.
         """
-        with torch.device("meta"):
+        with without_memory():
             plain = revert_sync_batchnorm(self.build(copy.deepcopy(model.processor.config.model)))
         state = model.module.state_dict()
         if added := sorted(set(state) - set(plain.state_dict())):
@@ -268,8 +265,7 @@ class OpenMMLab:
     def inputs(self, **given: Any) -> RunnerInputs:
         """What the engine takes, with what the configuration says of training."""
         base = (self._source.get("auto_scale_lr") or {}).get("base_batch_size")
-        hooks = tuple(dict(each) for each in self._source.get("custom_hooks") or () if each["type"] in HOOKS)
-        return RunnerInputs(**given, scope=self.package, base_batch_size=base, hooks=hooks)
+        return RunnerInputs(**given, scope=self.package, base_batch_size=base)
 
     def items(self, batch: Mapping[str, Any]) -> int:
         """What the losses are means of: images."""

@@ -16,7 +16,7 @@ pytest.importorskip("mmdet", reason="the OpenMMLab libraries are not installed: 
 
 CLASSES = 7
 
-FAMILIES = {
+FAMILIES: dict[str, int | None] = {
     "yolox_nano_8xb8-300e_coco": 64,
     "rtmdet_tiny_8xb32-300e_coco": 64,
     "retinanet_r18_fpn_1x_coco": 64,
@@ -28,8 +28,8 @@ FAMILIES = {
     "deformable-detr_r50_16xb2-50e_coco": 64,
     "faster-rcnn_r18_fpn_8xb8-amp-lsj-200e_coco": 64,
     "cascade-rcnn_r18_fpn_8xb8-amp-lsj-200e_coco": 64,
-    "centernet_r18-dcnv2_8xb16-crop512-140e_coco": None,
     "yolov3_mobilenetv2_8xb24-320-300e_coco": 96,
+    "centernet_r18-dcnv2_8xb16-crop512-140e_coco": None,
 }
 """A configuration of each family, and the edge of its images; None where its steps resize none."""
 

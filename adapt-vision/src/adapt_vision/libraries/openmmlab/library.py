@@ -79,6 +79,10 @@ class OpenMMLab:
     def dataset(self, names: Sequence[str], steps: Sequence[ConfigDict]) -> dict[str, Any]:
         """The data set of the configuration that is saved, by which the library knows the classes."""
 
+    @abstractmethod
+    def meta(self, names: Sequence[str]) -> dict[str, Any]:
+        """What a checkpoint says beside its weights."""
+
     def size(self, model: ConfigDict, number: int) -> None:
         """Has a configuration make heads for so many classes, in place."""
         size_heads(model, number)
@@ -119,6 +123,7 @@ class OpenMMLab:
             step.pop("backend_args", None)
         made.test_pipeline = steps
         made.test_dataloader = {"dataset": self.dataset(names, steps)}
+        made.train_dataloader = {"dataset": self.dataset(names, steps)}  # where MMPose looks for the keypoints
         return made
 
     def label_names(self) -> list[str]:
@@ -200,7 +205,7 @@ class OpenMMLab:
                 "Export with save.name=state_dict or safetensors (SAVE_METHOD), or use the adapter beside its base.",
             )
         model.processor.save_pretrained(folder)
-        write_checkpoint(state, model.processor.config.test_dataloader.dataset.metainfo, folder)
+        write_checkpoint(state, self.meta(names), folder)
 
     @cached_property
     def _weights(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

@@ -120,7 +120,7 @@ class TestPoses:
             assert first["status"] == "completed"
             poses = {
                 **poses,
-                "method": method,
+                "method": {"name": "lora", "r": 4, "target_modules": "conv"},
                 "model": {"library": "mmpose", "path": str(tmp_path / "first" / "model")},
             }
         result = adapt_core.run(poses)

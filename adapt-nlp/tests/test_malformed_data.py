@@ -40,7 +40,7 @@ CLASSIFICATION: dict[str, tuple[Any, dict[str, Any], str]] = {
         r"not among the 2 training labels: 'music' \(1 row\); at line 11",
     ),
     "no such column": (ROW, {"text_column": "txt"}, r"no column 'txt', which dataset.text_column.*mean 'text'"),
-    "no such label column": (ROW, {"label_column": "lable"}, r"no column 'lable'.*Did you mean 'label'"),
+    "no such label column": (ROW, {"label_column": "labls"}, r"no column 'labls'.*Did you mean 'label'"),
     "no such second column": (ROW, {"text_column": "text", "text_pair_column": "b"}, r"no column 'b'"),
     "no such column for a format": (
         ROW,

@@ -148,7 +148,7 @@ def test_the_targets_and_the_loss_are_those_of_the_processor_s_maps(
     ours = task.library.call(loaded.module.eval(), batch, labels=True).loss
     torch.manual_seed(0)
     assert float(ours) == float(loaded.module(**expected).loss)
-    assert task.library.count(batch) == 3
+    assert task.library.items(batch) == 3
 
 
 def test_masks_that_overlap_stay_whole_and_crowds_are_left_out(
@@ -162,9 +162,9 @@ def test_masks_that_overlap_stay_whole_and_crowds_are_left_out(
         masks = batch["labels"][0]["masks"] if name == "rf_detr" else batch["mask_labels"][0]
         assert masks.shape == (2, 64, 64)
         assert [float(each.sum()) * 60**2 / 64**2 for each in masks] == pytest.approx([40 * 30, 31 * 17], rel=0.1)
-        assert task.library.count(batch) == 2
+        assert task.library.items(batch) == 2
         crowd = replace(objects[1], crowd=True)
-        assert task.library.count(task.library.batch(processor, [image], [[objects[0], crowd]])) == 1
+        assert task.library.items(task.library.batch(processor, [image], [[objects[0], crowd]])) == 1
 
 
 @pytest.mark.parametrize("model", ["mask2former", "maskformer", "rf_detr"])
@@ -271,6 +271,30 @@ def test_other_families_and_processors_are_refused(
         AdaptError, match=r"of the family yolos, and instances are segmented by mask2former, maskformer"
     ):
         task.load_model({"label_names": ["a"]})
+
+
+def test_more_objects_than_the_model_can_find_are_told(
+    segmentation: dict[str, Any], segmenters: dict[str, Any], detectors: dict[str, Any], tmp_path: Path
+) -> None:
+    bounds = dict.fromkeys(segmenters, 10) | {"rt_detr": 20, "yolos": 10}
+    for name, bound in bounds.items():
+        task = planned(segmentation, tmp_path, model={**segmenters, **detectors}[name])
+        assert task.library.queries() == bound
+    task = planned(segmentation, tmp_path)
+    assert task.load_data().info["most_objects"] == 3
+    for most, told in ((10, 0), (11, 1)):
+        notices = task.load_model({"label_names": ["a", "b"], "most_objects": most}).notices
+        assert sum(f"has {most} objects, and the model finds at most 10" in each for each in notices) == told
+
+
+def test_a_model_may_start_from_random_weights(
+    segmentation: dict[str, Any], segmenters: dict[str, Any], tmp_path: Path
+) -> None:
+    for name in segmenters:
+        task = planned(segmentation, tmp_path, model={**segmenters[name], "pretrained": False})
+        model = task.load_model({"label_names": ["a", "b"]})
+        assert any("starts from random weights" in each for each in model.notices)
+        assert "class_predictor" in model.hints.fresh or "model.class_embed" in model.hints.fresh
 
 
 def test_the_image_size_is_that_of_the_model_s_input(

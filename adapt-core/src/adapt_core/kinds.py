@@ -282,10 +282,12 @@ class QuantizerSpec(PluginSpec):
     Attributes:
         bits: bits per weight, matched with :attr:`MethodSpec.quantization`.
         libraries: the model libraries whose models it can quantize.
+        parallel: in which ways of training in several processes its models can be.
     """
 
     bits: int
     libraries: tuple[str, ...] = ("transformers",)
+    parallel: tuple[Parallel, ...] = ("replicated",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
-from adapt_core.options import option
+from adapt_core.options import flat_names, option
+from adapt_dist.accelerate_file import options_of
 from adapt_dist.options import LaunchOptions
 
 WRAPS = {"TRANSFORMER_BASED_WRAP": "layers", "SIZE_BASED_WRAP": "size", "NO_WRAP": "none"}
@@ -60,6 +61,12 @@ ELSEWHERE = {
 class FsdpOptions(LaunchOptions):
     """Options of FSDP."""
 
+    accelerate_config: str | None = option(
+        None,
+        path=True,
+        help="File that accelerate config wrote for FSDP: what it sets holds where no key here says otherwise. Its "
+        "num_processes counts the processes of all machines, as accelerate does.",
+    )
     auto_wrap_policy: str = option(
         "TRANSFORMER_BASED_WRAP",
         flat="fsdp_auto_wrap_policy",
@@ -107,12 +114,6 @@ class FsdpOptions(LaunchOptions):
     )
     debug: bool = option(False, flat="debug", help="Have torch check every collective operation, which is slow.")
     distributed_type: str = option("FSDP", flat="distributed_type", help="FSDP, which this launcher is.")
-    rdzv_backend: str = option(
-        "static",
-        flat="rdzv_backend",
-        examples=["static", "c10d"],
-        help="How several machines meet, in the commands that adapt launch-command writes.",
-    )
     backward_prefetch_policy: str = option(
         "BACKWARD_PRE",
         flat=("fsdp_backward_prefetch_policy", "fsdp_backward_prefetch"),
@@ -129,6 +130,15 @@ class FsdpOptions(LaunchOptions):
     tpu_env: list[str] = option([], flat="tpu_env", help="Empty: there are no TPUs.")
     tpu_use_cluster: bool = option(False, flat="tpu_use_cluster", help="False: there are no TPUs.")
     tpu_use_sudo: bool = option(False, flat="tpu_use_sudo", help="False: there are no TPUs.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_accelerate(cls, values: Any) -> Any:
+        """What accelerate's file sets stands beneath what is given."""
+        if not isinstance(values, dict) or not isinstance(values.get("accelerate_config"), str):
+            return values
+        names = {flat: name for name, info in cls.model_fields.items() for flat in flat_names(info)}
+        return options_of(values["accelerate_config"], names) | values
 
     @field_validator("mixed_precision", "downcast_bf16", mode="before")
     @classmethod
@@ -156,11 +166,6 @@ class FsdpOptions(LaunchOptions):
     @classmethod
     def _known_precision(cls, value: str | None) -> str | None:
         return None if value is None else _one_of(value, ("no", "bf16", "fp16"))
-
-    @field_validator("rdzv_backend")
-    @classmethod
-    def _known_backend(cls, value: str) -> str:
-        return _one_of(value, ("static", "c10d"))
 
     @field_validator("distributed_type")
     @classmethod

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore, Store
 
-from adapt_core.errors import AdaptError
+from adapt_core.errors import AdaptError, UsageError
 from adapt_dist.options import LaunchOptions
 from adapt_dist.place import Place
 from adapt_dist.world import TorchWorld
@@ -27,6 +27,23 @@ def settle_threads(local_size: int) -> None:
         threads = max((os.cpu_count() or 1) // local_size, 1)
         os.environ["OMP_NUM_THREADS"] = str(threads)
         torch.set_num_threads(threads)
+
+
+def settle_accelerate(*, sharded: bool) -> None:
+    """Has accelerate go by the run's configuration alone, and not by what ``accelerate launch`` was told.
+
+    Raises:
+        UsageError: that was something else.
+    """
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
+        raise UsageError("accelerate launch asks for DeepSpeed, which Adapt does not run", "Choose FSDP or DDP.")
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not sharded:
+        raise UsageError(
+            "accelerate launch asks for FSDP, and launch.name is ddp",
+            "Choose launch.name=fsdp; launch.accelerate_config reads accelerate's file.",
+        )
+    for name in [each for each in os.environ if each.startswith(("FSDP_", "ACCELERATE_USE_", "ACCELERATE_DYNAMO_"))]:
+        del os.environ[name]
 
 
 def device_for(place: Place, *, use_cpu: bool) -> str:
@@ -67,11 +84,20 @@ def join(place: Place, options: LaunchOptions, size: int | None, settings: Mappi
     Raises:
         AdaptError: some do not come, with their ranks and the address, or the world is not the one asked for.
     """
+    sharding = settings.get("sharding")
+    settle_accelerate(sharded=sharding is not None)
     os.environ.update(place.variables)
+    if getattr(options, "debug", False):
+        os.environ["TORCH_DISTRIBUTED_DEBUG"] = "DETAIL"
     settle_threads(place.local_size)
     device = device_for(place, use_cpu=options.use_cpu)
     if device != "cpu":
         torch.cuda.set_device(device)
+    elif sharding is not None and sharding["offload"]:
+        raise AdaptError(
+            "launch.offload_params: the model is trained in main memory, and there is no GPU to keep it off",
+            "Remove the key.",
+        )
     store = _store(place, options.start_timeout)
     _meet(store, place, options.start_timeout)
     dist.init_process_group(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +14,8 @@ from adapt_core.errors import UsageError
 from adapt_core.interfaces import Launcher, World
 from adapt_core.plan.run_plan import RunPlan
 from adapt_dist.agent import start
+from adapt_dist.commands import job as commands
+from adapt_dist.commands import systems
 from adapt_dist.fsdp_options import CHECKPOINTS, RESHARDS, WRAPS, FsdpOptions
 from adapt_dist.joining import join
 from adapt_dist.options import DdpOptions, LaunchOptions
@@ -65,10 +69,25 @@ class TorchLauncher(Launcher):
             return None
         world = join(place, self.options, self.size if self.options.num_processes else None, self.settings())
         if world.is_main:
-            import sys
-
             print(f"{world.text} (started by {place.by})", file=sys.stderr, flush=True)  # noqa: T201
         return world
+
+    def commands(self, system: str, command: Sequence[str], nodes: int, folder: str) -> str:
+        """How several machines start the run; see :mod:`adapt_dist.commands.systems`."""
+        options = self.options
+        name = re.sub(r"[^a-z0-9]+", "-", f"adapt-{Path(folder).name}".lower()).strip("-")[:50]
+        job = commands.Job(
+            name=name,
+            command=command,
+            nodes=nodes,
+            processes=options.num_processes,
+            use_cpu=options.use_cpu,
+            max_restarts=options.max_restarts,
+            rdzv_backend=options.rdzv_backend,
+            start_timeout=options.start_timeout,
+            logs=str(Path(folder, "logs")),
+        )
+        return systems.SYSTEMS[system](job)
 
     def _local_size(self) -> int | None:
         """How many processes this machine starts; None where nothing tells."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import field_validator
+
 from adapt_core.options import Options, option
 
 
@@ -19,12 +21,26 @@ class LaunchOptions(Options):
     max_restarts: int = option(
         0, ge=0, help="How often a run that fails is started anew from its last checkpoint, by itself."
     )
+    rdzv_backend: str = option(
+        "static",
+        flat="rdzv_backend",
+        examples=["static", "c10d"],
+        help="How several machines meet, in the commands that adapt launch-command writes: static, where each is told "
+        "its number, or c10d, where they number themselves.",
+    )
     start_timeout: float = option(
         300.0, gt=0, help="Seconds that processes wait for one another at the start; a message names the missing ones."
     )
     timeout: float = option(
         1800.0, gt=0, help="Seconds that a process waits for the others in training before the run fails."
     )
+
+    @field_validator("rdzv_backend")
+    @classmethod
+    def _known_backend(cls, value: str) -> str:
+        if value not in ("static", "c10d"):
+            raise ValueError(f"expected static or c10d, got {value!r}")
+        return value
 
 
 class DdpOptions(LaunchOptions):

@@ -25,5 +25,6 @@ def adapt_launchers() -> Iterable[LauncherSpec]:
         target="adapt_dist.launcher:Fsdp",
         options="adapt_dist.fsdp_options:FsdpOptions",
         switch="FSDP",
+        check="adapt_dist.checks:precision",
         parallel="sharded",
     )

@@ -21,6 +21,7 @@ COMMANDS = {
     "convert": "adapt_core.cli.convert:convert",
     "schema": "adapt_core.cli.schema:schema",
     "run": "adapt_core.cli.run:run",
+    "launch-command": "adapt_core.cli.launch_command:launch_command",
     "eval": "adapt_core.cli.evaluate:evaluate",
     "predict": "adapt_core.cli.predict:predict",
     "merge": "adapt_core.cli.merge:merge",

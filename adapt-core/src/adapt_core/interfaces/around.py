@@ -94,13 +94,14 @@ class Launcher(ABC):
         """
         return None
 
-    def commands(self, system: str, command: Sequence[str], nodes: int) -> str:
+    def commands(self, system: str, command: Sequence[str], nodes: int, folder: str) -> str:
         """How several machines start the run, in the words of a system; here, that it cannot be done.
 
         Args:
             system: ``"torchrun"``, ``"slurm"``, ``"kubernetes"`` or ``"skypilot"``.
             command: that every process runs: ``("adapt", "run", "run.yaml")``.
             nodes: how many machines.
+            folder: the run's.
 
         Raises:
             UsageError: the launcher does not run on several machines, or not by this system.

@@ -56,6 +56,13 @@ def impossible(
             f"the method {method.name} does not train with {launcher.parallel} models, as the launcher "
             f"{launcher.name} has them; it trains with: {able}",
         )
+    if quantizer and launcher and launcher.parallel and launcher.parallel not in quantizer.parallel:
+        yield nested.problem(
+            ("quantization", "name"),
+            IMPOSSIBLE,
+            f"the weights that {quantizer.name} makes cannot be {launcher.parallel}, as the launcher {launcher.name} "
+            "has them; choose launch.name: ddp, or no quantization",
+        )
 
 
 def why_not_quantized(method: Any, bits: int, registry: Registry, quantizer: str = "") -> str | None:

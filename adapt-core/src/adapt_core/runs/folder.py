@@ -205,13 +205,18 @@ class RunFolder:
         return frozenset(place.name for place in (*before, *after))
 
     def _contents(self) -> list[str]:
-        """Names at the top level, without those that mean nothing: the lock, and temporary files of a killed write."""
+        """Names at the top level, without those that mean nothing.
+
+        These are the lock, temporary files of a killed write, and the logs: torchrun opens its before a run begins, and
+        those of a run that fails at once tell why.
+        """
         if not self.path.is_dir():
             return []
         names = sorted(child.name for child in self.path.iterdir())
         ours = self._names()
         temporary = {f".{name}.tmp" for name in ours}
-        return [name for name in names if name not in (self.lock_file.name, self.replaced.name, *temporary)]
+        nothing = {self.lock_file.name, self.replaced.name, self.logs.name, *temporary}
+        return [name for name in names if name not in nothing]
 
     def _is_run(self) -> bool:
         """Whether Adapt made this. A copied configuration alone is not enough: something has to have run."""
@@ -274,8 +279,8 @@ class RunFolder:
         self._lock = lock
 
     def _ours(self) -> list[Path]:
-        """What runs have made here, without the lock; the configuration last, by which a run is recognised."""
-        names = sorted(self._names() - {self.lock_file.name, self.config.name})
+        """What runs have made here, without lock and logs; the configuration last, by which a run is recognised."""
+        names = sorted(self._names() - {self.lock_file.name, self.logs.name, self.config.name})
         places = [self.path / name for name in (*names, self.config.name)]
         places += [self.path / f".{place.name}.tmp" for place in places]
         return [place for place in places if place.exists() or place.is_symlink()]

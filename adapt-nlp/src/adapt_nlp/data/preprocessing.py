@@ -111,7 +111,7 @@ class Preprocessing:
     def _map(self, what: str, rows: int, encode: Encode, types: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         names = list(encode(0, 1))
         features = Features({name: types.get(name) or TYPES.get(name, IDS) for name in names})
-        processes = self.num_proc or max(1, min(_cores(), rows // ROWS_EACH))
+        processes = min(self.num_proc or max(1, min(_cores(), rows // ROWS_EACH)), rows)
         numbers = Dataset.from_dict({"row": range(rows)})
         count = folder / COUNT
         with current().counting(f"Encoding {rows:,} {what}", rows) as done, _counted(count, done), _environment():

@@ -103,13 +103,17 @@ def fingerprint(*parts: Any) -> str:
     return found.hexdigest()
 
 
+FEW = 8
+"""More parts than a fingerprint is made of: what holds more does not hold columns but is one."""
+
+
 def _as_json(value: Any) -> Iterator[str]:
     """What :func:`json.dumps` gives, in pieces: columns are not in memory whole."""
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         yield json.dumps(value)
         return
     yield "["
-    if any(isinstance(each, Sequence) and len(each) > BATCH and not isinstance(each, str) for each in value[:BATCH]):
+    if any(map(_holds_many, value[:BATCH])):
         for place, each in enumerate(value):
             yield ", " if place else ""
             yield from _as_json(each)
@@ -118,3 +122,10 @@ def _as_json(value: Any) -> Iterator[str]:
             yield ", " if start else ""
             yield json.dumps(list(value[start : start + BATCH]), default=list)[1:-1]
     yield "]"
+
+
+def _holds_many(value: Any) -> bool:
+    """Whether a value is a long column, or holds one."""
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        return False
+    return len(value) > BATCH or any(map(_holds_many, value[:FEW]))

@@ -22,6 +22,10 @@ BATCH = 1000
 """Rows that are in memory at a time."""
 
 
+NEAR = 8
+"""Rows are read with all between them where there are fewer than so many of these for each."""
+
+
 class View(Sequence[T], Generic[T]):
     """Values by row, made when they are asked for. A slice is a list."""
 
@@ -128,7 +132,9 @@ class Column(View[Any]):
     def values(self, start: int, stop: int) -> list[Any]:
         """Raises AdaptError where what should be text is none."""
         try:
-            found: list[Any] = self.arrow.slice(start, stop - start).to_pylist()
+            # A single row is found by bisection; a slice begins by looking through the chunks before it.
+            one = stop - start == 1
+            found: list[Any] = [self.arrow[start].as_py()] if one else self.arrow.slice(start, stop - start).to_pylist()
         except UnicodeDecodeError as error:
             raise AdaptError(
                 f"{self.source}: column {self.name!r} is not UTF-8 text: {error}.", "Write it as UTF-8."
@@ -190,8 +196,11 @@ class Picked(View[T]):
 
     def values(self, start: int, stop: int) -> list[T]:
         rows = self.rows[start:stop]
-        if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
-            return self.source.values(int(rows[0]), int(rows[-1]) + 1)
+        if len(rows) > 1:
+            first, last = int(rows.min()), int(rows.max())
+            if last - first < NEAR * len(rows):
+                span = self.source.values(first, last + 1)
+                return [span[row] for row in (rows - first).tolist()]
         return [self.source[row] for row in rows.tolist()]
 
 

@@ -265,20 +265,20 @@ def _targets(
     It is given no map, in which objects cannot overlap: each mask is resized as the map would be, to the nearest pixel.
     What is padded belongs to no object, and objects of which no pixel is left are left out.
     """
-    classes = torch.tensor([each.category for each in objects], dtype=torch.int64)
-    if not objects:
-        return torch.zeros((0, *canvas)), classes
-    masks = torch.from_numpy(np.stack([decoded(str(each.mask), image.size) for each in objects])).to(torch.uint8)
-    if processor.do_resize:
-        masks = processor.resize(
-            image=masks,
-            size=SizeDict(**dict(processor.size)),
-            size_divisor=processor.size_divisor,
-            resample=InterpolationMode.NEAREST_EXACT,
-        )
-    left = masks.flatten(1).bool().any(1)
-    padding = (0, canvas[1] - masks.shape[-1], 0, canvas[0] - masks.shape[-2])
-    return functional.pad(masks[left].float(), padding), classes[left]
+    masks, classes = [torch.zeros((0, *canvas))], []
+    for each in objects:
+        mask = torch.from_numpy(decoded(str(each.mask), image.size))[None].to(torch.uint8)
+        if processor.do_resize:
+            mask = processor.resize(
+                image=mask,
+                size=SizeDict(**dict(processor.size)),
+                size_divisor=processor.size_divisor,
+                resample=InterpolationMode.NEAREST_EXACT,
+            )
+        if mask.any():
+            masks.append(functional.pad(mask.float(), (0, canvas[1] - mask.shape[-1], 0, canvas[0] - mask.shape[-2])))
+            classes.append(each.category)
+    return torch.cat(masks), torch.tensor(classes, dtype=torch.int64)
 
 
 def _enlarged(mask: Tensor, size: tuple[int, int]) -> np.ndarray:

@@ -19,6 +19,7 @@ from adapt_core.models.pretrained import kept_whole, label_names, load_model, mo
 from adapt_vision.libraries.card import ADAPTER, ADAPTER_OF_OWN, CALL, WHOLE, adapter_imports, saved_as
 from adapt_vision.libraries.library import ImageLibrary
 from adapt_vision.libraries.oddities import oddities
+from adapt_vision.libraries.own_counts import count_own_objects
 from adapt_vision.processing import RESAMPLING, InputForm, Processing
 
 
@@ -71,7 +72,9 @@ class Transformers(ImageLibrary):
             if self._sized():
                 config["image_size"] = self.image_size
             if not self.options.pretrained:
-                return self._random(config, quantizer)
+                model = self._random(config, quantizer)
+                count_own_objects(model.module)
+                return model
         model = load_model(
             self.auto_class,
             self.options,
@@ -82,11 +85,22 @@ class Transformers(ImageLibrary):
             quantizer=quantizer,
             head=self.head,
         )
+        count_own_objects(model.module)
         return replace(model, notices=(*model.notices, *oddities(model.module)))
 
     def save_model(self, model: Model, folder: Path, names: Sequence[str]) -> None:
         """As ``save_pretrained`` does."""
         save_model(model, folder)
+
+    def queries(self) -> int | None:
+        """How many objects a detector finds in an image at most; None where its configuration does not say."""
+        settings = self._settings()
+        places = (settings, getattr(settings, "decoder_config", None))  # MaskFormer's decoder has its own
+        for name in ("num_queries", "num_detection_tokens"):
+            for place in places:
+                if (found := getattr(place, name, None)) is not None:
+                    return int(found)
+        return None
 
     def processing(self, processor: Any) -> Processing:
         return Processing(form_of(processor), lambda image: _processed(processor, image), processor)

@@ -61,7 +61,7 @@ def training_loader(
 ) -> EpochLoader:
     """Batches of a process's training rows; see :class:`EpochBatches` and :class:`StreamedRows` for their order."""
     if is_stream(rows):
-        return _loader(StreamedRows(rows, world), collate, workers, batch_size=batch)
+        return _loader(StreamedRows(rows, batch, world), collate, workers, batch_size=batch)
     order = EpochBatches(rows, seed, batch, group, world, lengths)
     return _loader(CountedRows(rows), collate, workers, batch_sampler=order)
 

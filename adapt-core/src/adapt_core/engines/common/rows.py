@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -163,16 +163,19 @@ class CountedRows(Dataset[Any]):
 class StreamedRows(IterableDataset[Any]):
     """A process's share of rows that come one after the other, without end: pass after pass.
 
-    A pass is an epoch, of which the rows are told where they have ``set_epoch``. Rows are dealt out one at a time to
-    the processes, and within a process to its workers, so that each comes once.
+    A pass is an epoch, of which the rows are told where they have ``set_epoch``. Global batches are made of rows as
+    they come, over the end of a pass, and each process takes its share of each. Worker processes take whole batches by
+    turns, as the loader asks them: their number changes nothing.
 
     Args:
         rows: an iterable that can be iterated again.
+        batch: rows in a batch on each process.
         world: the processes.
     """
 
-    def __init__(self, rows: Any, world: World) -> None:
+    def __init__(self, rows: Any, batch: int, world: World) -> None:
         self.rows = rows
+        self.batch = batch
         self.world = world
 
     def __iter__(self) -> Iterator[tuple[Any, bool]]:
@@ -184,21 +187,21 @@ class StreamedRows(IterableDataset[Any]):
     def _mine(self) -> Iterator[tuple[Any, bool]]:
         worker = get_worker_info()
         workers, own = (worker.num_workers, worker.id) if worker else (1, 0)
-        turns, mine = self.world.size * workers, self.world.rank * workers + own
-        epoch = 0
-        while True:
+        for place, row in enumerate(self._endless()):
+            number, within = divmod(place, self.batch * self.world.size)
+            if number % workers == own and within // self.batch == self.world.rank:
+                yield row, True
+
+    def _endless(self) -> Iterator[Any]:
+        for epoch in count():
             if hasattr(self.rows, "set_epoch"):
                 self.rows.set_epoch(epoch)
-            place = -1
-            for place, row in enumerate(self.rows):
-                if place % turns == mine:
-                    yield row, True
-            if place < mine:
-                raise AdaptError(
-                    f"The stream ends after {place + 1} rows, which is fewer than there are processes and workers",
-                    "Set training.num_workers to 0, or give more rows.",
-                )
-            epoch += 1
+            empty = True
+            for row in self.rows:
+                empty = False
+                yield row
+            if empty:
+                raise AdaptError("The stream has no rows that can be trained on", "Check what it is read from.")
 
 
 class Collation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,13 @@ def training_arguments(
 
 
 def check_machine(options: TrainerOptions) -> None:
-    """Raises AdaptError for a precision, package or tracker that this machine lacks."""
+    """Raises AdaptError for a precision, package or tracker that this machine lacks, or that is asked for elsewhere."""
+    asked = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if asked != "no" and not getattr(options, asked, False):
+        raise AdaptError(
+            f"accelerate launch asks for {asked} (ACCELERATE_MIXED_PRECISION), and training.{asked} is not set",
+            f"Set training.{asked}, or start with --mixed_precision no.",
+        )
     if options.fp16 and not torch.cuda.is_available():
         raise AdaptError(
             "training.fp16 (FP16): this machine has no GPU, and float16 training needs one",

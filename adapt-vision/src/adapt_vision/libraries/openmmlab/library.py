@@ -267,6 +267,9 @@ class OpenMMLab:
 
     # ---- training -------------------------------------------------------------------------------------------------
 
+    def queries(self) -> None:
+        """Its detectors have no bound that their configurations name alike."""
+
     def inputs(self, **given: Any) -> RunnerInputs:
         """What the engine takes, with what the configuration says of training."""
         base = (self._source.get("auto_scale_lr") or {}).get("base_batch_size")

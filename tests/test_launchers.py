@@ -1,0 +1,246 @@
+"""Two processes train as one does, with the model whole in each or sharded over both, whatever the task."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import importlib.util
+import json
+import random
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from launched import run_all
+from safetensors.torch import load_file
+
+import adapt_core
+from adapt_core.api import plan_of
+from adapt_core.pipeline import saving
+from adapt_core.runs.folder import RunFolder
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[1]
+WORDS = {"weather": ["rain", "sun", "wind"], "food": ["bread", "soup", "salt"], "music": ["drum", "song", "tune"]}
+LORA = {"name": "lora", "r": 4, "dropout": 0.0}
+TOLERANCE = 2e-5
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tiny models without dropout, which processes draw differently, and data."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast, set_seed
+
+    folder = tmp_path_factory.mktemp("parts")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", *(word for each in WORDS.values() for word in each)]
+    BertTokenizerFast(vocab={word: index for index, word in enumerate(words)}).save_pretrained(folder / "encoder")
+    set_seed(0)
+    none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    settings = BertConfig(
+        vocab_size=len(words),
+        max_position_embeddings=24,
+        initializer_range=0.1,
+        **sizes,
+        **none,  # type: ignore[arg-type]
+    )
+    BertModel(settings).save_pretrained(folder / "encoder")
+    draw = random.Random(3)
+    with (folder / "rows.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for _ in range(50):
+            label = draw.choice(sorted(WORDS))
+            text = [draw.choice([*WORDS[label], "the"]) for _ in range(draw.randrange(2, 12))] + [WORDS[label][0]]
+            writer.writerow([" ".join(text), label])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "adapt-nlp" / "tests")
+        language = importlib.import_module("tiny_language_model")
+        language.write_llama(folder / "llama")
+        language.write_split(folder / "facts", "prompt_completion")
+        sequences = importlib.import_module("tiny_seq2seq")
+        sequences.write_bart(folder / "bart")
+        sequences.write_split(folder / "documents", sequences.DOCUMENTS, times=3)
+        _write_detector(folder)
+        yield folder
+    for name in ("tiny_language_model", "tiny_seq2seq"):
+        sys.modules.pop(name, None)
+
+
+def _write_detector(folder: Path) -> None:
+    """An RT-DETR without the noisy queries, which processes draw differently."""
+    from transformers import (
+        AutoModelForObjectDetection,
+        RTDetrConfig,
+        RTDetrImageProcessor,
+        RTDetrResNetConfig,
+        set_seed,
+    )
+
+    spec = importlib.util.spec_from_file_location("vision_parts", ROOT / "adapt-vision" / "tests" / "conftest.py")
+    assert spec is not None and spec.loader is not None
+    vision = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(vision)
+    vision.write_objects(folder / "objects", "train", 8, seed=1)
+    vision.write_objects(folder / "objects", "val", 3, seed=2)
+    stages: Any = {"hidden_sizes": [16, 16, 32, 32], "depths": [1, 1, 1, 1], "embedding_size": 16}
+    backbone = RTDetrResNetConfig(**stages, layer_type="basic", out_features=["stage2", "stage3", "stage4"])
+    small: Any = {"d_model": 32, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "num_queries": 20, "decoder_layers": 2}
+    further: Any = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_hidden_dim": 32}
+    channels: Any = {"encoder_in_channels": [16, 32, 32], "decoder_in_channels": [32, 32, 32]}
+    settings = RTDetrConfig(
+        backbone_config=backbone, num_denoising=0, hidden_expansion=0.5, num_labels=2, dropout=0.0,
+        **small, **further, **channels,
+    )  # fmt: skip
+    set_seed(0)
+    model = AutoModelForObjectDetection.from_config(settings)
+    for value in model.parameters():  # what starts at zero no longer is after pretraining
+        if not value.any():
+            torch.nn.init.normal_(value, std=0.02)
+    model.save_pretrained(folder / "detector")
+    RTDetrImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder / "detector")
+
+
+def configurations(parts: Path) -> dict[str, dict[str, Any]]:
+    """A run of each kind of task, of rows in a step that two processes can share."""
+    training = {"num_workers": 0, "logging_steps": 1, "batch_size": 8, "epochs": 2, "lr": 5e-3}
+    texts = {
+        "task": "text_classification",
+        "model": {"path": str(parts / "encoder")},
+        "dataset": {"path": str(parts / "rows.csv")},
+    }
+    facts = {
+        "task": {"name": "text_generation", "max_seq_length": 32, "samples": 2, "sample_tokens": 8},
+        "model": {"path": str(parts / "llama")},
+        "dataset": {"path": str(parts / "facts")},
+    }
+    summaries = {
+        "task": {"name": "summarization", "max_input_length": 64, "max_target_length": 24, "generation_max_length": 12},
+        "model": {"path": str(parts / "bart")},
+        "dataset": {"path": str(parts / "documents")},
+    }
+    objects = {
+        "task": {"name": "object_detection", "augmentation": "none"},
+        "model": {"path": str(parts / "detector")},
+        "dataset": {"path": str(parts / "objects")},
+    }
+    made: dict[str, dict[str, Any]] = {
+        "texts": {**texts, "method": LORA},  # 45 rows by length: the last batch has 5
+        "texts, all trained": {**texts, "method": "full", "training": {"lr": 1e-3}},
+        "facts": {**facts, "method": LORA, "training": {"gradient_accumulation_steps": 2, "batch_size": 4}},
+        "facts, all trained": {**facts, "method": "full", "training": {"batch_size": 4}},
+        "facts, in 4 bits": {**facts, "method": LORA, "quantization": "bnb_4bit", "training": {"batch_size": 4}},
+        "summaries": {**summaries, "method": "full"},
+        "objects": {**objects, "method": {**LORA, "target_modules": "all-linear"}, "training": {"batch_size": 4}},
+    }
+    return {
+        name: {"save": "none", **each, "training": {**training, **each.get("training", {})}}
+        for name, each in made.items()
+    }
+
+
+def launched(config: Mapping[str, Any], folder: Path, launch: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for two processes."""
+    batch = config["training"]["batch_size"] // 2
+    options = {**launch, "num_processes": 2, "use_cpu": True}
+    training = {**config["training"], "batch_size": batch}
+    return {**config, "training": training, "launch": options, "output_dir": str(folder)}
+
+
+class Runs:
+    """Runs by name, each once in one process and once in two.
+
+    Attributes:
+        one: folders of those of one process.
+        two: folders of those of two.
+        results: what two processes said.
+    """
+
+    def __init__(self, folder: Path, wanted: Mapping[str, tuple[dict[str, Any], Mapping[str, Any]]]) -> None:
+        self.one, self.two = {}, {}
+        plans = []
+        for name, (config, launch) in wanted.items():
+            self.one[name], self.two[name] = folder / "one" / name, folder / "two" / name
+            if not self.one[name].exists():
+                adapt_core.run({**config, "output_dir": str(self.one[name])})
+            plans.append(claimed(launched(config, self.two[name], launch)))
+        launcher: Any = plans[0].launcher.make()
+        self.results = dict(zip(wanted, launcher.launch(run_all, plans), strict=True))
+
+
+def claimed(config: Mapping[str, Any], *, resume: bool = False) -> Any:
+    plan = plan_of(config, ["training.resume=true"] if resume else [])
+    RunFolder.create(plan.output_dir, plan.canonical(), resume=resume, overwrite=False, processes=2).release()
+    return plan
+
+
+@pytest.fixture(scope="module")
+def no_reload_here() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saving, "_differences", lambda *_: {"model": 0.0})
+        yield
+
+
+DDP = ("texts", "facts", "facts, in 4 bits", "summaries", "objects")
+
+
+@pytest.fixture(scope="module")
+def replicated(parts: Path, no_reload_here: None, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    configs = configurations(parts)
+    return Runs(tmp_path_factory.mktemp("ddp"), {name: (configs[name], {"name": "ddp"}) for name in DDP})
+
+
+FSDP: dict[str, dict[str, Any]] = {
+    "texts": {"state_dict_type": "FULL_STATE_DICT"},
+    "texts, all trained": {"auto_wrap_policy": "NO_WRAP", "cpu_ram_efficient_loading": False},
+    "facts, all trained": {},
+    "summaries": {"sharding_strategy": "SHARD_GRAD_OP"},
+}
+
+
+@pytest.fixture(scope="module")
+def sharded(parts: Path, no_reload_here: None, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    configs = configurations(parts)
+    wanted = {name: (configs[name], {"name": "fsdp", **options}) for name, options in FSDP.items()}
+    return Runs(tmp_path_factory.mktemp("fsdp"), wanted)
+
+
+def lines(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return {name: each for path in (run / "model").glob("*.safetensors") for name, each in load_file(path).items()}
+
+
+def assert_the_same(one: Path, two: Path) -> None:
+    before, after = lines(one), lines(two)
+    assert [line["step"] for line in after] == [line["step"] for line in before]
+    for line, other in zip(before, after, strict=True):
+        for name, value in line.items():
+            assert other[name] == pytest.approx(value, rel=TOLERANCE, abs=TOLERANCE), f"{name} at step {line['step']}"
+    saved, expected = weights(two), weights(one)
+    assert saved.keys() == expected.keys() and saved
+    for name, value in expected.items():
+        assert torch.allclose(saved[name], value, atol=2e-4), name
+
+
+@pytest.mark.parametrize("name", DDP)
+def test_ddp_has_the_loss_of_one_process_at_every_step_and_its_metrics(name: str, replicated: Runs) -> None:
+    assert_the_same(replicated.one[name], replicated.two[name])
+
+
+@pytest.mark.parametrize("name", FSDP)
+def test_fsdp_has_the_loss_of_one_process_at_every_step_and_its_metrics(name: str, sharded: Runs) -> None:
+    assert_the_same(sharded.one[name], sharded.two[name])
+
+
+@pytest.mark.parametrize("kind", ["replicated", "sharded"])
+def test_what_is_saved_is_whole_and_loads_by_itself(kind: str, request: pytest.FixtureRequest) -> None:
+    runs: Runs = request.getfixturevalue(kind)
+    loaded = adapt_core.load_run(runs.two["texts"])
+    assert [each["label"] for each in loaded.predict(["rain sun the rain", "soup bread salt"])] == ["weather", "food"]

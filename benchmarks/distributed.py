@@ -8,11 +8,11 @@
 ``handwritten_distributed.py`` under torchrun, in turn, and prints time, throughput and memory. It exits with 1 where
 Adapt trains more than 5 % longer.
 
-``memory`` trains all of a Llama of 100 million parameters. It prints what each process has more than one with a tiny model,
-before an optimizer step, beside 16 bytes a parameter divided by the processes and what is gathered.
+``memory`` trains all of a Llama of 100 million parameters. It prints what each process has more than one with a tiny
+model, before an optimizer step, beside 16 bytes a parameter divided by the processes and what is gathered.
 
-``kills`` runs a small model in two processes, kills one of them or their parent at a random moment, resumes, and counts the
-runs whose weights are those of a run that nobody disturbed.
+``kills`` runs a small model in two processes, kills one of them or their parent at a random moment, resumes, and counts
+the runs whose weights are those of a run that nobody disturbed.
 """
 
 from __future__ import annotations

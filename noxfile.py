@@ -44,7 +44,7 @@ QUICKSTART = {"PYTHONPATH": "examples/quickstart"}
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest"]
-nox.options.sessions += ["quickstart", "quickstart_vision", "third_party", "tests"]
+nox.options.sessions += ["quickstart", "quickstart_vision", "third_party", "tests", "mmlab"]
 
 
 def pinned(*requirements: str) -> tuple[str, ...]:
@@ -84,6 +84,21 @@ def tests(session: nox.Session, package: str) -> None:
     if "vision" in tested:
         install_efficientnet(session)
     session.run(*PYTEST, folder, *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def mmlab(session: nox.Session) -> None:
+    """The tests of the models of MMDet and MMPose, whose operators are compiled, once.
+
+    The compiled package stays in the folder that ``ADAPT_WHEELS`` names, by default beside the sessions' environments.
+    """
+    kept = Path(os.environ.get("ADAPT_WHEELS", ROOT / ".nox" / ".wheels")).resolve()
+    session.install(*pinned(*folders("core", "vision"), *test_groups("core", "vision")))
+    constraints = Path(session.create_tmp()) / "constraints.txt"
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    constraints.write_text("\n".join(line for line in lines if not line.startswith("setuptools")))
+    session.run("python", "-m", "adapt_vision.mmlab", "--cpu", "--wheels", str(kept), "--constraint", str(constraints))
+    session.run(*PYTEST, "adapt-vision/tests/mmlab", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session

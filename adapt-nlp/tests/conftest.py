@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import random
 import subprocess
@@ -11,75 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_encoder import WORDS, write_encoder, write_sentences, write_texts
 
 import adapt_core
-
-WORDS = {
-    "weather": ["rain", "sun", "wind", "cloud", "storm", "snow"],
-    "food": ["bread", "cheese", "soup", "apple", "rice", "salt"],
-    "music": ["piano", "drum", "song", "choir", "tune", "violin"],
-}
 
 
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of two layers, 32 wide, that knows the words above."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast, set_seed
-
-    folder = tmp_path_factory.mktemp("encoder")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", *(word for each in WORDS.values() for word in each)]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab={word: index for index, word in enumerate(words)}).save_pretrained(folder)
-    set_seed(0)
-    settings = BertConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=24,
-        initializer_range=0.1,  # at the usual 0.02 the frozen words of so narrow a model are nearly alike
-    )
-    BertModel(settings).save_pretrained(folder)
-    return folder
+    """A BERT of two layers, 32 wide, that knows the words."""
+    return write_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="session")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """300 rows: a few words of one kind among ``the``; the kind is the label."""
-    draw = random.Random(3)
-    path = tmp_path_factory.mktemp("texts") / "rows.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["text", "label"])
-        for _ in range(300):
-            label = draw.choice(sorted(WORDS))
-            words = [draw.choice([*WORDS[label], "the"]) for _ in range(draw.randrange(2, 12))] + [WORDS[label][0]]
-            writer.writerow([" ".join(words), label])
-    return path
+    return write_texts(tmp_path_factory.mktemp("texts") / "rows.csv")
 
 
 @pytest.fixture(scope="session")
 def config(encoder: Path, texts: Path) -> dict[str, Any]:
-    return {
-        "task": "text_classification",
-        "model": {"path": str(encoder)},
-        "dataset": {"path": str(texts)},
-        "method": {"name": "full"},
-        "training": {"lr": 3e-3, "epochs": 4, "num_workers": 0},
-        "save": "none",
-    }
+    return _configuration("text_classification", encoder, texts)
 
 
 @pytest.fixture(scope="session")
 def run_folder(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with LoRA and an export."""
-    folder = tmp_path_factory.mktemp("run") / "run"
-    training = {"lr": 3e-3, "epochs": 6, "num_workers": 0}
-    method = {"name": "lora", "r": 16, "dropout": 0.0}
-    changes = {"method": method, "training": training, "save": "save_pretrained", "output_dir": str(folder)}
-    adapt_core.run({**config, **changes})
-    return folder
+    return _finished(config, tmp_path_factory.mktemp("run"), epochs=6, interval="epoch")
 
 
 @pytest.fixture
@@ -92,40 +48,18 @@ def quick(config: dict[str, Any], tmp_path: Path, no_reload: None) -> Any:
 @pytest.fixture(scope="session")
 def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """200 sentences: runs of words of one kind are entities of it, and ``the`` stands between them."""
-    draw = random.Random(3)
-    path = tmp_path_factory.mktemp("sentences") / "rows.jsonl"
-    with path.open("w") as file:
-        for _ in range(200):
-            tokens, tags = ["the"], ["O"]
-            for _ in range(draw.randrange(1, 4)):
-                kind, length = draw.choice(sorted(WORDS)), draw.randrange(1, 4)
-                tokens += [*draw.choices(WORDS[kind], k=length), "the"]
-                tags += [f"B-{kind}", *[f"I-{kind}"] * (length - 1), "O"]
-            file.write(json.dumps({"tokens": tokens, "ner_tags": tags}) + "\n")
-    return path
+    return write_sentences(tmp_path_factory.mktemp("sentences") / "rows.jsonl")
 
 
 @pytest.fixture(scope="session")
 def tagging(encoder: Path, sentences: Path) -> dict[str, Any]:
-    return {
-        "task": {"name": "token_classification", "subtask": "ner"},
-        "model": {"path": str(encoder)},
-        "dataset": {"path": str(sentences)},
-        "method": {"name": "full"},
-        "training": {"lr": 3e-3, "epochs": 4, "num_workers": 0},
-        "save": "none",
-    }
+    return _configuration({"name": "token_classification", "subtask": "ner"}, encoder, sentences)
 
 
 @pytest.fixture(scope="session")
 def tagged_run(tagging: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with LoRA and an export."""
-    folder = tmp_path_factory.mktemp("tagged") / "run"
-    training = {"lr": 1e-2, "epochs": 20, "batch_size": 8, "num_workers": 0, "interval": "steps", "interval_steps": 900}
-    method = {"name": "lora", "r": 16, "dropout": 0.0}
-    changes = {"method": method, "training": training, "save": "save_pretrained", "output_dir": str(folder)}
-    adapt_core.run({**tagging, **changes})
-    return folder
+    return _finished(tagging, tmp_path_factory.mktemp("tagged"), lr=1e-2, epochs=20, batch_size=8)
 
 
 @pytest.fixture
@@ -155,31 +89,43 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def answering(encoder: Path, questions: Path) -> dict[str, Any]:
-    return {
-        "task": {"name": "question_answering", "doc_stride": 4},
-        "model": {"path": str(encoder)},
-        "dataset": {"path": str(questions)},
-        "method": {"name": "full"},
-        "training": {"lr": 3e-3, "epochs": 4, "num_workers": 0},
-        "save": "none",
-    }
+    return _configuration({"name": "question_answering", "doc_stride": 4}, encoder, questions)
 
 
 @pytest.fixture(scope="session")
 def answered_run(answering: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with LoRA and an export."""
-    folder = tmp_path_factory.mktemp("answered") / "run"
-    training = {"lr": 1e-2, "epochs": 20, "batch_size": 8, "num_workers": 0, "interval": "steps", "interval_steps": 900}
-    method = {"name": "lora", "r": 16, "dropout": 0.0}
-    changes = {"method": method, "training": training, "save": "save_pretrained", "output_dir": str(folder)}
-    adapt_core.run({**answering, **changes})
-    return folder
+    return _finished(answering, tmp_path_factory.mktemp("answered"), lr=1e-2, epochs=20, batch_size=8)
 
 
 @pytest.fixture
 def quick_answers(answering: dict[str, Any], tmp_path: Path, no_reload: None) -> Any:
     """Runs two steps of a changed configuration of question answering, without the reload check."""
     return _quickly(answering, tmp_path / "quick")
+
+
+def _configuration(task: Any, encoder: Path, data: Path) -> dict[str, Any]:
+    return {
+        "task": task,
+        "model": {"path": str(encoder)},
+        "dataset": {"path": str(data)},
+        "method": {"name": "full"},
+        "training": {"lr": 3e-3, "epochs": 4, "num_workers": 0},
+        "save": "none",
+    }
+
+
+def _finished(config: dict[str, Any], folder: Path, **training: Any) -> Path:
+    """A finished run with LoRA and an export, evaluated at its end alone."""
+    rarely = {"interval": "steps", "interval_steps": 900}
+    changes = {
+        "method": {"name": "lora", "r": 16, "dropout": 0.0},
+        "training": {**config["training"], **rarely, **training},
+        "save": "save_pretrained",
+        "output_dir": str(folder / "run"),
+    }
+    adapt_core.run({**config, **changes})
+    return folder / "run"
 
 
 def _quickly(config: dict[str, Any], folder: Path) -> Any:

@@ -241,6 +241,7 @@ LONG_ERROR = 600
         ({"tokens": ["Ada"], "ner_tags": [0.5]}, "neither text nor whole numbers at line 13, .* word 1: 0.5"),
         ({"tokens": ["Ada"], "ner_tags": [True]}, "neither text nor whole numbers at line 13"),
         ({"tokens": ["Ada"], "ner_tags": [["O"]]}, "neither text nor whole numbers at line 13"),
+        ({"tokens": ["Ada"], "ner_tags": ["\ud83d"]}, "not valid Unicode .* at line 13"),
         ({"tokens": ["Ada"], "ner_tags": [3]}, "numbers, and nothing says which tags they are at line 13"),
         (row("Ada", "PER"), "some tags have a prefix .* and others have none: PER"),
     ],

@@ -52,10 +52,9 @@ def test_the_examples_run(
 def test_a_hand_written_script_finds_the_same(
     cells: Path, detectors: dict[str, Any], tmp_path: Path, no_reload: None
 ) -> None:
-    """Same weights, rows and settings: the loss curve is equal to three digits, and average precision to three.
+    """Same weights, rows, settings and random numbers: the loss curve is equal, and so is average precision.
 
-    The queries of an untrained detector are nearly alike, so that a rounding error may match other ones with objects in
-    one step.
+    Adapt evaluates after every epoch and the script does not: that changes no random number of training.
     """
     made = {
         "task": {"name": "object_detection", "augmentation": "none"},
@@ -86,5 +85,5 @@ def test_a_hand_written_script_finds_the_same(
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     assert len(losses) == 6
-    assert losses == pytest.approx(theirs["losses"], rel=1e-3)
+    assert losses == pytest.approx(theirs["losses"], rel=1e-5)
     assert result["metrics"]["ap50"] == pytest.approx(theirs["ap50"], abs=1e-3)

@@ -28,6 +28,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "dora": {"name": "dora", "r": 2, "target_modules": "all-linear"},
     "ssf": {"name": "ssf"},
     "bitfit": {"name": "bitfit"},
+    "ia3": {"name": "ia3", "target_modules": "all-linear", "feedforward_modules": []},
+    "ln_tuning": {"name": "ln_tuning"},
 }
 
 

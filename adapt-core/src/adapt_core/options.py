@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import types
 from collections.abc import Iterator
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -24,7 +24,7 @@ def option(
     help: str,
     flat: str | tuple[str, ...] | None = None,
     library_name: str | None = None,
-    path: bool = False,
+    path: bool | Literal["new"] = False,
     **constraints: Any,
 ) -> Any:
     """A field of an option model.
@@ -36,7 +36,8 @@ def option(
         library_name: its name in the library behind a plugin, where that is another. A key of that name is refused with
             an error that gives the one here.
         path: whether text in it names a local file or folder. A leading ``~`` is the home folder then. In the sections
-            ``model`` and ``dataset`` the file must be there when a run starts, and is found from any folder later.
+            ``model`` and ``dataset`` the file must be there when a run starts, unless this is ``"new"``, and is found
+            from any folder later.
         constraints: pydantic's own (``gt``, ``ge``, ``le``, ``min_length``, …).
 
     Raises:
@@ -78,6 +79,12 @@ def is_path(field: FieldInfo | None) -> bool:
     """Whether text in an option names a local file or folder."""
     extra = field.json_schema_extra if field else None
     return isinstance(extra, dict) and bool(extra.get("path"))
+
+
+def must_be_there(field: FieldInfo | None) -> bool:
+    """Whether text in an option names a local file or folder that a run does not make itself."""
+    extra = field.json_schema_extra if field else None
+    return isinstance(extra, dict) and extra.get("path") is True
 
 
 class Options(BaseModel):

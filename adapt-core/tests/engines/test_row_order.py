@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from typing import Any
 
 import pytest
+from toy_runs import go, losses
 
 import adapt_core
 
@@ -43,3 +45,14 @@ def test_the_same_seed_gives_the_same_batches(toy_config: Any, batches: list[Any
         adapt_core.run(toy_config(training=training, seed=seed), overwrite=True)
     first, again, other = (batches[start : start + 20] for start in (0, len(batches) // 3, 2 * len(batches) // 3))
     assert first == again != other
+
+
+def test_an_evaluation_changes_no_random_number_of_training(toy_config: Any) -> None:
+    """The model has dropout: were one number drawn in between, the losses after it would be others."""
+    curves = []
+    for evaluated in (True, False):
+        training = {"max_steps": 12, "interval": "steps", "interval_steps": 3, "logging_steps": 1, "do_eval": evaluated}
+        _, folder = go(toy_config(training=training))
+        curves.append([line["loss"] for line in losses(folder)])
+        shutil.rmtree(folder)
+    assert len(curves[0]) == 12 and curves[0] == curves[1]

@@ -19,7 +19,7 @@ TRAINING = "adapt_core.engines.trainer.options:TrainerOptions"
 
 
 class LoopOptions(TrainingOptions):
-    milestones: list[int] = option([], flat=("MILESTONES", "MILE_STONES"), help="Epochs after which the rate falls.")
+    stages: list[int] = option([], flat=("STAGES", "STAGE_LIST"), help="Epochs after which the rate falls.")
 
 
 class ZooModel(ModelOptions):
@@ -91,27 +91,27 @@ def plan(**sections: Any) -> Any:
 
 
 def test_the_library_brings_its_engine_and_their_options() -> None:
-    made = plan(model={"name": "x", "library": "Zoo", "config": "small"}, training={"milestones": [3]})
+    made = plan(model={"name": "x", "library": "Zoo", "config": "small"}, training={"stages": [3]})
     assert (made.library.name, made.engine) == ("zoo", LOOP)
     assert made.model.config == "small"
-    assert made.training.milestones == [3]
+    assert made.training.stages == [3]
     assert plan().engine.name == "first", "the first library is the default"
     assert plan().training.optimizer == "adamw_torch"
-    assert made.canonical()["training"]["milestones"] == [3]
+    assert made.canonical()["training"]["stages"] == [3]
     assert "optimizer" not in made.canonical()["training"]
 
 
 def test_a_parameter_may_have_several_flat_names() -> None:
-    for name in ("MILESTONES", "MILE_STONES"):
-        assert plan(model={"name": "x", "library": "zoo"}, **{name: [2]}).training.milestones == [2]
-    with pytest.raises(ConfigError, match="the same parameter as MILESTONES"):
-        plan(model={"name": "x", "library": "zoo"}, MILESTONES=[2], MILE_STONES=[2])
+    for name in ("STAGES", "STAGE_LIST"):
+        assert plan(model={"name": "x", "library": "zoo"}, **{name: [2]}).training.stages == [2]
+    with pytest.raises(ConfigError, match="the same parameter as STAGES"):
+        plan(model={"name": "x", "library": "zoo"}, STAGES=[2], STAGE_LIST=[2])
     assert plan(FRAMEWORK="zoo", MODEL_PATH="x", model={}).library.name == "zoo"
 
 
 def test_options_of_another_library_are_refused_with_their_owner(tmp_path: Path) -> None:
-    (problem,) = problems(BASE.replace("read", "see") + "MILESTONES: [1]\n", tmp_path)
-    assert (problem.line, problem.key, problem.code) == (5, "MILESTONES", "misplaced-key")
+    (problem,) = problems(BASE.replace("read", "see") + "STAGES: [1]\n", tmp_path)
+    assert (problem.line, problem.key, problem.code) == (5, "STAGES", "misplaced-key")
     (problem,) = problems(BASE.replace("model: hub/model", "model: {name: x, library: zoo}").replace("read", "see")
                           + "OPTIMIZER: sgd\n", tmp_path)  # fmt: skip
     assert (problem.line, problem.key) == (5, "OPTIMIZER")

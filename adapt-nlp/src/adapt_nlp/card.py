@@ -42,6 +42,12 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 """
 
 
+def trained_on(info: Mapping[str, Any], rows: str) -> str:
+    """How many rows a model was trained on, as ``"1,200 rows"`` or ``"a stream of rows"``."""
+    count = info["rows"].get("train")
+    return f"a stream of {rows}" if count is None else f"{count:,} {rows}"
+
+
 def labelled_card(
     plan: RunPlan,
     info: Mapping[str, Any],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -15,6 +15,11 @@ CUT = "cut off"
 
 Shown = tuple[Sequence[int], Sequence[str | None], str]
 """A row's token ids, the mark of each token or None, and a remark."""
+
+
+def train_name(info: Mapping[str, Any]) -> str:
+    """What the training rows are called that there are before training: of a stream, the first."""
+    return f"first {info['streamed']:,} training rows, of a stream" if info.get("streamed") else "training rows"
 
 
 def token_lengths(

@@ -21,6 +21,7 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         options="adapt_nlp.text_classification.options:TextClassificationOptions",
         dataset="adapt_nlp.text_classification.options:TextClassificationData",
         libraries=TRANSFORMERS,
+        check="adapt_nlp.data.streaming:check",
         aliases=("sequence_classification",),
     )
     yield TaskSpec(
@@ -41,6 +42,7 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         dataset="adapt_nlp.text_generation.options:TextGenerationData",
         prediction="adapt_nlp.generation_options:GenerationOptions",
         libraries=TRANSFORMERS,
+        check="adapt_nlp.data.streaming:check",
         aliases=("causal_lm", "language_modeling"),
         model_kind="causal",
     )
@@ -62,6 +64,7 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         dataset="adapt_nlp.summarization.options:SummarizationData",
         prediction="adapt_nlp.seq2seq.options:Seq2SeqGeneration",
         libraries=TRANSFORMERS,
+        check="adapt_nlp.data.streaming:check",
     )
     yield TaskSpec(
         name="translation",
@@ -71,4 +74,5 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         dataset="adapt_nlp.translation.options:TranslationData",
         prediction="adapt_nlp.seq2seq.options:Seq2SeqGeneration",
         libraries=TRANSFORMERS,
+        check="adapt_nlp.data.streaming:check",
     )

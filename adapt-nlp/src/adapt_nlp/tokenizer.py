@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -10,6 +12,8 @@ from adapt_core.config.sections import ModelOptions
 from adapt_core.errors import AdaptError
 from adapt_core.models.positions import configured_positions, usable_positions
 from adapt_core.models.pretrained import model_source, unloadable
+from adapt_core.models.tokens import embedding_rows, require_known
+from adapt_nlp.data.views import largest
 
 LONGEST = 512
 """Tokens of a text where neither the configuration nor the model sets a limit."""
@@ -73,6 +77,15 @@ def _within(asked: int | None, tokenizer: PreTrainedTokenizerBase, positions: in
     if positions and asked > positions:
         raise AdaptError(f"{key}: {asked} tokens, but {model} has {positions} positions", f"Give {positions} or less.")
     return asked
+
+
+def require_known_tokens(
+    tokenizer: PreTrainedTokenizerBase, module: Any, encoded: Sequence[Sequence[int]], texts: Iterable[str]
+) -> None:
+    """:func:`~adapt_core.models.tokens.require_known` for many rows; their texts are read only where it fails."""
+    rows = embedding_rows(module)
+    if rows is not None and largest(encoded) >= rows:
+        require_known(tokenizer, module, encoded, cast(Sequence[str], texts))
 
 
 def pad_behind(tokenizer: PreTrainedTokenizerBase, module: PreTrainedModel) -> None:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from adapt_core.engines.spec import TRAINER
 from adapt_core.hookspecs import hookimpl
 from adapt_core.kinds import Library, TaskSpec
+from adapt_vision.engines.spec import MMENGINE
 
 TIMM = Library(name="timm", engine=TRAINER, model="adapt_vision.libraries.options:TimmModel")
 TRANSFORMERS = Library(name="transformers", engine=TRAINER, model="adapt_vision.libraries.options:TransformersModel")
 
 POSES = Library(name="transformers", engine=TRAINER, model="adapt_vision.libraries.options:PoseModel")
+
+MMDET = Library(
+    name="mmdet",
+    engine=MMENGINE,
+    model="adapt_vision.libraries.openmmlab.options:OpenMMLabModel",
+    requires=("mmengine", "mmcv", "mmdet"),
+    install="python -m adapt_vision.mmlab",
+)
+
+MMPOSE = replace(MMDET, name="mmpose", requires=("mmengine", "mmcv", "mmdet", "mmpose"))
 
 
 @hookimpl
@@ -34,7 +46,7 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         options="adapt_vision.object_detection.options:ObjectDetectionOptions",
         dataset="adapt_vision.annotations.options:AnnotatedImageOptions",
         prediction="adapt_vision.object_detection.options:ObjectDetectionPrediction",
-        libraries=(TRANSFORMERS,),
+        libraries=(TRANSFORMERS, MMDET),
         check="adapt_vision.libraries.options:problems",
     )
     yield TaskSpec(
@@ -44,7 +56,7 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         options="adapt_vision.instance_segmentation.options:InstanceSegmentationOptions",
         dataset="adapt_vision.annotations.options:AnnotatedImageOptions",
         prediction="adapt_vision.instance_segmentation.options:InstanceSegmentationPrediction",
-        libraries=(TRANSFORMERS,),
+        libraries=(TRANSFORMERS, MMDET),
         check="adapt_vision.libraries.options:problems",
     )
     yield TaskSpec(
@@ -54,6 +66,6 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         options="adapt_vision.pose_detection.options:PoseDetectionOptions",
         dataset="adapt_vision.annotations.options:AnnotatedImageOptions",
         prediction="adapt_vision.pose_detection.options:PoseDetectionPrediction",
-        libraries=(POSES,),
+        libraries=(POSES, MMPOSE),
         check="adapt_vision.libraries.options:problems",
     )

@@ -10,7 +10,7 @@ from adapt_core.kinds import EngineSpec
 from adapt_core.testing import EngineContract
 from adapt_vision.engines.spec import MMENGINE
 
-pytest.importorskip("mmengine", reason="the OpenMMLab libraries are not installed")
+pytest.importorskip("mmengine", reason="the OpenMMLab libraries are not installed: python -m adapt_vision.mmlab")
 
 
 class TestMMEngine(EngineContract):

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 
 from packaging.requirements import Requirement
 
-from adapt_core.plugins.registry import Registry
+from adapt_core.kinds import Kind
+from adapt_core.plugins.registry import Registry, missing_modules
 
 LIBRARIES = (
     "torch",
@@ -54,11 +55,11 @@ class Fault:
 
 @dataclass(frozen=True)
 class Missing:
-    """One of Adapt's distributions that is not installed.
+    """One of Adapt's distributions, or a library of models that a task can use, that is not installed.
 
     Attributes:
         distribution: its name.
-        offers: the kinds and names of its plugins.
+        offers: the kinds and names of its plugins, or the tasks.
         command: the command that installs it.
     """
 
@@ -76,7 +77,7 @@ class Diagnosis:
         devices: the CPU first.
         free_disk_bytes: where the command runs.
         faults: what is installed and does not work.
-        not_installed: Adapt's distributions that could be added.
+        not_installed: Adapt's distributions, and libraries of models, that could be added.
     """
 
     versions: dict[str, str]
@@ -168,3 +169,10 @@ def _not_installed(registry: Registry) -> Iterator[Missing]:
     for distribution, names in offers.items():
         if _version(distribution) is None:
             yield Missing(distribution, ", ".join(names), f"pip install {distribution}")
+    tasks: dict[tuple[str, str], list[str]] = {}
+    for entry in registry.entries(Kind.TASK):
+        for library in getattr(entry.spec, "libraries", ()):
+            if missing_modules(library.requires, library.install):
+                tasks.setdefault((library.name, library.install), []).append(entry.spec.name)
+    for (name, install), names in tasks.items():
+        yield Missing(name, f"models for {', '.join(names)}", install)

@@ -124,7 +124,8 @@ def _real(error: ErrorDetails, data: Any) -> KeyPath:
 
 def _section_data(data: Any, path: KeyPath) -> Any:
     for part in path:
-        data = data[part] if isinstance(data, list) or (isinstance(data, dict) and part in data) else None
+        held = range(len(data)) if isinstance(data, list) else data if isinstance(data, dict) else ()
+        data = data[part] if part in held else None
     return data
 
 

@@ -92,7 +92,11 @@ def _taken_in(kind: type) -> tuple[Taken, ...]:
         return ()
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
     methods = [
-        each for each in body if isinstance(each, ast.FunctionDef) and not each.name.strip("_").startswith(APART)
+        each
+        for each in body
+        if isinstance(each, ast.FunctionDef)
+        and not each.name.strip("_").startswith(APART)
+        and [one.arg for one in each.args.args[:1]] == ["self"]  # others make modules, and call them so
     ]
     return tuple(found for each in methods for found in _takes(each))
 

@@ -20,7 +20,7 @@ from adapt_core.pipeline.timing import Stopwatch
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.runs.base_model import KEY, require_same_base
 from adapt_core.runs.folder import RunFolder
-from adapt_core.terminal.progress import progress_for
+from adapt_core.terminal.progress import Progress, progress_for, shown_by
 from adapt_core.terminal.quiet import quiet_libraries
 from adapt_core.utils.disk import told_when_full
 from adapt_core.utils.files import read_json, write_json
@@ -36,8 +36,13 @@ def run_pipeline(plan: RunPlan, world: World) -> dict[str, Any]:
     Raises:
         AdaptError: the run failed, with the reason; :class:`~adapt_core.errors.Interrupted` when it was stopped.
     """
-    folder = RunFolder(plan.output_dir)
     progress = progress_for(quiet=not world.is_main)
+    with shown_by(progress):
+        return _run(plan, world, progress)
+
+
+def _run(plan: RunPlan, world: World, progress: Progress) -> dict[str, Any]:
+    folder = RunFolder(plan.output_dir)
     watch = Stopwatch(progress)
     engine = plan.make_engine(folder, world, progress)
     engine.check()

@@ -9,7 +9,7 @@ from typing import Any
 from adapt_core.config.flat import Nested, as_boolean
 from adapt_core.errors import Problem
 from adapt_core.kinds import EngineSpec, Kind, Library, normalise
-from adapt_core.options import Options, is_path
+from adapt_core.options import Options, must_be_there
 from adapt_core.plugins.registry import Entry, Registry
 
 IMPOSSIBLE = "impossible-combination"
@@ -91,7 +91,7 @@ def missing_files(nested: Nested, models: Mapping[str, type[Options]]) -> Iterat
     """
     for section, model in models.items():
         for key, path in nested.data.get(section, {}).items():
-            if isinstance(path, str) and path and isinstance(key, str) and is_path(model.model_fields.get(key)):
+            if isinstance(path, str) and path and isinstance(key, str) and must_be_there(model.model_fields.get(key)):
                 path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111  # Path.absolute() keeps "..".
                 if not os.path.exists(path):  # noqa: PTH110  # Path.exists() raises for a name that is too long.
                     yield nested.problem((section, key), "no-such-file", f"there is no such file or folder: {path}")

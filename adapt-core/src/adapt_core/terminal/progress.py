@@ -6,8 +6,9 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 PLAIN_WIDTH = 120
 """Columns of a table where there is no terminal to ask."""
 
+MOMENT, BETWEEN = 2.0, 10.0
+"""Seconds that need no line, and those between two lines of one count."""
+
 
 class Progress:
     """Says nothing, for every process but the main one. The two classes that extend it each say it in their own way."""
@@ -33,6 +37,11 @@ class Progress:
     def stage(self, text: str) -> Iterator[None]:
         """Shows a stage of the run (``"Loading the data"``) for as long as the block lasts."""
         yield
+
+    @contextmanager
+    def counting(self, text: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Shows how far something is that takes longer than a moment. The block tells how many are done."""
+        yield lambda done: None
 
     def show(self, sections: Sequence[Section]) -> None:
         """Shows what the run is about to train on."""
@@ -56,6 +65,24 @@ class Progress:
         """Training has ended, well or not."""
 
 
+_current: ContextVar[Progress | None] = ContextVar("progress", default=None)
+
+
+def current() -> Progress:
+    """The progress of the run that goes on, for what is not handed one; it says nothing where no run does."""
+    return _current.get() or Progress()
+
+
+@contextmanager
+def shown_by(progress: Progress) -> Iterator[None]:
+    """Makes a progress the :func:`current` one."""
+    token = _current.set(progress)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 class PlainProgress(Progress):
     """One line for each thing that happens, without control characters: for files and pipes."""
 
@@ -69,6 +96,20 @@ class PlainProgress(Progress):
         self._print(f"{text} …")
         yield
         self._print(f"{text}: {seconds_text(time.perf_counter() - begin)}")
+
+    @contextmanager
+    def counting(self, text: str, total: int) -> Iterator[Callable[[int], None]]:
+        begin = told = time.perf_counter()
+
+        def done(count: int) -> None:
+            nonlocal told
+            if time.perf_counter() - told >= (BETWEEN if told > begin else MOMENT):
+                told = time.perf_counter()
+                self._print(f"{text}: {count:,} of {total:,}")
+
+        yield done
+        if told > begin:
+            self._print(f"{text}: {seconds_text(time.perf_counter() - begin)}")
 
     def show(self, sections: Sequence[Section]) -> None:
         console = Console(file=self._stream, width=PLAIN_WIDTH, color_system=None, force_terminal=False)
@@ -122,6 +163,17 @@ class TerminalProgress(Progress):
         finally:
             self._remove(task)
         self._console.print(Text.assemble(("✓ ", "green"), text, (f"  {_since(begin)}", "dim")))
+
+    @contextmanager
+    def counting(self, text: str, total: int) -> Iterator[Callable[[int], None]]:
+        begin = time.perf_counter()
+        task = self._add(text, total=total)
+        try:
+            yield lambda done: self._display.update(task, completed=done, info=f"{done:,}/{total:,}")
+        finally:
+            self._remove(task)
+        if time.perf_counter() - begin >= MOMENT:
+            self._console.print(Text.assemble(("✓ ", "green"), text, (f"  {_since(begin)}", "dim")))
 
     def show(self, sections: Sequence[Section]) -> None:
         print_sections(sections, self._console)

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from adapt_core.errors import AdaptError
@@ -97,8 +96,9 @@ class Cache:
     @contextmanager
     def _new(self, key: str) -> Iterator[Path]:
         """An empty folder beside the entries; gone afterwards, unless it has another name by then."""
-        fresh = Path(mkdtemp(prefix=f".{key}.", dir=self.folder))
+        fresh = self.folder / f".{key}.{os.getpid()}"
         try:
+            fresh.mkdir()
             yield fresh
         except OSError as error:
             raise self._unwritable(error) from error

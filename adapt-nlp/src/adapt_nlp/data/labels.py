@@ -11,7 +11,7 @@ from typing import Any
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.units import listed, shortened
-from adapt_nlp.data.columns import column
+from adapt_nlp.data.columns import column, half_a_pair
 from adapt_nlp.data.options import LabelNames, check_label_names
 from adapt_nlp.data.table import Table
 
@@ -24,6 +24,11 @@ NO_VALUE = ("na", "n/a", "#n/a", "none", "null", "-", "?")
 TYPE_NAMES = {str: "text", int: "whole numbers", bool: "booleans"}
 
 KEY = "dataset.label_names"
+
+NAMES_FIRST = (
+    "what {0} there are must be known before the first row is trained on; name all that column {1!r} may hold in "
+    "dataset.label_names"
+)
 
 NameOf = Mapping[str, str]
 """The name of a label by the text of its value in the data, in the order of the labels' ids."""
@@ -75,7 +80,8 @@ def read_labels(table: Table, label: str, names: NameOf | None) -> list[str]:
     ``names`` a label is called what stands in the data.
 
     Raises:
-        AdaptError: labels are missing, are not text, whole numbers or booleans, or are not among the names.
+        AdaptError: labels are missing, are not text, whole numbers or booleans, are not valid Unicode, or are not among
+            the names.
     """
     values = column(table, label)
     hidden = -1 if label in table.class_names else None  # how ``datasets`` writes that a row has no label
@@ -93,6 +99,12 @@ def read_labels(table: Table, label: str, names: NameOf | None) -> list[str]:
     _check_type(table, label, values)
     if names is None and (fractions := _fractions(values)):
         raise _no_class(table, label, values, [row for row, value in enumerate(values) if value in fractions])
+    if broken := {value for value in set(values) if isinstance(value, str) and half_a_pair(value)}:
+        raise AdaptError(
+            f"{table.source}: column {label!r} is not valid Unicode at "
+            f"{table.place([row for row, value in enumerate(values) if value in broken])}: half a surrogate pair.",
+            "Write these labels again from their source, or remove the rows.",
+        )
     name_of = {value: _name(value, names) for value in set(values)}
     outside = [value for value, name in name_of.items() if name is None]
     if outside and names is not None:

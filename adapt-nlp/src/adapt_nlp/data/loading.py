@@ -10,9 +10,10 @@ from typing import Any, Generic
 from adapt_core.errors import AdaptError, UsageError
 from adapt_nlp.data.cache import Cache, key_of
 from adapt_nlp.data.options import SplitDataOptions
-from adapt_nlp.data.source import DataSource, open_local, open_source
-from adapt_nlp.data.splits import R, counts, divide, fingerprint
+from adapt_nlp.data.source import DataSource, Roles, open_local, open_source
+from adapt_nlp.data.splits import R, counts, divide, drawn, fingerprint
 from adapt_nlp.data.store import stored_parts
+from adapt_nlp.data.streaming import StreamedRows
 from adapt_nlp.data.table import Table, joined
 
 
@@ -25,11 +26,13 @@ class LoadedRows(Generic[R]):
         evaluation: the evaluation rows, in the order of the data; None when none were asked for.
         info: for ``data.json``: ``source``, ``splits`` (the data's own names), ``evaluation`` (where its rows are
             from), ``rows``, what the task says of its rows, and ``fingerprint``, the SHA-256 of all that is used.
+        stream: all training rows, where these are a stream; ``train`` is the first of them then. None otherwise.
     """
 
     train: R
     evaluation: R | None
     info: Mapping[str, Any]
+    stream: StreamedRows[R] | None = None
 
     @property
     def label_names(self) -> list[str]:
@@ -87,6 +90,10 @@ class Reading(ABC, Generic[R]):
         """A key for each row, equal for rows too alike to be trained on and evaluated on; None where there are none."""
         return None
 
+    def why_not_streamed(self, table: Table) -> str | None:
+        """Why rows cannot be a stream, of which this is the first table; None where they can."""
+        return None
+
     def require_learnable(self, rows: R, source: str) -> None:
         """Raises AdaptError for training rows of which nothing can be learnt."""
 
@@ -109,6 +116,8 @@ def load_rows(options: SplitDataOptions, seed: int, reading: Reading[R], *, eval
     """
     source = open_source(options, Cache(options.cache_dir))
     roles = source.roles(options)
+    if options.streaming:
+        return _load_stream(options, source, roles, seed, reading, evaluate)
     table = read_split(source, roles.train, reading.reshaped)
     train = reading.training(table)
     reading.require_learnable(train, table.source)
@@ -135,6 +144,48 @@ def load_rows(options: SplitDataOptions, seed: int, reading: Reading[R], *, eval
         "fingerprint": fingerprint(reading.used(train), evaluation and reading.used(evaluation), *names),
     }
     return LoadedRows(train, evaluation, info)
+
+
+def _load_stream(
+    options: SplitDataOptions, source: DataSource, roles: Roles, seed: int, reading: Reading[R], evaluate: bool
+) -> LoadedRows[R]:
+    """The first of the training rows, by which columns are found, and all evaluation rows."""
+
+    def parts() -> Iterator[Table]:
+        for part in source.splits[roles.train].parts():
+            made = reading.reshaped(part)
+            yield from (part,) if made is None else made.parts()
+
+    head = next((part for part in parts() if len(part)), None)
+    if head is None:
+        raise AdaptError(f"{source.name} has no rows in the split {roles.train}.", "Check that it is whole.")
+    if reason := reading.why_not_streamed(head):
+        raise AdaptError(f"dataset.streaming: {head.source}: {reason}", "Do so, or set dataset.streaming to false.")
+    if evaluate and roles.validation is None:
+        raise AdaptError(
+            f"dataset.streaming: {source.name} has no validation split, and nothing can be held out of a stream.",
+            "Add a validation split (a folder with train and validation files), or evaluate nothing with "
+            "training.do_eval=false (DO_EVAL).",
+        )
+    train = reading.training(head)
+    evaluation, origin = None, None
+    if evaluate and roles.validation is not None:
+        origin = f"split {roles.validation}"
+        evaluation = drawn(reading.other(read_split(source, roles.validation, reading.reshaped)), options, seed)
+    facts = reading.facts(train)
+    names = [facts["label_names"]] if "label_names" in facts else []
+    info = {
+        "source": source.name,
+        "splits": asdict(roles),
+        "evaluation": origin,
+        "streamed": len(train),
+        "rows": {"validation": 0 if evaluation is None else len(evaluation)},
+        **facts,
+        "fingerprint": fingerprint(
+            reading.used(train), evaluation and reading.used(evaluation), source.splits[roles.train].size, *names
+        ),
+    }
+    return LoadedRows(train, evaluation, info, StreamedRows(parts, reading.other, seed, options.shuffle_buffer))
 
 
 def load_split(
@@ -195,6 +246,8 @@ def _rows_of_run(loaded: LoadedRows[R], split: str | None, info: Mapping[str, An
             f"The data in {loaded.info['source']} is no longer what the run was made with: its fingerprint differs.",
             "Restore the data, or evaluate on other data, given by its path.",
         )
+    if split == "train" and loaded.stream is not None:
+        raise UsageError("The run's training rows were a stream.", "Name a file of them as other data.")
     if split == "train":
         return loaded.train, "the run's training rows"
     if loaded.evaluation is None:

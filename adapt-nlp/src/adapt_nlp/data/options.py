@@ -50,7 +50,7 @@ class SplitDataOptions(DatasetOptions):
     )
     cache_dir: str | None = option(
         None,
-        path=True,
+        path="new",
         min_length=1,
         help="Folder in which prepared rows are kept for the next run; by default $ADAPT_CACHE, or ~/.cache/adapt.",
     )

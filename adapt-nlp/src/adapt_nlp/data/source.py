@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.spelling import nearest
 from adapt_core.utils.units import listed
-from adapt_nlp.data.files import KNOWN, file_format, from_arrow, parts_of, read_file
+from adapt_nlp.data.file_splits import SHARD, Split, of_file, of_files
+from adapt_nlp.data.files import KNOWN, file_format, from_arrow
 from adapt_nlp.data.table import LazyColumns, Table, joined
-from adapt_nlp.data.views import BATCH, Chained, Column, SavedRows
+from adapt_nlp.data.views import BATCH, Column, SavedRows
 
 if TYPE_CHECKING:
     from adapt_nlp.data.cache import Cache
@@ -32,8 +32,6 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
 }
 """How the three splits are usually called, in any case."""
 
-SHARD = re.compile(r"-\d{5}-of-\d{5}$")
-
 
 @dataclass(frozen=True)
 class Roles:
@@ -42,19 +40,6 @@ class Roles:
     train: str
     validation: str | None
     test: str | None
-
-
-@dataclass(frozen=True)
-class Split:
-    """A split that is not read yet.
-
-    Attributes:
-        read: gives its table, through the cache where it is given one.
-        parts: gives its rows, some at a time.
-    """
-
-    read: Callable[[Cache | None], Table]
-    parts: Callable[[], Iterator[Table]]
 
 
 @dataclass(frozen=True)
@@ -152,22 +137,13 @@ def open_local(name: str, cache: Cache | None = None) -> DataSource:
     if not os.path.exists(path):  # noqa: PTH110  # Path.exists() raises for a name that is too long.
         raise UsageError(f"There is no data at {path}.", "Check the path; it is taken from the current directory.")
     if not path.is_dir():
-        return DataSource(str(path), {"train": _file(path)}, cache)
+        return DataSource(str(path), {"train": of_file(path)}, cache)
     if any((path / name).is_file() for name in ("dataset_dict.json", "state.json")):
         return _saved(path)
     return _folder(path, cache)
 
 
 # ---- files ----------------------------------------------------------------------------------------------------
-
-
-def _file(path: Path) -> Split:
-    def read(cache: Cache | None) -> Table:
-        from adapt_nlp.data.store import stored_file
-
-        return read_file(path) if cache is None else stored_file(path, cache)
-
-    return Split(read, lambda: parts_of(path))
 
 
 def _folder(path: Path, cache: Cache | None) -> DataSource:
@@ -186,68 +162,7 @@ def _folder(path: Path, cache: Cache | None) -> DataSource:
             f"The folder {path} holds no data files; it holds {listed(inside) or 'nothing'}.",
             f"Name a folder with a train file and, if you have them, a validation and a test file: {KNOWN}.",
         )
-    return DataSource(str(path), {split: _of_files(split, paths) for split, paths in files.items()}, cache)
-
-
-def _of_files(split: str, paths: Sequence[Path]) -> Split:
-    if len(paths) == 1:
-        return _file(paths[0])
-    source = f"{paths[0].parent / split}-*"
-    shards = [_file(path) for path in paths]
-
-    def read(cache: Cache | None) -> Table:
-        _require_shards(split, paths)
-        return _end_to_end([shard.read(cache) for shard in shards], source)
-
-    def parts() -> Iterator[Table]:
-        _require_shards(split, paths)
-        first, rows = None, 0
-        for shard in shards:
-            for part in shard.parts():
-                first = first or part
-                _require_like(part, first)
-                yield Table(source, part.columns, len(part), class_names=first.class_names, first=rows)
-                rows += len(part)
-
-    return Split(read, parts)
-
-
-def _require_shards(split: str, paths: Sequence[Path]) -> None:
-    if not all(SHARD.search(path.name.split(".")[0]) for path in paths):
-        raise AdaptError(
-            f"{paths[0].parent} holds more than one file of the split {split!r}: {listed([p.name for p in paths])}.",
-            "Keep one of them, or name one file in dataset.path (CUSTOM_DATASET_PATH).",
-        )
-
-
-def _require_like(shard: Table, first: Table) -> None:
-    if set(shard.columns) != set(first.columns):
-        raise AdaptError(
-            f"{shard.source} has the columns {', '.join(shard.columns)}, and {first.source} has "
-            f"{', '.join(first.columns)}.",
-            "Give all files of a split the same columns.",
-        )
-
-
-def _end_to_end(shards: Sequence[Table], source: str) -> Table:
-    first = shards[0]
-    for shard in shards:
-        _require_like(shard, first)
-
-    def load(name: str) -> Sequence[Any]:
-        for shard in shards:
-            if shard.class_names.get(name) != first.class_names.get(name):
-                raise AdaptError(
-                    f"{shard.source} has other names for the numbers in column {name!r} than {first.source}: "
-                    f"{listed(shard.class_names.get(name, ('none',)))}, and there "
-                    f"{listed(first.class_names.get(name, ('none',)))}.",
-                    "Write all files of a split with the same ClassLabel.",
-                )
-        return Chained([shard.columns[name] for shard in shards])
-
-    key = "+".join(shard.key or "" for shard in shards) if all(shard.key for shard in shards) else None
-    columns = LazyColumns(list(first.columns), load)
-    return Table(source, columns, sum(map(len, shards)), class_names=first.class_names, key=key)
+    return DataSource(str(path), {split: of_files(split, paths) for split, paths in files.items()}, cache)
 
 
 # ---- the datasets library -------------------------------------------------------------------------------------

@@ -76,9 +76,14 @@ def divide(
         train = train.take(np.delete(np.arange(len(train)), held))
     if options.max_train_samples is not None:
         train = train.take(draw(train.strata, options.max_train_samples, seed, "training rows"))
-    if options.max_eval_samples is not None and evaluation is not None:
-        evaluation = evaluation.take(draw(evaluation.strata, options.max_eval_samples, seed, "evaluation rows"))
-    return train, evaluation, origin
+    return train, evaluation and drawn(evaluation, options, seed), origin
+
+
+def drawn(evaluation: R, options: SplitDataOptions, seed: int) -> R:
+    """As many evaluation rows as were asked for."""
+    if options.max_eval_samples is None:
+        return evaluation
+    return evaluation.take(draw(evaluation.strata, options.max_eval_samples, seed, "evaluation rows"))
 
 
 def counts(train: Rows, evaluation: Rows | None, source: DataSource, roles: Roles) -> dict[str, int]:
@@ -98,13 +103,17 @@ def fingerprint(*parts: Any) -> str:
     return found.hexdigest()
 
 
+FEW = 8
+"""More parts than a fingerprint is made of: what holds more does not hold columns but is one."""
+
+
 def _as_json(value: Any) -> Iterator[str]:
     """What :func:`json.dumps` gives, in pieces: columns are not in memory whole."""
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         yield json.dumps(value)
         return
     yield "["
-    if any(isinstance(each, Sequence) and len(each) > BATCH and not isinstance(each, str) for each in value[:BATCH]):
+    if any(map(_holds_many, value[:BATCH])):
         for place, each in enumerate(value):
             yield ", " if place else ""
             yield from _as_json(each)
@@ -113,3 +122,10 @@ def _as_json(value: Any) -> Iterator[str]:
             yield ", " if start else ""
             yield json.dumps(list(value[start : start + BATCH]), default=list)[1:-1]
     yield "]"
+
+
+def _holds_many(value: Any) -> bool:
+    """Whether a value is a long column, or holds one."""
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        return False
+    return len(value) > BATCH or any(map(_holds_many, value[:FEW]))

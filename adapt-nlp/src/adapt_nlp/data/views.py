@@ -22,6 +22,10 @@ BATCH = 1000
 """Rows that are in memory at a time."""
 
 
+NEAR = 8
+"""Rows are read with all between them where there are fewer than so many of these for each."""
+
+
 class View(Sequence[T], Generic[T]):
     """Values by row, made when they are asked for. A slice is a list."""
 
@@ -128,7 +132,9 @@ class Column(View[Any]):
     def values(self, start: int, stop: int) -> list[Any]:
         """Raises AdaptError where what should be text is none."""
         try:
-            found: list[Any] = self.arrow.slice(start, stop - start).to_pylist()
+            # A single row is found by bisection; a slice begins by looking through the chunks before it.
+            one = stop - start == 1
+            found: list[Any] = [self.arrow[start].as_py()] if one else self.arrow.slice(start, stop - start).to_pylist()
         except UnicodeDecodeError as error:
             raise AdaptError(
                 f"{self.source}: column {self.name!r} is not UTF-8 text: {error}.", "Write it as UTF-8."
@@ -190,8 +196,11 @@ class Picked(View[T]):
 
     def values(self, start: int, stop: int) -> list[T]:
         rows = self.rows[start:stop]
-        if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
-            return self.source.values(int(rows[0]), int(rows[-1]) + 1)
+        if len(rows) > 1:
+            first, last = int(rows.min()), int(rows.max())
+            if last - first < NEAR * len(rows):
+                span = self.source.values(first, last + 1)
+                return [span[row] for row in (rows - first).tolist()]
         return [self.source[row] for row in rows.tolist()]
 
 
@@ -224,12 +233,21 @@ def pick(values: Sequence[T], rows: Sequence[int] | np.ndarray) -> Any:
     return [values[row] for row in rows]
 
 
+def largest(values: Sequence[Sequence[int]]) -> int:
+    """The largest number in the lists of a column; of an Arrow column without reading the lists."""
+    if isinstance(values, Column):
+        import pyarrow.compute as pc
+
+        return max((pc.max(chunk.flatten()).as_py() or 0 for chunk in values.arrow.chunks), default=0)
+    return max((max(each, default=0) for each in values), default=0)
+
+
 def sizes(values: Sequence[Any]) -> Any:
-    """How long the lists of a column are; of an Arrow column an int32 array, without reading the lists."""
+    """How long the lists of a column are; of an Arrow column an int64 array, without reading the lists."""
     if isinstance(values, Picked):
         return pick(sizes(values.source), values.rows)
     if isinstance(values, Column) and not values.is_json:
         import pyarrow.compute as pc
 
-        return pc.list_value_length(values.arrow).to_numpy()
+        return pc.list_value_length(values.arrow).to_numpy().astype(np.int64)
     return [len(each) for each in values]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.plan.run_plan import RunPlan
-from adapt_nlp.card import model_card
+from adapt_nlp.card import model_card, trained_on
 from adapt_nlp.question_answering.options import QuestionAnsweringOptions
 
 USE = """\
@@ -69,8 +69,7 @@ def card(plan: RunPlan, info: Mapping[str, Any], folder: Path) -> str:
         use=use,
         pipeline="question-answering",
         called="A model that answers questions from a text",
-        about=f"on {info['rows']['train']:,} questions"
-        + (f", {without:,} of them without an answer." if without else "."),
+        about=f"on {trained_on(info, 'questions')}" + (f", {without:,} of them without an answer." if without else "."),
         own='print(run.predict([{"question": "…", "context": "…"}]))',
         arguments=("num_labels=2",),
         config={"num_labels": 2},

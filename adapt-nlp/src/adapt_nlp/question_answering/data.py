@@ -70,6 +70,12 @@ class QuestionReading(Reading[Questions]):
         """By the columns of the training rows."""
         return _questions(table, self.columns, self.allowed, self.too_long)
 
+    def why_not_streamed(self, table: Table) -> str | None:
+        """Whether there may be no answer must be known before the first row is trained on."""
+        if self.unanswerable is not None:
+            return None
+        return "whether a question may have no answer cannot be told by all rows; say it in task.unanswerable"
+
     def facts(self, train: Questions) -> dict[str, Any]:
         """``answers`` (training rows with an answer and without), ``unanswerable`` (whether a question may have none)
         and ``columns``.

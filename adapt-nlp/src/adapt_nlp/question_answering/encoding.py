@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
+from datasets import Value
 from torch.utils.data import Dataset
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from adapt_core.errors import AdaptError
 from adapt_core.utils.units import shortened
-from adapt_nlp.question_answering.questions import Spans
+from adapt_nlp.data.preprocessing import IDS, Preprocessing, tokenizer_key
+from adapt_nlp.data.splits import fingerprint
+from adapt_nlp.data.views import derived, sizes
+from adapt_nlp.question_answering.questions import Questions, Spans
+from adapt_nlp.tokenizer import require_known_tokens
 from adapt_nlp.windows import Windows, in_windows, require_windows
 
 WINDOW_KEY = "window"
@@ -21,7 +27,7 @@ NOWHERE = (0, 0)
 
 
 class EncodedQuestions(Dataset[dict[str, Any]]):
-    """Windows of questions with their contexts, in memory and unpadded.
+    """Windows of questions with their contexts, unpadded.
 
     Attributes:
         features: what the model takes, by name.
@@ -36,20 +42,14 @@ class EncodedQuestions(Dataset[dict[str, Any]]):
         lengths: tokens of each window.
     """
 
-    def __init__(self, windows: Windows, null: list[int], answers: Sequence[Spans] | None) -> None:
-        self.features, self.rows, self.null = windows.features, windows.rows, null
-        self.offsets = [
-            [span if part == 1 else NOWHERE for span, part in zip(*each, strict=True)]
-            for each in zip(windows.offsets, windows.parts, strict=True)
-        ]
-        self.lengths = [len(ids) for ids in self.features["input_ids"]]
-        self.places: list[tuple[int, int]] | None = None
-        self.unread: list[int] = []
-        if answers is not None:
-            found = [_place(windows, window, answers[row]) for window, row in enumerate(self.rows)]
-            self.places = [place or (none, none) for place, none in zip(found, null, strict=True)]
-            read = {row for row, place in zip(self.rows, found, strict=True) if place}
-            self.unread = [row for row, spans in enumerate(answers) if spans and row not in read]
+    def __init__(self, columns: Mapping[str, Sequence[Any]], *, answered: bool) -> None:
+        self.features = {name: values for name, values in columns.items() if name not in OWN}
+        self.rows: Sequence[int] = columns["row"]
+        self.null: Sequence[int] = columns["null"]
+        self.offsets = derived(_pairs, columns["starts"], columns["ends"])
+        self.lengths = sizes(self.features["input_ids"])
+        self.places = derived(_both, columns["place"]) if answered else None
+        self.unread = sorted({row for row, lost in zip(self.rows, columns["unread"], strict=True) if lost})
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -99,6 +99,17 @@ class Collation:
         return batch
 
 
+OWN = {
+    "row": Value("int32"),
+    "null": Value("int32"),
+    "starts": IDS,
+    "ends": IDS,
+    "place": IDS,
+    "unread": Value("bool"),
+}
+"""The columns of windows beside what the model takes; see :class:`EncodedQuestions`."""
+
+
 def encode(
     tokenizer: PreTrainedTokenizerBase,
     questions: Sequence[str],
@@ -107,7 +118,7 @@ def encode(
     *,
     overlap: int,
 ) -> EncodedQuestions:
-    """Encodes questions, each with its context behind it; spaces around a question are left out.
+    """Encodes a few questions, in memory, each with its context behind it; spaces around a question are left out.
 
     Args:
         tokenizer: whose ``model_max_length`` is the size of a window.
@@ -119,6 +130,39 @@ def encode(
     Raises:
         AdaptError: a question is too long for a window.
     """
+    rows = Questions(questions, contexts, [[] for _ in questions] if answers is None else answers)
+    return EncodedQuestions(columns(tokenizer, rows, overlap, 0, len(questions)), answered=answers is not None)
+
+
+def encode_rows(
+    tokenizer: PreTrainedTokenizerBase, rows: Questions, preprocessing: Preprocessing, what: str, *, overlap: int
+) -> EncodedQuestions:
+    """The same of all rows of a split, through the cache."""
+    made_of = (fingerprint(rows.questions, rows.contexts, rows.answers), tokenizer_key(tokenizer), overlap)
+    encoded = preprocessing.encoded(what, len(rows), partial(columns, tokenizer, rows, overlap), OWN, *made_of)
+    return EncodedQuestions(encoded.columns, answered=True)
+
+
+def streamed(
+    tokenizer: PreTrainedTokenizerBase, module: Any, overlap: int, rows: Questions
+) -> Iterator[dict[str, Any]]:
+    """The same of some rows of a stream, in memory, without questions whose answer lies in no window whole.
+
+    Raises:
+        AdaptError: a question is too long, or there is a token that the model does not know.
+    """
+    made = encode(tokenizer, rows.questions, rows.contexts, rows.answers, overlap=overlap)
+    texts = (rows.contexts[row] for row in made.rows)
+    require_known_tokens(tokenizer, module, made.features["input_ids"], texts)
+    unread = set(made.unread)
+    return (made[window] for window, row in enumerate(made.rows) if row not in unread)
+
+
+def columns(
+    tokenizer: PreTrainedTokenizerBase, rows: Questions, overlap: int, start: int, stop: int
+) -> dict[str, list[Any]]:
+    """The windows of rows that follow one another: what the model takes, and :data:`OWN`."""
+    questions, answers = rows.questions[start:stop], rows.answers[start:stop]
     long = too_long(tokenizer, questions, tokenizer.model_max_length, overlap)
     if long:
         raise AdaptError(
@@ -130,14 +174,37 @@ def encode(
     windows = in_windows(
         tokenizer,
         [question.strip() for question in questions],
-        contexts,
+        rows.contexts[start:stop],
         size=tokenizer.model_max_length,
         overlap=overlap,
         key="task.doc_stride",
     )
     none = tokenizer.cls_token_id
     null = [ids.index(none) if none in ids else 0 for ids in windows.features["input_ids"]]
-    return EncodedQuestions(windows, null, answers)
+    spans = [
+        [span if part == 1 else NOWHERE for span, part in zip(*each, strict=True)]
+        for each in zip(windows.offsets, windows.parts, strict=True)
+    ]
+    found = [_place(windows, window, answers[row]) for window, row in enumerate(windows.rows)]
+    read = {row for row, place in zip(windows.rows, found, strict=True) if place}
+    return {
+        **windows.features,
+        "row": [start + row for row in windows.rows],
+        "null": null,
+        "starts": [[begin for begin, _ in each] for each in spans],
+        "ends": [[end for _, end in each] for each in spans],
+        "place": [list(place or (own, own)) for place, own in zip(found, null, strict=True)],
+        "unread": [bool(answers[row]) and row not in read for row in windows.rows],
+    }
+
+
+def _both(place: Sequence[int]) -> tuple[int, int]:
+    first, last = place
+    return first, last
+
+
+def _pairs(starts: Sequence[int], ends: Sequence[int]) -> list[tuple[int, int]]:
+    return list(zip(starts, ends, strict=True))
 
 
 def too_long(tokenizer: PreTrainedTokenizerBase, questions: Sequence[str], size: int, overlap: int) -> list[int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import model_validator
 
 from adapt_core.options import Options, option
+from adapt_nlp.data import streaming
 from adapt_nlp.data.options import SplitDataOptions, first_repeated
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class QuestionAnsweringPrediction(Options):
 
 def check(plan: RunPlan) -> Iterator[tuple[tuple[str, ...], str]]:
     """What of a plan cannot work, by the key."""
+    yield from streaming.check(plan)
     if hasattr(plan.method.options, "num_virtual_tokens"):
         yield (
             ("method", "name"),

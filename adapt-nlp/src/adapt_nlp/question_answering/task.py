@@ -17,9 +17,12 @@ from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.interfaces import Quantizer, Task
 from adapt_core.models.pretrained import load_model, model_source, outline, save_model, unloadable
-from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.classifiers import batch_size, outputs_of
+from adapt_nlp.data.preprocessing import Preprocessing
+from adapt_nlp.data.streaming import StreamedRows, tell
+from adapt_nlp.data.views import pick
+from adapt_nlp.inspection import train_name
 from adapt_nlp.question_answering.answers import Answers, probabilities, put_together, window_candidates
 from adapt_nlp.question_answering.card import card
 from adapt_nlp.question_answering.data import load_question_data, load_split
@@ -28,6 +31,8 @@ from adapt_nlp.question_answering.encoding import (
     EncodedQuestions,
     Numbered,
     encode,
+    encode_rows,
+    streamed,
     too_long,
 )
 from adapt_nlp.question_answering.inputs import read_inputs
@@ -41,7 +46,7 @@ from adapt_nlp.question_answering.options import (
 )
 from adapt_nlp.question_answering.questions import Questions
 from adapt_nlp.question_answering.report import answer_notices, inspected, preview, sections
-from adapt_nlp.tokenizer import load_tokenizer, longest, pad_behind
+from adapt_nlp.tokenizer import load_tokenizer, longest, pad_behind, require_known_tokens
 
 PROBE_ROWS = 8
 LABELS = {0: "LABEL_0", 1: "LABEL_1"}
@@ -60,6 +65,7 @@ class QuestionAnswering(Task):
         super().__init__(plan)
         self.options = cast(QuestionAnsweringOptions, plan.task.options)
         self.dataset = cast(QuestionAnsweringData, plan.dataset)
+        self.stream: StreamedRows[Questions] | None = None
         self._known: list[tuple[Questions, int, EncodedQuestions]] = []
 
     # ---- data and model -------------------------------------------------------------------------------------------
@@ -78,8 +84,11 @@ class QuestionAnswering(Task):
             evaluate=self.plan.training.do_eval,
             too_long=partial(too_long, tokenizer, size=tokenizer.model_max_length, overlap=self.options.doc_stride),
         )
-        both = {"training": rows.train, "evaluation": rows.evaluation}
-        encoded = {name: self._encoded(each, tokenizer) for name, each in both.items() if each is not None}
+        self.stream = rows.stream
+        tell(self.plan, rows.info)
+        encoded = {"training": self._encoded(rows.train, tokenizer, "training rows")}
+        if rows.evaluation is not None:
+            encoded["evaluation"] = self._encoded(rows.evaluation, tokenizer, "evaluation rows")
         notices = [notice for name, each in encoded.items() for notice in answer_notices(name, each, self.options)]
         windows = {name: len(each) for name, each in encoded.items()}
         return Data(rows.train, rows.evaluation, {**rows.info, "windows": windows, "notices": notices})
@@ -125,8 +134,8 @@ class QuestionAnswering(Task):
         Questions whose answer lies in no window whole are not trained on: as windows without an answer, they would
         teach that there is none.
         """
-        train = self._checked(data.train, model)
-        evaluation = self._checked(data.evaluation, model)
+        train = self._checked(data.train, model, "training rows")
+        evaluation = self._checked(data.evaluation, model, "evaluation rows")
         unread = set(train.unread) if train is not None else set()
         learnt = [window for window, row in enumerate(train.rows) if row not in unread] if train is not None else []
         if train is not None and not learnt:
@@ -135,14 +144,16 @@ class QuestionAnswering(Task):
                 "Give a larger task.max_length and task.doc_stride.",
             )
         left = model.processor.padding_side == "left"
+        encode_part = partial(streamed, model.processor, model.module, self.options.doc_stride)
+        stream = self.stream and self.stream.encoded(encode_part)
         return TrainerInputs(
-            train=Subset(train, learnt) if train is not None else None,
+            train=stream or (Subset(train, learnt) if train is not None else None),
             evaluation=Numbered(evaluation) if evaluation is not None else None,
             collate=Collation(model.processor),
             meter=partial(AnswerMeter, evaluation, data.evaluation, self.options, data.info["unanswerable"], left)
             if evaluation is not None
             else None,
-            lengths=[train.lengths[window] for window in learnt] if train is not None else None,
+            lengths=pick(train.lengths, learnt) if train is not None and stream is None else None,
             step=step,
         )
 
@@ -158,9 +169,9 @@ class QuestionAnswering(Task):
         The answer's tokens are marked, and ``[CLS]`` where a window holds none.
         """
         tokenizer = self._tokenizer()
-        both = (("training rows", data.train), (data.info["evaluation"], data.evaluation))
+        both = ((train_name(data.info), data.train), (data.info["evaluation"], data.evaluation))
         return [
-            inspected(name, rows, self._encoded(rows, tokenizer), tokenizer, examples)
+            inspected(name, rows, self._encoded(rows, tokenizer, "rows"), tokenizer, examples)
             for name, rows in both
             if rows is not None
         ]
@@ -251,26 +262,27 @@ class QuestionAnswering(Task):
         tokenizer.model_max_length = self._window(tokenizer, empty)
         return tokenizer
 
-    def _encoded(self, rows: Questions, tokenizer: PreTrainedTokenizerBase) -> EncodedQuestions:
+    def _encoded(self, rows: Questions, tokenizer: PreTrainedTokenizerBase, what: str) -> EncodedQuestions:
         """The windows of rows, made once."""
         size = tokenizer.model_max_length
         for known, its, encoded in self._known:
             if known is rows and its == size:
                 return encoded
-        encoded = encode(tokenizer, rows.questions, rows.contexts, rows.answers, overlap=self.options.doc_stride)
+        preprocessing = Preprocessing(self.dataset)
+        encoded = encode_rows(tokenizer, rows, preprocessing, what, overlap=self.options.doc_stride)
         self._known.append((rows, size, encoded))
         return encoded
 
-    def _checked(self, rows: Questions | None, model: Model) -> EncodedQuestions | None:
+    def _checked(self, rows: Questions | None, model: Model, what: str) -> EncodedQuestions | None:
         if rows is None:
             return None
-        encoded = self._encoded(rows, model.processor)
+        encoded = self._encoded(rows, model.processor, what)
         self._require_known(model, encoded, rows.contexts)
         return encoded
 
     def _require_known(self, model: Model, encoded: EncodedQuestions, contexts: Sequence[str]) -> None:
-        texts = [contexts[row] for row in encoded.rows]
-        require_known(model.processor, model.module, encoded.features["input_ids"], texts)
+        texts = (contexts[row] for row in encoded.rows)
+        require_known_tokens(model.processor, model.module, encoded.features["input_ids"], texts)
 
     def _batches(
         self, model: Model, rows: Sequence[Row]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.plan.run_plan import RunPlan
-from adapt_nlp.card import model_card
+from adapt_nlp.card import model_card, trained_on
 from adapt_nlp.seq2seq.writers import Writer
 
 
@@ -32,6 +32,6 @@ def card(
         use=writer.use(info),
         pipeline=pipeline,
         called=called,
-        about=f"on {info['rows']['train']:,} rows of {what}.",
+        about=f"on {trained_on(info, 'rows')} of {what}.",
         own='print(run.predict(["a text"]))',
     )

@@ -17,7 +17,7 @@ from adapt_core.models.positions import configured_positions
 from adapt_nlp.generating import generate, settle_generation
 from adapt_nlp.instructions import ALPACA_WITH_INPUT
 from adapt_nlp.seq2seq.architecture import model_settings
-from adapt_nlp.seq2seq.encoding import Encode, EncodedPairs
+from adapt_nlp.seq2seq.encoding import Encode, EncodedPairs, bare_ids, framed
 from adapt_nlp.seq2seq.languages import Languages
 from adapt_nlp.seq2seq.writers import IGNORED, Writer
 
@@ -94,7 +94,7 @@ class Causal(Writer):
                 f"The tokenizer of {self.model.source} has no end token: the model does not learn where to stop, and "
                 "what it writes is as long as generation_max_length allows."
             )
-        around = sum(len(_bare(tokenizer, [part])[0]) for part in (before, behind))
+        around = sum(len(bare_ids(tokenizer, [part])[0]) for part in (before, behind))
         frame = {"before": before, "behind": behind, "around": around}
         return {"languages": Languages().as_dict(), **frame, "notices": notices}
 
@@ -108,18 +108,18 @@ class Causal(Writer):
 
     def inputs(self, tokenizer: Any, info: Mapping[str, Any]) -> Encode:
         """Each between what stands around it, and cut by itself: neither is lost."""
-        before, behind = (_bare(tokenizer, [info[name]])[0] for name in ("before", "behind"))
-        return partial(_framed, tokenizer, before, behind)
+        before, behind = (bare_ids(tokenizer, [info[name]])[0] for name in ("before", "behind"))
+        return partial(framed, tokenizer, before, behind)
 
     def targets(self, tokenizer: Any) -> Encode:
         """Each with the end token behind it."""
         end = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
-        return partial(_framed, tokenizer, [], end)
+        return partial(framed, tokenizer, [], end)
 
-    def rows(self, encoded: EncodedPairs) -> tuple[Dataset[dict[str, Any]], list[int]]:
+    def rows(self, encoded: EncodedPairs) -> tuple[Dataset[dict[str, Any]], Sequence[int]]:
         """Texts with their targets behind them, of which the targets alone are learnt."""
-        made = BehindTexts(encoded)
-        return made, [len(made[row]["input_ids"]) for row in range(len(made))]
+        lengths = [text + target for text, target in zip(encoded.lengths, encoded.target_lengths, strict=True)]
+        return BehindTexts(encoded), lengths
 
     def collator(self, tokenizer: Any) -> DataCollatorForSeq2Seq:
         """Padded behind: positions are counted from the first token, padding or not."""
@@ -173,28 +173,8 @@ class BehindTexts(Dataset[dict[str, Any]]):
         return {"input_ids": [*text, *target], "labels": [IGNORED] * len(text) + [*target]}
 
 
-def _bare(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], longest: int | None = None) -> list[list[int]]:
-    """Token ids without what the tokenizer adds."""
-    if not texts:
-        return []
-    cut: dict[str, Any] = {"truncation": longest is not None, "max_length": longest}
-    encoded = tokenizer(list(texts), add_special_tokens=False, verbose=False, **cut)
-    return [list(ids) for ids in encoded["input_ids"]]
-
-
-def _framed(
-    tokenizer: PreTrainedTokenizerBase,
-    before: Sequence[int],
-    behind: Sequence[int],
-    texts: Sequence[str],
-    longest: int | None,
-) -> list[list[int]]:
-    room = None if longest is None else longest - len(before) - len(behind)
-    return [[*before, *ids, *behind] for ids in _bare(tokenizer, texts, room)]
-
-
 def _beginning(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """The tokens that a tokenizer puts before each text."""
-    whole, bare = list(tokenizer("a")["input_ids"]), _bare(tokenizer, ["a"])[0]
+    whole, bare = list(tokenizer("a")["input_ids"]), bare_ids(tokenizer, ["a"])[0]
     start = next((place for place in range(len(whole)) if whole[place : place + len(bare)] == bare), 0)
     return [str(token) for token in tokenizer.convert_ids_to_tokens(whole[:start])]

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from torch.utils.data import Dataset
-from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerBase
+from transformers import DataCollatorForSeq2Seq
 
 from adapt_core.models.positions import configured_positions
 from adapt_nlp.seq2seq.architecture import model_settings
-from adapt_nlp.seq2seq.encoding import Encode, EncodedPairs
+from adapt_nlp.seq2seq.encoding import Encode, EncodedPairs, as_one_text
 from adapt_nlp.seq2seq.languages import Languages, move_to_start, settle_languages
 from adapt_nlp.seq2seq.writers import IGNORED, Writer
 
@@ -72,13 +72,13 @@ class EncoderDecoder(Writer):
 
     def inputs(self, tokenizer: Any, info: Mapping[str, Any]) -> Encode:
         """With what stands before each, as one text."""
-        return partial(_ids, tokenizer, "text", info["before"])
+        return partial(as_one_text, tokenizer, "text", info["before"])
 
     def targets(self, tokenizer: Any) -> Encode:
         """As targets, which tokenizers with languages mark otherwise."""
-        return partial(_ids, tokenizer, "text_target", "")
+        return partial(as_one_text, tokenizer, "text_target", "")
 
-    def rows(self, encoded: EncodedPairs) -> tuple[Dataset[dict[str, Any]], list[int]]:
+    def rows(self, encoded: EncodedPairs) -> tuple[Dataset[dict[str, Any]], Sequence[int]]:
         """The pairs as they are, as long as their texts."""
         return encoded, encoded.lengths
 
@@ -130,14 +130,3 @@ class EncoderDecoder(Writer):
             start="".join(f"    {name}={value},\n" for name, value in start.items()),
             decode=DECODE.format(ids="generated" if languages.token is None else OTHERS.format(languages.token)),
         )
-
-
-def _ids(
-    tokenizer: PreTrainedTokenizerBase, argument: str, before: str, texts: Sequence[str], longest: int | None
-) -> list[list[int]]:
-    if not texts:
-        return []
-    given: Any = {argument: [before + text for text in texts]}
-    # verbose: that a text is longer than the model takes is counted here, and told in Adapt's words.
-    encoded = tokenizer(**given, truncation=longest is not None, max_length=longest, verbose=False)
-    return [list(ids) for ids in encoded["input_ids"]]

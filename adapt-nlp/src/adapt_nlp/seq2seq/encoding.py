@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from datasets import Value
 from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerBase
 
 from adapt_core.errors import AdaptError
+from adapt_nlp.data.preprocessing import Preprocessing
+from adapt_nlp.data.splits import fingerprint
+from adapt_nlp.data.views import sizes
+from adapt_nlp.tokenizer import require_known_tokens
 
 Encode = Callable[[Sequence[str], int | None], list[list[int]]]
 """Token ids of texts with what stands around each, whole, or cut to a length."""
@@ -16,7 +23,7 @@ Encode = Callable[[Sequence[str], int | None], list[list[int]]]
 
 @dataclass(frozen=True)
 class EncodedPairs(Dataset[dict[str, Any]]):
-    """Token ids of all rows in memory, unpadded; a map-style data set.
+    """Token ids of rows, unpadded; a map-style data set.
 
     Attributes:
         input_ids: of each text.
@@ -24,15 +31,22 @@ class EncodedPairs(Dataset[dict[str, Any]]):
         whole_inputs, whole_targets: how many tokens they had before they were cut.
     """
 
-    input_ids: list[list[int]]
-    labels: list[list[int]]
-    whole_inputs: list[int]
-    whole_targets: list[int]
+    input_ids: Sequence[list[int]]
+    labels: Sequence[list[int]]
+    whole_inputs: Sequence[int]
+    whole_targets: Sequence[int]
 
     @property
-    def lengths(self) -> list[int]:
+    def lengths(self) -> Sequence[int]:
         """Tokens of each text."""
-        return [len(ids) for ids in self.input_ids]
+        found: Sequence[int] = sizes(self.input_ids)
+        return found
+
+    @property
+    def target_lengths(self) -> Sequence[int]:
+        """Tokens of each target."""
+        found: Sequence[int] = sizes(self.labels)
+        return found
 
     @property
     def cut_inputs(self) -> int:
@@ -52,25 +66,34 @@ class EncodedPairs(Dataset[dict[str, Any]]):
         return {"input_ids": self.input_ids[row], "labels": self.labels[row]}
 
 
+COUNTS = {"whole_inputs": Value("int32"), "whole_targets": Value("int32")}
+
+
 def encode_pairs(
     inputs: Encode,
     targets: Encode,
+    preprocessing: Preprocessing,
+    what: str,
     texts: Sequence[str],
     written: Sequence[str],
     *,
+    made_of: Sequence[Any],
     longest_input: int,
     longest_target: int,
     around: str,
     place: Callable[[Sequence[int]], str],
     source: str,
 ) -> EncodedPairs:
-    """Encodes texts and targets, with what stands around each of them.
+    """Encodes texts and targets, with what stands around each of them, through the cache.
 
     Args:
         inputs: encodes texts.
         targets: encodes targets.
+        preprocessing: with the cache.
+        what: what the rows are called, for a person.
         texts: one a row.
         written: the targets of the same rows.
+        made_of: all that these two depend on, as JSON.
         longest_input: the most tokens of a text, what stands around it among them.
         longest_target: the most tokens of a target.
         around: what stands around each text, for messages.
@@ -80,16 +103,73 @@ def encode_pairs(
     Raises:
         AdaptError: the tokenizer makes nothing of a text or a target, or the lengths have no room for any token.
     """
-    ids, whole_inputs = encode_texts(inputs, texts, longest_input, "max_input_length", around)
-    labels, whole_targets = encode_texts(targets, written, longest_target, "max_target_length")
-    for what, found, bare in (("text", ids, added(inputs)), ("target", labels, added(targets))):
-        empty = [row for row, own in enumerate(found) if len(own) <= bare]
+    make = partial(columns, inputs, targets, texts, written, longest_input, longest_target, around)
+    key = (fingerprint(texts, written), *made_of, longest_input, longest_target)
+    given = preprocessing.encoded(what, len(texts), make, COUNTS, *key).columns
+    return _whole(inputs, targets, given, place, source)
+
+
+def _whole(
+    inputs: Encode,
+    targets: Encode,
+    given: Mapping[str, Sequence[Any]],
+    place: Callable[[Sequence[int]], str],
+    source: str,
+) -> EncodedPairs:
+    """Encoded rows of which none is empty."""
+    for part, name, encode in (("text", "input_ids", inputs), ("target", "labels", targets)):
+        bare = encode([""], None)[0]
+        short = [row for row, length in enumerate(sizes(given[name])) if length <= len(bare)]
+        # Not by their number alone: a word may be one token with the space before it.
+        empty = [row for row in short if list(given[name][row]) == bare[: len(given[name][row])]]
         if empty:
             raise AdaptError(
-                f"{source}: the tokenizer makes no token of the {what} at {place(empty)}.",
+                f"{source}: the tokenizer makes no token of the {part} at {place(empty)}.",
                 "Remove these rows: they hold nothing but characters that it drops.",
             )
-    return EncodedPairs(ids, labels, whole_inputs, whole_targets)
+    return EncodedPairs(given["input_ids"], given["labels"], given["whole_inputs"], given["whole_targets"])
+
+
+def streamed(
+    inputs: Encode,
+    targets: Encode,
+    tokenizer: PreTrainedTokenizerBase,
+    module: Any,
+    longest_input: int,
+    longest_target: int,
+    around: str,
+    rows: Callable[[EncodedPairs], tuple[Any, Any]],
+    pairs: Any,
+) -> Iterator[dict[str, Any]]:
+    """The same of some rows of a stream, in memory, as the model is trained on them.
+
+    Raises:
+        AdaptError: a row has no tokens, or one that the model does not know.
+    """
+    texts, written = pairs.texts, pairs.targets
+    given = columns(inputs, targets, texts, written, longest_input, longest_target, around, 0, len(texts))
+    encoded = _whole(inputs, targets, given, pairs.place, pairs.table.source)
+    require_known_tokens(tokenizer, module, encoded.input_ids, texts)
+    require_known_tokens(tokenizer, module, encoded.labels, written)
+    made = rows(encoded)[0]
+    return (made[row] for row in range(len(made)))
+
+
+def columns(
+    inputs: Encode,
+    targets: Encode,
+    texts: Sequence[str],
+    written: Sequence[str],
+    longest_input: int,
+    longest_target: int,
+    around: str,
+    start: int,
+    stop: int,
+) -> dict[str, list[Any]]:
+    """Rows that follow one another as token ids, cut, and how many there were before that."""
+    ids, whole_inputs = encode_texts(inputs, texts[start:stop], longest_input, "max_input_length", around)
+    labels, whole_targets = encode_texts(targets, written[start:stop], longest_target, "max_target_length")
+    return {"input_ids": ids, "labels": labels, "whole_inputs": whole_inputs, "whole_targets": whole_targets}
 
 
 def encode_texts(
@@ -128,5 +208,53 @@ def added(encode: Encode) -> int:
     return len(encode([""], None)[0])
 
 
+def as_one_text(
+    tokenizer: PreTrainedTokenizerBase, argument: str, before: str, texts: Sequence[str], longest: int | None
+) -> list[list[int]]:
+    """Token ids of texts behind a prefix, as the tokenizer makes them of the whole: with what it adds.
+
+    Args:
+        tokenizer: which knows its languages.
+        argument: ``"text"`` or ``"text_target"``, which tokenizers with languages mark otherwise.
+        before: the prefix.
+        texts: one a row.
+        longest: the most tokens of each; None for all.
+    """
+    if not texts:
+        return []
+    given: Any = {argument: [before + text for text in texts]}
+    # verbose: that a text is longer than the model takes is counted here, and told in Adapt's words.
+    encoded = tokenizer(**given, truncation=longest is not None, max_length=longest, verbose=False)
+    return [list(ids) for ids in encoded["input_ids"]]
+
+
+def framed(
+    tokenizer: PreTrainedTokenizerBase,
+    before: Sequence[int],
+    behind: Sequence[int],
+    texts: Sequence[str],
+    longest: int | None,
+) -> list[list[int]]:
+    """Token ids of texts, each between two runs of others, which are never cut.
+
+    Args:
+        tokenizer: which adds nothing.
+        before, behind: what stands around each text.
+        texts: one a row.
+        longest: the most tokens of each with these; None for all.
+    """
+    room = None if longest is None else longest - len(before) - len(behind)
+    return [[*before, *ids, *behind] for ids in bare_ids(tokenizer, texts, room)]
+
+
+def bare_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], longest: int | None = None) -> list[list[int]]:
+    """Token ids without what the tokenizer adds."""
+    if not texts:
+        return []
+    cut: dict[str, Any] = {"truncation": longest is not None, "max_length": longest}
+    encoded = tokenizer(list(texts), add_special_tokens=False, verbose=False, **cut)
+    return [list(ids) for ids in encoded["input_ids"]]
+
+
 def _longer(whole: Sequence[int], ids: Sequence[Sequence[int]]) -> int:
-    return sum(length > len(own) for length, own in zip(whole, ids, strict=True))
+    return sum(length > own for length, own in zip(whole, sizes(ids), strict=True))

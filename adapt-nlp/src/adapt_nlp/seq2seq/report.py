@@ -8,6 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from adapt_core.bundles import Data, Evaluated, Inspected, Section
+from adapt_nlp.data.views import sizes
 from adapt_nlp.generating import beside_references
 from adapt_nlp.inspection import as_tokens, cut_marks
 from adapt_nlp.seq2seq.data import Pairs
@@ -24,7 +25,7 @@ def preview(data: Data, answer: str) -> list[Section]:
     facts = [
         ["rows", f"{len(pairs):,}"],
         ["tokens of texts", f"{sum(encoded.lengths):,}"],
-        ["tokens learnt", f"{sum(map(len, encoded.labels)):,}"],
+        ["tokens learnt", f"{sum(sizes(encoded.labels)):,}"],
         ["before each text", repr(info["before"]) if info["before"] else "nothing"],
         ["behind each text", repr(info["behind"]) if info["behind"] else "nothing"],
     ]

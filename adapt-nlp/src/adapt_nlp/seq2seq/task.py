@@ -23,20 +23,23 @@ from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.classifiers import batch_size
 from adapt_nlp.data.inputs import read_inputs
 from adapt_nlp.data.options import TextDataOptions
+from adapt_nlp.data.preprocessing import Preprocessing, tokenizer_key
+from adapt_nlp.data.streaming import StreamedRows, tell
 from adapt_nlp.data.table import Table
 from adapt_nlp.generating import evaluating, seeded
+from adapt_nlp.inspection import train_name
 from adapt_nlp.seq2seq import report
 from adapt_nlp.seq2seq.architecture import is_causal
 from adapt_nlp.seq2seq.causal import Causal
 from adapt_nlp.seq2seq.columns import PairColumns
 from adapt_nlp.seq2seq.data import Pairs, load_pairs, load_split
 from adapt_nlp.seq2seq.encoder_decoder import EncoderDecoder
-from adapt_nlp.seq2seq.encoding import EncodedPairs, encode_pairs, encode_texts
+from adapt_nlp.seq2seq.encoding import EncodedPairs, encode_pairs, encode_texts, streamed
 from adapt_nlp.seq2seq.meter import GENERATED, ROW, GenerationMeter
 from adapt_nlp.seq2seq.metrics import score, signatures
 from adapt_nlp.seq2seq.options import Seq2SeqGeneration, Seq2SeqOptions
 from adapt_nlp.seq2seq.writers import Writer
-from adapt_nlp.tokenizer import load_tokenizer
+from adapt_nlp.tokenizer import load_tokenizer, require_known_tokens
 
 PROBE_ROWS = 8
 PROBE_TOKENS = 128
@@ -66,6 +69,7 @@ class Seq2Seq(Task):
         super().__init__(plan)
         self.options = cast(Seq2SeqOptions, plan.task.options)
         self.dataset = cast(TextDataOptions, plan.dataset)
+        self.stream: StreamedRows[Pairs] | None = None
 
     @abstractmethod
     def find_columns(self, table: Table) -> PairColumns:
@@ -82,14 +86,16 @@ class Seq2Seq(Task):
         """
         self.writer.require_room()
         rows = load_pairs(self.dataset, self.plan.seed, self.find_columns, evaluate=self.plan.training.do_eval)
+        self.stream = rows.stream
+        tell(self.plan, rows.info)
         tokenizer = load_tokenizer(self.plan.model)
         info = {
             **rows.info,
             **self.writer.frame(tokenizer, self.instruction),
             "signatures": signatures(self.options.eval_metric, self.options.target_lang or self.options.source_lang),
         }
-        train = self._encoded(rows.train, tokenizer, info)
-        evaluation = rows.evaluation and self._encoded(rows.evaluation, tokenizer, info)
+        train = self._encoded(rows.train, tokenizer, info, "training rows")
+        evaluation = rows.evaluation and self._encoded(rows.evaluation, tokenizer, info, "evaluation rows")
         limits = self.options.max_input_length, self.options.max_target_length
         cut = [text for each in (train, evaluation) if each for text in report.cut_notices(each, *limits)]
         info["notices"] = [*info["notices"], *cut]
@@ -134,16 +140,28 @@ class Seq2Seq(Task):
 
     def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
         """Encoded rows, padded batch by batch; padding counts in no loss. An evaluation generates."""
-        train = self._checked(data.train, model, data.info)
-        evaluation = self._checked(data.evaluation, model, data.info)
+        train = self._checked(data.train, model, data.info, "training rows")
+        evaluation = self._checked(data.evaluation, model, data.info, "evaluation rows")
         rows, lengths = self.writer.rows(train.encoded) if train and train.encoded else (None, None)
         measured = evaluation.encoded if evaluation else None
+        encode_part = partial(
+            streamed,
+            self.writer.inputs(model.processor, data.info),
+            self.writer.targets(model.processor),
+            model.processor,
+            model.module,
+            self.options.max_input_length,
+            self.options.max_target_length,
+            around(data.info),
+            self.writer.rows,
+        )
+        stream = self.stream and self.stream.encoded(encode_part)
         return TrainerInputs(
-            train=rows,
+            train=stream or rows,
             evaluation=NumberedRows(self.writer.rows(measured)[0]) if measured else None,
             collate=self.writer.collator(model.processor),
             meter=partial(GenerationMeter, evaluation, self._score) if evaluation else None,
-            lengths=lengths,
+            lengths=lengths if stream is None else None,
             evaluation_step=partial(self._evaluated, model.processor, data.info, measured) if measured else None,
             items=None if self.writer.token_loss else self.writer.items,
             token_loss=self.writer.token_loss,
@@ -165,7 +183,7 @@ class Seq2Seq(Task):
         behind = len(processor(data.info["behind"], add_special_tokens=False)["input_ids"])
         return [
             report.inspected(name, pairs, processor, encode, limit, behind, examples)
-            for name, pairs in (("training rows", data.train), (data.info["evaluation"], data.evaluation))
+            for name, pairs in ((train_name(data.info), data.train), (data.info["evaluation"], data.evaluation))
             if pairs is not None
         ]
 
@@ -220,25 +238,28 @@ class Seq2Seq(Task):
     def _score(self, texts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
         return score(self.options.eval_metric, texts, references, self.options.target_lang or self.options.source_lang)
 
-    def _encoded(self, pairs: Pairs, tokenizer: PreTrainedTokenizerBase, info: Mapping[str, Any]) -> Pairs:
+    def _encoded(self, pairs: Pairs, tokenizer: PreTrainedTokenizerBase, info: Mapping[str, Any], what: str) -> Pairs:
         encode = partial(
             encode_pairs,
             self.writer.inputs(tokenizer, info),
             self.writer.targets(tokenizer),
+            Preprocessing(self.dataset),
+            what,
+            made_of=(self.writer.auto_class, tokenizer_key(tokenizer), info["before"], info["behind"]),
             around=around(info),
             longest_input=self.options.max_input_length,
             longest_target=self.options.max_target_length,
         )
         return pairs.with_encoded(encode)
 
-    def _checked(self, pairs: Pairs | None, model: Model, info: Mapping[str, Any]) -> Pairs | None:
+    def _checked(self, pairs: Pairs | None, model: Model, info: Mapping[str, Any], what: str) -> Pairs | None:
         """Encoded rows of which the model has an embedding for every token."""
         if pairs is None:
             return None
-        found = self._encoded(pairs, model.processor, info)
+        found = self._encoded(pairs, model.processor, info, what)
         assert found.encoded is not None
-        require_known(model.processor, model.module, found.encoded.input_ids, found.texts)
-        require_known(model.processor, model.module, found.encoded.labels, found.targets)
+        require_known_tokens(model.processor, model.module, found.encoded.input_ids, found.texts)
+        require_known_tokens(model.processor, model.module, found.encoded.labels, found.targets)
         return found
 
     def _evaluated(

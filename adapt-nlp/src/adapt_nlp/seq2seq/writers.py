@@ -70,7 +70,7 @@ class Writer(ABC):
         """Encodes targets, with what ends them."""
 
     @abstractmethod
-    def rows(self, encoded: EncodedPairs) -> tuple[Dataset[dict[str, Any]], list[int]]:
+    def rows(self, encoded: EncodedPairs) -> tuple[Dataset[dict[str, Any]], Sequence[int]]:
         """The rows that the model is trained on, and their lengths in tokens."""
 
     @abstractmethod

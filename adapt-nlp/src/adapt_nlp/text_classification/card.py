@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.plan.run_plan import RunPlan
-from adapt_nlp.card import labelled_card
+from adapt_nlp.card import labelled_card, trained_on
 
 USE = """\
 inputs = tokenizer({example}, truncation=True, return_tensors="pt")
@@ -25,5 +25,5 @@ def card(plan: RunPlan, info: Mapping[str, Any], folder: Path) -> str:
         use=USE.format(example='["a text"], ["its partner"]' if info["columns"]["text_pair"] else '["a text"]'),
         pipeline="text-classification",
         called="A text classifier",
-        about=f"on {info['rows']['train']:,} rows of {len(info['label_names'])} labels:",
+        about=f"on {trained_on(info, 'rows')} of {len(info['label_names'])} labels:",
     )

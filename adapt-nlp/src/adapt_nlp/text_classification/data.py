@@ -10,7 +10,7 @@ from typing import Any
 from adapt_core.errors import AdaptError
 from adapt_nlp.data import loading
 from adapt_nlp.data.columns import LABEL_NAMES, TextColumns, choose, find_text
-from adapt_nlp.data.labels import NameOf, given_names, ids, names_in, ordered, read_labels
+from adapt_nlp.data.labels import NAMES_FIRST, NameOf, given_names, ids, names_in, ordered, read_labels
 from adapt_nlp.data.loading import LoadedRows, Reading, load_rows
 from adapt_nlp.data.table import Table
 from adapt_nlp.data.views import pick
@@ -71,9 +71,7 @@ class ClassificationReading(Reading[LabelledTexts]):
         """Settles columns and labels."""
         options = self.options
         self.columns = find_text(table, options)
-        self.label = choose(
-            table, options.label_column, "dataset.label_column", LABEL_NAMES, "the label", self.columns.needed
-        )
+        self.label = self._label(table, self.columns)
         self.given = given_names(options.label_names, table, self.label)
         self.recorded = table.class_names.get(self.label)
         texts, pairs = self.columns.texts(table)
@@ -86,6 +84,15 @@ class ClassificationReading(Reading[LabelledTexts]):
     def other(self, table: Table) -> LabelledTexts:
         """By the columns and labels of the training rows."""
         return _labelled(table, self.columns, self.label, self.given, self.recorded, self.known)
+
+    def why_not_streamed(self, table: Table) -> str | None:
+        """Labels must be known before the first row is trained on."""
+        label = self._label(table, find_text(table, self.options))
+        return None if given_names(self.options.label_names, table, label) else NAMES_FIRST.format("labels", label)
+
+    def _label(self, table: Table, columns: TextColumns) -> str:
+        named = self.options.label_column
+        return choose(table, named, "dataset.label_column", LABEL_NAMES, "the label", columns.needed)
 
     def facts(self, train: LabelledTexts) -> dict[str, Any]:
         """``labels`` (training rows by label name), ``label_names``, ``label_values`` (the names by the labels in the

@@ -21,13 +21,15 @@ from adapt_core.plan.run_plan import RunPlan
 from adapt_core.utils.majority import why_not_learnt
 from adapt_nlp.classifiers import batch_size, load_classifier, logits, softmax
 from adapt_nlp.data.inputs import read_inputs
-from adapt_nlp.inspection import as_tokens, cut_marks, whole
+from adapt_nlp.data.preprocessing import Preprocessing
+from adapt_nlp.data.streaming import StreamedRows, tell
+from adapt_nlp.inspection import as_tokens, cut_marks, train_name, whole
 from adapt_nlp.text_classification.card import card
 from adapt_nlp.text_classification.data import LabelledTexts, load_classification_data, load_split
-from adapt_nlp.text_classification.encoding import EncodedRows, encode
+from adapt_nlp.text_classification.encoding import EncodedRows, encode, streamed
 from adapt_nlp.text_classification.metrics import ClassificationMeter, confusion
 from adapt_nlp.text_classification.options import TextClassificationData, TextClassificationOptions
-from adapt_nlp.tokenizer import load_tokenizer, longest_by_config
+from adapt_nlp.tokenizer import load_tokenizer, longest_by_config, require_known_tokens
 
 PROBE_ROWS = 16
 SHOWN_ROWS = 3
@@ -41,6 +43,7 @@ class TextClassification(Task):
         super().__init__(plan)
         self.max_length = cast(TextClassificationOptions, plan.task.options).max_length
         self.dataset = cast(TextClassificationData, plan.dataset)
+        self.stream: StreamedRows[LabelledTexts] | None = None
 
     # ---- data and model -------------------------------------------------------------------------------------------
 
@@ -52,6 +55,8 @@ class TextClassification(Task):
             evaluate=self.plan.training.do_eval,
             order=partial(label_names, self.plan.model),
         )
+        self.stream = rows.stream
+        tell(self.plan, rows.info)
         return Data(rows.train, rows.evaluation, rows.info)
 
     def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
@@ -87,10 +92,11 @@ class TextClassification(Task):
 
     def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
         """Encoded rows, padded batch by batch to the longest text in each."""
-        train = self._encoded(data.train, model)
+        train = self._encoded(data.train, model, "training rows") if self.stream is None else None
+        stream = self.stream and self.stream.encoded(partial(streamed, model.processor, model.module))
         return TrainerInputs(
-            train=train,
-            evaluation=self._encoded(data.evaluation, model),
+            train=stream or train,
+            evaluation=self._encoded(data.evaluation, model, "evaluation rows"),
             collate=DataCollatorWithPadding(model.processor),
             meter=ClassificationMeter,
             head_loss=_head_loss,
@@ -115,7 +121,7 @@ class TextClassification(Task):
         names = data.info["label_names"]
         limit = longest_by_config(self.max_length, processor, self.plan.model, "task.max_length")
         found = []
-        for name, rows in (("training rows", data.train), (data.info["evaluation"], data.evaluation)):
+        for name, rows in ((train_name(data.info), data.train), (data.info["evaluation"], data.evaluation)):
             if rows is None:
                 continue
             ids = whole(processor, rows.texts, rows.pairs)
@@ -192,11 +198,11 @@ class TextClassification(Task):
 
     # ---- helpers --------------------------------------------------------------------------------------------------
 
-    def _encoded(self, rows: LabelledTexts | None, model: Model) -> EncodedRows | None:
+    def _encoded(self, rows: LabelledTexts | None, model: Model, what: str) -> EncodedRows | None:
         if rows is None:
             return None
-        encoded = encode(model.processor, rows.texts, rows.pairs, rows.labels)
-        require_known(model.processor, model.module, encoded.features["input_ids"], rows.texts)
+        encoded = encode(model.processor, rows, Preprocessing(self.dataset), what)
+        require_known_tokens(model.processor, model.module, encoded.features["input_ids"], rows.texts)
         return encoded
 
     def _logits(self, model: Model, rows: Sequence[Row]) -> Iterator[np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.plan.run_plan import RunPlan
-from adapt_nlp.card import model_card
+from adapt_nlp.card import model_card, trained_on
 from adapt_nlp.instructions import ALPACA
 
 PROMPT = """\
@@ -43,6 +43,6 @@ def card(plan: RunPlan, info: Mapping[str, Any], folder: Path) -> str:
         use=given + USE,
         pipeline="text-generation",
         called="A language model",
-        about=f"on {info['rows']['train']:,} rows of the format {kind}.",
+        about=f"on {trained_on(info, 'rows')} of the format {kind}.",
         own='print(run.predict(["a prompt"]))',
     )

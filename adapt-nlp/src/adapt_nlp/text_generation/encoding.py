@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
+from datasets import Value
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from adapt_core.errors import AdaptError
+from adapt_nlp.data.preprocessing import Encoded, Preprocessing, tokenizer_key
+from adapt_nlp.data.splits import fingerprint
 from adapt_nlp.data.table import Table
+from adapt_nlp.data.views import pick, sizes
 from adapt_nlp.text_generation import chat
 from adapt_nlp.text_generation.formats import Example
+from adapt_nlp.tokenizer import require_known_tokens
 
 IGNORED = -100
 """The label of a token that the loss leaves out."""
 
-Encoded = tuple[list[int], list[bool]]
+Tokens = tuple[list[int], list[bool]]
 
 
 @dataclass(frozen=True)
 class EncodedTexts(Dataset[dict[str, Any]]):
-    """Token ids and labels of all rows in memory, unpadded; a map-style data set.
+    """Token ids and labels of rows, unpadded; a map-style data set.
 
     Attributes:
         input_ids: of each row.
@@ -31,28 +38,33 @@ class EncodedTexts(Dataset[dict[str, Any]]):
         given: the same of every example, those that are left out too.
         numbers: which of the given examples each row is; those without a token to learn are left out.
         left_out: the examples without a token to learn, by their numbers.
+        kept: all examples in the cache; None of rows in memory.
     """
 
-    input_ids: list[list[int]]
-    labels: list[list[int]]
-    whole: list[int]
-    given: list[int]
-    numbers: list[int]
-    left_out: list[int]
+    input_ids: Sequence[list[int]]
+    labels: Sequence[list[int]]
+    whole: Sequence[int]
+    given: Sequence[int]
+    numbers: Sequence[int]
+    left_out: Sequence[int]
+    kept: Encoded | None = None
 
     @property
-    def lengths(self) -> list[int]:
+    def lengths(self) -> Sequence[int]:
         """Tokens of each row."""
-        return [len(ids) for ids in self.input_ids]
+        found: Sequence[int] = sizes(self.input_ids)
+        return found
 
     @property
     def cut(self) -> int:
         """How many rows were longer than they are."""
-        return sum(whole > len(ids) for whole, ids in zip(self.whole, self.input_ids, strict=True))
+        return sum(whole > length for whole, length in zip(self.whole, self.lengths, strict=True))
 
     @property
     def learnt(self) -> int:
         """How many tokens are learnt; the first of a row is predicted from nothing, and so is not."""
+        if self.kept is not None:
+            return sum(self.kept.columns["learnt"])
         return sum(label != IGNORED for labels in self.labels for label in labels[1:])
 
     def __len__(self) -> int:
@@ -72,7 +84,9 @@ def encode(
     place: Callable[[Sequence[int]], str],
     source: str,
 ) -> EncodedTexts:
-    """Encodes examples, each cut to ``limit`` tokens. Texts and completions end with the tokenizer's end token.
+    """Encodes a few examples, in memory, each cut to ``limit`` tokens.
+
+    Texts and completions end with the tokenizer's end token.
 
     A prompt and its completion are encoded each by itself, since a model that is given the prompt has seen no more of
     it than that.
@@ -88,26 +102,99 @@ def encode(
     Raises:
         AdaptError: the chat template refuses a conversation, or no row has a token to learn.
     """
-    rows = _encoded(tokenizer, examples, completion_only, place, source)
-    kept: list[int] = []
-    left_out: list[int] = []
-    for number, (_, learnt) in enumerate(rows):
-        (kept if any(learnt[1:limit]) else left_out).append(number)
-    if not kept:
+    given = columns(tokenizer, examples, limit, completion_only, place, source, 0, len(examples))
+    return _learnt(given, limit, completion_only, place, source)
+
+
+def encode_rows(
+    tokenizer: PreTrainedTokenizerBase,
+    preprocessing: Preprocessing,
+    what: str,
+    examples: Sequence[Example],
+    limit: int,
+    *,
+    completion_only: bool,
+    place: Callable[[Sequence[int]], str],
+    source: str,
+) -> EncodedTexts:
+    """The same of all rows of a split, which are called ``what``, through the cache."""
+    make = partial(columns, tokenizer, examples, limit, completion_only, place, source)
+    made_of = (fingerprint(examples), tokenizer_key(tokenizer), limit, completion_only)
+    encoded = preprocessing.encoded(what, len(examples), make, COUNTS, *made_of)
+    return _learnt(encoded.columns, limit, completion_only, place, source, encoded)
+
+
+def streamed(
+    tokenizer: PreTrainedTokenizerBase, module: Any, limit: int, completion_only: bool, texts: Any
+) -> EncodedTexts | None:
+    """The same of some rows of a stream, in memory; None where none of them has a token to learn.
+
+    Raises:
+        AdaptError: the chat template refuses a conversation, or there is a token that the model does not know.
+    """
+    source = texts.table.source
+    given = columns(tokenizer, texts.examples, limit, completion_only, texts.place, source, 0, len(texts))
+    if not any(given["learnt"]):
+        return None
+    made = _learnt(given, limit, completion_only, texts.place, source)
+    require_known_tokens(tokenizer, module, made.input_ids, (str(texts[number]) for number in made.numbers))
+    return made
+
+
+COUNTS = {"whole": Value("int32"), "learnt": Value("int32")}
+"""The columns of how many tokens an example has before it is cut, and how many of those left are learnt."""
+
+
+def columns(
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Sequence[Example],
+    limit: int,
+    completion_only: bool,
+    place: Callable[[Sequence[int]], str],
+    source: str,
+    start: int,
+    stop: int,
+) -> dict[str, list[Any]]:
+    """Examples that follow one another as token ids and labels, cut, and :data:`COUNTS`."""
+    rows = _encoded(
+        tokenizer, examples[start:stop], completion_only, lambda own: place([start + row for row in own]), source
+    )
+    labels = [
+        [token if learn else IGNORED for token, learn in zip(ids[:limit], learnt[:limit], strict=True)]
+        for ids, learnt in rows
+    ]
+    return {
+        "input_ids": [ids[:limit] for ids, _ in rows],
+        "labels": labels,
+        "whole": [len(ids) for ids, _ in rows],
+        "learnt": [sum(learnt[1:limit]) for _, learnt in rows],
+    }
+
+
+def _learnt(
+    given: Mapping[str, Sequence[Any]],
+    limit: int,
+    completion_only: bool,
+    place: Callable[[Sequence[int]], str],
+    source: str,
+    encoded: Encoded | None = None,
+) -> EncodedTexts:
+    """Those of the given examples that have a token to learn."""
+    whole, learnt = given["whole"], given["learnt"]
+    left_out = [row for row, count in enumerate(learnt) if not count]
+    if len(left_out) == len(whole):
         raise AdaptError(
-            f"{source}: no row has a token to learn within its first {limit} tokens ({len(rows)} rows, the longest of "
-            f"{max((len(ids) for ids, _ in rows), default=0)} tokens; at {place(left_out)})",
+            f"{source}: no row has a token to learn within its first {limit} tokens ({len(whole)} rows, the longest of "
+            f"{max(whole, default=0)} tokens; at {place(left_out)})",
             "Give a larger task.max_seq_length"
             + (", or learn the prompts too: task.completion_only=false." if completion_only else ", or longer texts."),
         )
-    return EncodedTexts(
-        [rows[number][0][:limit] for number in kept],
-        [[token if learn else IGNORED for token, learn in zip(*rows[number], strict=True)][:limit] for number in kept],
-        [len(rows[number][0]) for number in kept],
-        [len(ids) for ids, _ in rows],
-        kept,
-        left_out,
-    )
+    if not left_out:
+        numbers = range(len(whole))
+        return EncodedTexts(given["input_ids"], given["labels"], whole, whole, numbers, left_out, encoded)
+    kept = np.delete(np.arange(len(whole)), left_out).tolist()
+    ids, labels, own = (pick(given[name], kept) for name in ("input_ids", "labels", "whole"))
+    return EncodedTexts(ids, labels, own, whole, kept, left_out, encoded)
 
 
 def text_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
@@ -123,7 +210,7 @@ def _encoded(
     completion_only: bool,
     place: Callable[[Sequence[int]], str],
     source: str,
-) -> list[Encoded]:
+) -> list[Tokens]:
     if "messages" in examples[0]:
         write = chat.ChatWriter(tokenizer, completion_only)
         rows = []

@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, Literal
 
 import torch
-from datasets import Dataset, are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+from datasets import Dataset
 from trl.data_utils import pack_dataset
 
 from adapt_core.models.quantized import quantized_widths
 from adapt_core.models.tokens import embedding_rows
 from adapt_core.models.tolerance import TOLERANCE, tolerance_for
+from adapt_nlp.data.preprocessing import Preprocessing, quiet_map
 from adapt_nlp.text_generation.attention import uses_flash_attention
 from adapt_nlp.text_generation.encoding import IGNORED, EncodedTexts
 
@@ -21,20 +23,25 @@ DOCUMENT = 8
 """Tokens of each of the texts with which a model is probed."""
 
 
-def packed(rows: EncodedTexts, limit: int) -> Dataset:
-    """Rows of up to ``limit`` tokens, each of whole texts: TRL's packing by best fit, longest first.
+def packed(rows: EncodedTexts, limit: int, preprocessing: Preprocessing | None = None) -> Dataset:
+    """Rows of up to ``limit`` tokens, each of whole texts: TRL's packing by best fit, longest first of every thousand.
+
+    Args:
+        rows: the texts.
+        limit: the most tokens of a row.
+        preprocessing: keeps what is made of rows in its cache; without it all is in memory.
 
     Returns:
         A map-style data set with ``input_ids``, ``labels`` and ``seq_lengths``, the tokens of each text in a row.
     """
-    columns = Dataset.from_dict({"input_ids": rows.input_ids, "labels": rows.labels})
-    shown = not are_progress_bars_disabled()
-    disable_progress_bars()
-    try:
-        made: Dataset = pack_dataset(columns, limit, strategy="bfd")
-    finally:
-        if shown:
-            enable_progress_bars()
+    if rows.kept is not None and preprocessing is not None:
+        return preprocessing.packed(rows.kept, rows.numbers if rows.left_out else None, limit, partial(_pack, limit))
+    with quiet_map():
+        return _pack(limit, Dataset.from_dict({"input_ids": list(rows.input_ids), "labels": list(rows.labels)}), {})
+
+
+def _pack(limit: int, rows: Dataset, arguments: dict[str, Any]) -> Dataset:
+    made: Dataset = pack_dataset(rows, limit, strategy="bfd", map_kwargs=arguments)
     return made
 
 

@@ -21,21 +21,24 @@ from adapt_core.models.pretrained import load_model, save_model
 from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.classifiers import batch_size
+from adapt_nlp.data.preprocessing import Preprocessing
+from adapt_nlp.data.streaming import StreamedRows, tell
 from adapt_nlp.generating import generate, seeded, settle_generation
 from adapt_nlp.generation_options import GenerationOptions
+from adapt_nlp.inspection import train_name
 from adapt_nlp.text_generation import report
 from adapt_nlp.text_generation.attention import require_flash_attention, use_flash_attention, without_flash_attention
 from adapt_nlp.text_generation.card import card
 from adapt_nlp.text_generation.chat import read_template, require_template
 from adapt_nlp.text_generation.data import Texts, load_generation_data, load_split
-from adapt_nlp.text_generation.encoding import encode
+from adapt_nlp.text_generation.encoding import EncodedTexts, encode_rows, streamed
 from adapt_nlp.text_generation.inputs import read_inputs
 from adapt_nlp.text_generation.meter import FirstPerplexity, PerplexityMeter
 from adapt_nlp.text_generation.options import TextGenerationData, TextGenerationOptions
 from adapt_nlp.text_generation.packing import Collation, Layout, packed, taken_arguments, why_not_in_one_row
 from adapt_nlp.text_generation.prompts import encoded_prompts, prompt_of, require_room, shown
 from adapt_nlp.text_generation.samples import SampledEvaluation
-from adapt_nlp.tokenizer import load_tokenizer, longest_by_config
+from adapt_nlp.tokenizer import load_tokenizer, longest_by_config, require_known_tokens
 
 PROBE_ROWS = 8
 PROBE_TOKENS = 128
@@ -52,6 +55,7 @@ class TextGeneration(Task):
         self.options = cast(TextGenerationOptions, plan.task.options)
         self.dataset = cast(TextGenerationData, plan.dataset)
         self.before = FirstPerplexity()
+        self.stream: StreamedRows[Texts] | None = None
         self._evaluated: Texts | None = None
 
     # ---- data and model -------------------------------------------------------------------------------------------
@@ -65,6 +69,8 @@ class TextGeneration(Task):
         if self.options.flash_attention2 and self.plan.training.do_train:
             require_flash_attention(self.plan)
         rows = load_generation_data(self.dataset, self.plan.seed, evaluate=self.plan.training.do_eval)
+        self.stream = rows.stream
+        tell(self.plan, rows.info)
         kind = rows.info["columns"]["format"]
         self._require_use(kind)
         template = read_template(self.dataset.chat_template) if self.dataset.chat_template else None
@@ -75,8 +81,8 @@ class TextGeneration(Task):
         info["max_seq_length"] = longest_by_config(
             self.options.max_seq_length, tokenizer, self.plan.model, "task.max_seq_length (max_seq_length)"
         )
-        train = self._encoded(rows.train, tokenizer, info)
-        evaluation = rows.evaluation and self._encoded(rows.evaluation, tokenizer, info)
+        train = self._encoded(rows.train, tokenizer, info, "training rows")
+        evaluation = rows.evaluation and self._encoded(rows.evaluation, tokenizer, info, "evaluation rows")
         info["notices"] = [
             text for each in (train, evaluation) if each for text in report.notices(each, info["max_seq_length"])
         ]
@@ -129,16 +135,18 @@ class TextGeneration(Task):
         Raises:
             AdaptError: texts are to be laid end to end, and the model does not keep them apart.
         """
-        train = self._encoded(data.train, model.processor, data.info).encoded if data.train is not None else None
+        texts = self._given(data.train, model, data.info, "training rows")
+        evaluation = self._given(data.evaluation, model, data.info, "evaluation rows")
+        train = texts.encoded if texts is not None else None
         if train is not None and self.options.flash_attention2:
             use_flash_attention(model.module)
         layout = self._layout() if train is not None else "padded"
         if layout != "padded":
             self._require_kept_apart(model)
-        evaluation = self._encoded(data.evaluation, model.processor, data.info) if data.evaluation is not None else None
         self._evaluated = evaluation
-        for texts in (data.train, evaluation):
-            self._require_known(model, texts)
+        for each in (texts, evaluation):
+            self._require_known(model, each)
+        limit = data.info["max_seq_length"]
         pack = layout != "padded" and self.options.packing
         sampling = (
             SampledEvaluation(evaluation, model.processor, self.options.samples, self.options.sample_tokens)
@@ -146,11 +154,11 @@ class TextGeneration(Task):
             else None
         )
         return TrainerInputs(
-            train=packed(train, data.info["max_seq_length"]) if train is not None and pack else train,
+            train=self._rows(train, model, limit, pack),
             evaluation=sampling.rows if sampling else None,
             collate=Collation(model.processor.pad_token_id, layout=layout, takes=taken_arguments(model.module)),
             meter=PerplexityMeter,
-            lengths=train.lengths if train is not None and not pack else None,
+            lengths=train.lengths if train is not None and not pack and self.stream is None else None,
             evaluation_step=sampling.step if sampling else None,
             token_loss=True,
             settings={"eval_on_start": True} if train is not None and evaluation else {},
@@ -179,7 +187,7 @@ class TextGeneration(Task):
 
     def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
         """Texts of every split, their lengths, and examples in which what is learnt is marked."""
-        splits = (("training rows", data.train), (data.info["evaluation"], data.evaluation))
+        splits = ((train_name(data.info), data.train), (data.info["evaluation"], data.evaluation))
         limit = data.info["max_seq_length"]
         return [
             report.inspected(name, texts, processor, limit, examples) for name, texts in splits if texts is not None
@@ -266,9 +274,30 @@ class TextGeneration(Task):
 
     def _require_known(self, model: Model, texts: Texts | None) -> None:
         if texts is not None and texts.encoded is not None:
-            examples = [shown(prompt_of(texts[number])[0]) for number in texts.encoded.numbers]
-            require_known(model.processor, model.module, texts.encoded.input_ids, examples)
+            examples = (shown(prompt_of(texts[number])[0]) for number in texts.encoded.numbers)
+            require_known_tokens(model.processor, model.module, texts.encoded.input_ids, examples)
 
-    def _encoded(self, texts: Texts, tokenizer: PreTrainedTokenizerBase, info: Mapping[str, Any]) -> Texts:
+    def _rows(self, train: EncodedTexts | None, model: Model, limit: int, pack: bool) -> Any:
+        """What is trained on: rows of a text or of several, or a stream of them."""
+        if train is None:
+            return None
+        if self.stream is not None:
+            return self.stream.encoded(partial(self._streamed, model, limit, pack))
+        return packed(train, limit, Preprocessing(self.dataset)) if pack else train
+
+    def _streamed(self, model: Model, limit: int, pack: bool, texts: Texts) -> Iterator[Any]:
+        """Some rows of a stream."""
+        made = streamed(model.processor, model.module, limit, self.options.completion_only, texts)
+        if made is not None:
+            rows: Any = packed(made, limit) if pack else made
+            yield from (rows[row] for row in range(len(rows)))
+
+    def _given(self, texts: Texts | None, model: Model, info: Mapping[str, Any], what: str) -> Texts | None:
+        return None if texts is None else self._encoded(texts, model.processor, info, what)
+
+    def _encoded(self, texts: Texts, tokenizer: PreTrainedTokenizerBase, info: Mapping[str, Any], what: str) -> Texts:
         limit, only = info["max_seq_length"], self.options.completion_only
-        return texts.with_encoded(partial(encode, tokenizer, limit=limit, completion_only=only))
+        preprocessing = Preprocessing(self.dataset)
+        return texts.with_encoded(
+            partial(encode_rows, tokenizer, preprocessing, what, limit=limit, completion_only=only)
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.plan.run_plan import RunPlan
-from adapt_nlp.card import labelled_card
+from adapt_nlp.card import labelled_card, trained_on
 from adapt_nlp.token_classification.words import WORD
 
 USE = '''\
@@ -40,6 +40,6 @@ def card(plan: RunPlan, info: Mapping[str, Any], folder: Path) -> str:
         use=USE.format(word=WORD),
         pipeline="token-classification",
         called="A tagger of words",
-        about=f"on {info['rows']['train']:,} sentences with {len(info['label_names'])} tags:",
+        about=f"on {trained_on(info, 'sentences')} with {len(info['label_names'])} tags:",
         imports=("re",),
     )

@@ -14,7 +14,7 @@ from adapt_nlp.data import loading
 from adapt_nlp.data.columns import choose
 from adapt_nlp.data.conll import conll_parts
 from adapt_nlp.data.files import file_format
-from adapt_nlp.data.labels import NameOf, given_names, names_in
+from adapt_nlp.data.labels import NAMES_FIRST, NameOf, given_names, names_in
 from adapt_nlp.data.loading import LoadedRows, Reading, Reshaped, load_rows
 from adapt_nlp.data.table import Table
 from adapt_nlp.data.views import derived, pick
@@ -101,6 +101,17 @@ class TagReading(Reading[TaggedSentences]):
     def other(self, table: Table) -> TaggedSentences:
         """By the columns and tags of the training rows."""
         return _tagged(table, self.tokens, self.column, self.given, self.recorded, self.known)
+
+    def why_not_streamed(self, table: Table) -> str | None:
+        """Tags must be known before the first row is trained on, and sentences lie in one part."""
+        if file_format(Path(table.source)) == ".txt":
+            return "a .txt file is read as CoNLL only as a whole; name it .conll"
+        options = self.options
+        tokens = choose(table, options.tokens_column, "dataset.tokens_column", TOKEN_NAMES, "the words")
+        column = choose(
+            table, options.tags_column, "dataset.tags_column", TAG_NAMES[self.subtask], "the tags", (tokens,)
+        )
+        return None if given_names(options.label_names, table, column) else NAMES_FIRST.format("tags", column)
 
     def facts(self, train: TaggedSentences) -> dict[str, Any]:
         """``tags`` (training words by tag), ``label_names`` (the tags in the order of their ids), ``label_values`` (the

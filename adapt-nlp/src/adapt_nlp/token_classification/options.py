@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import field_validator, model_validator
 
 from adapt_core.options import Options, option
+from adapt_nlp.data import streaming
 from adapt_nlp.data.options import LabelNames, SplitDataOptions, check_label_names
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class TokenClassificationData(SplitDataOptions):
 
 def check(plan: RunPlan) -> Iterator[tuple[tuple[str, ...], str]]:
     """What of a plan cannot work, by the key."""
+    yield from streaming.check(plan)
     if plan.method.spec.name in SOFT_PROMPTS:
         yield (
             ("method", "name"),

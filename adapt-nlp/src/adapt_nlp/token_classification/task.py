@@ -17,20 +17,21 @@ from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer, Task
 from adapt_core.models.pretrained import label_names, save_model
-from adapt_core.models.tokens import require_known
 from adapt_core.plan.run_plan import RunPlan
 from adapt_nlp.classifiers import batch_size, load_classifier, logits, softmax
-from adapt_nlp.inspection import as_tokens, token_lengths
+from adapt_nlp.data.preprocessing import Preprocessing
+from adapt_nlp.data.streaming import StreamedRows, tell
+from adapt_nlp.inspection import as_tokens, token_lengths, train_name
 from adapt_nlp.token_classification.card import card
 from adapt_nlp.token_classification.data import TaggedSentences, load_split, load_tagged_data
-from adapt_nlp.token_classification.encoding import IGNORED, EncodedSentences, encode
+from adapt_nlp.token_classification.encoding import IGNORED, EncodedSentences, encode, encode_rows, streamed
 from adapt_nlp.token_classification.inputs import read_inputs, words_of
 from adapt_nlp.token_classification.metrics import TagMeter, usual_tag
 from adapt_nlp.token_classification.options import TokenClassificationData, TokenClassificationOptions
 from adapt_nlp.token_classification.report import preview, sections, token_marks
 from adapt_nlp.token_classification.tags import entities
 from adapt_nlp.token_classification.words import joined
-from adapt_nlp.tokenizer import load_tokenizer, longest_by_config
+from adapt_nlp.tokenizer import load_tokenizer, longest_by_config, require_known_tokens
 
 PROBE_ROWS = 16
 
@@ -48,6 +49,7 @@ class TokenClassification(Task):
         super().__init__(plan)
         self.options = cast(TokenClassificationOptions, plan.task.options)
         self.dataset = cast(TokenClassificationData, plan.dataset)
+        self.stream: StreamedRows[TaggedSentences] | None = None
 
     # ---- data and model -------------------------------------------------------------------------------------------
 
@@ -60,6 +62,8 @@ class TokenClassification(Task):
             evaluate=self.plan.training.do_eval,
             order=partial(label_names, self.plan.model),
         )
+        self.stream = rows.stream
+        tell(self.plan, rows.info)
         return Data(rows.train, rows.evaluation, rows.info)
 
     def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
@@ -90,12 +94,14 @@ class TokenClassification(Task):
 
     def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
         """Windows of encoded sentences, padded batch by batch; the loss is a mean over words."""
-        train = self._encoded(data.train, model)
-        evaluation = self._encoded(data.evaluation, model)
+        train = self._encoded(data.train, model, "training rows") if self.stream is None else None
+        encode_part = partial(streamed, model.processor, model.module, self.options.overlap)
+        stream = self.stream and self.stream.encoded(encode_part)
+        evaluation = self._encoded(data.evaluation, model, "evaluation rows")
         names = data.info["label_names"]
         usual = usual_tag(names, data.info["tags"])
         return TrainerInputs(
-            train=train,
+            train=stream or train,
             evaluation=evaluation,
             collate=DataCollatorForTokenClassification(model.processor, label_pad_token_id=IGNORED),
             meter=partial(TagMeter, evaluation, names, data.info["scheme"], usual) if evaluation is not None else None,
@@ -118,7 +124,7 @@ class TokenClassification(Task):
         limit = longest_by_config(self.options.max_length, processor, self.plan.model, "task.max_length")
         processor.model_max_length = limit
         found = []
-        for name, rows in (("training rows", data.train), (data.info["evaluation"], data.evaluation)):
+        for name, rows in ((train_name(data.info), data.train), (data.info["evaluation"], data.evaluation)):
             if rows is None:
                 continue
             encoded = encode(processor, rows.tokens[:examples], rows.tags[:examples], overlap=self.options.overlap)
@@ -197,10 +203,11 @@ class TokenClassification(Task):
 
     # ---- helpers --------------------------------------------------------------------------------------------------
 
-    def _encoded(self, rows: TaggedSentences | None, model: Model) -> EncodedSentences | None:
+    def _encoded(self, rows: TaggedSentences | None, model: Model, what: str) -> EncodedSentences | None:
         if rows is None:
             return None
-        encoded = encode(model.processor, rows.tokens, rows.tags, overlap=self.options.overlap)
+        preprocessing = Preprocessing(self.dataset)
+        encoded = encode_rows(model.processor, rows, preprocessing, what, overlap=self.options.overlap)
         self._require_known(model, encoded, rows.tokens)
         if not len(encoded):
             raise AdaptError(
@@ -210,8 +217,8 @@ class TokenClassification(Task):
         return encoded
 
     def _require_known(self, model: Model, encoded: EncodedSentences, words: Sequence[Sequence[str]]) -> None:
-        texts = [" ".join(words[places[0][1]]) for places in encoded.places]
-        require_known(model.processor, model.module, encoded.features["input_ids"], texts)
+        ids = encoded.features["input_ids"]
+        require_known_tokens(model.processor, model.module, ids, encoded.texts(words))
 
     def _scored(self, model: Model, rows: Sequence[Row]) -> Iterator[tuple[list[str], dict[int, np.ndarray]]]:
         """The words of each row, and their logits by their numbers, of shape (tags,) each."""

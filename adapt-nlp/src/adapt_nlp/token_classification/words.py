@@ -82,7 +82,7 @@ def read_tags(table: Table, name: str, words: Sequence[Sequence[str]], names: Na
     Raises:
         UsageError: there is no such column.
         AdaptError: a sentence's tags are no list, or not as many as its words; a tag is missing, is neither text nor a
-            whole number, is a number without a name, or is not among the names; names the rows.
+            whole number, is not valid Unicode, is a number without a name, or is not among the names; names the rows.
     """
     values = _lists(table, name, "tags")
     uneven = [row for row, (tags, own) in enumerate(zip(values, words, strict=True)) if len(tags) != len(own)]
@@ -103,6 +103,11 @@ def read_tags(table: Table, name: str, words: Sequence[Sequence[str]], names: Na
             lambda tag: type(tag) not in (str, int),
             f"column {name!r} holds tags that are neither text nor whole numbers",
             'A tag is text ("B-PER") or a whole number with a name.',
+        ),
+        (
+            lambda tag: isinstance(tag, str) and half_a_pair(tag),
+            f"column {name!r} is not valid Unicode (half a surrogate pair)",
+            "Write these tags again from their source, or remove the rows.",
         ),
     ]
     if names is None:

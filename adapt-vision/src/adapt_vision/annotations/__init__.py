@@ -1,6 +1,7 @@
 """Images with annotated objects.
 
-``objects`` is the form that every reader gives, ``coco`` reads COCO's JSON and says what is wrong with it, ``source``
-finds the files of a data set, ``rows`` splits it, ``augmentation`` changes images with what is annotated in them, and
-``drawing`` shows them.
+``objects`` is the form that every reader gives. ``source`` finds the files of a data set and their format:
+``coco_files`` with ``coco``, ``yolo`` with ``yolo_lines``, ``voc``, ``objects_column`` and ``palette`` read one each,
+``reading`` is what they share. ``rows`` splits a data set, ``augmentation`` changes images with what is annotated in
+them, and ``drawing`` shows them.
 """

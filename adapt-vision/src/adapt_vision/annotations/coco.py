@@ -12,11 +12,17 @@ from typing import Any
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.units import listed
 from adapt_vision.annotations.keypoints import keypoint_form
-from adapt_vision.annotations.masks import OVERHANG, area_of, mask_of, why_not_a_mask
+from adapt_vision.annotations.masks import OVERHANG, Size, area_of, mask_of, why_not_a_mask
 from adapt_vision.annotations.objects import Annotation, KeypointForm, Split, Wanted
 from adapt_vision.annotations.options import AnnotatedImageOptions
-
-SHOWN = 20
+from adapt_vision.annotations.reading import (
+    is_number,
+    is_whole,
+    require,
+    require_class_list,
+    why_not_a_box,
+    within,
+)
 
 
 def read_coco(path: Path, options: AnnotatedImageOptions, wanted: Wanted = "boxes") -> Split:
@@ -26,32 +32,61 @@ def read_coco(path: Path, options: AnnotatedImageOptions, wanted: Wanted = "boxe
 
     Args:
         path: of the file.
-        options: may name the keypoints and say more of them.
-        wanted: what is read of objects, beside their boxes. Of others, masks and keypoints are neither read nor
-            checked.
+        options: may name the keypoints and say more of them, and list the classes.
+        wanted: what is read of objects, beside their boxes. Masks and keypoints that nobody wants are not checked.
 
     Raises:
         UsageError: there is no such file.
         AdaptError: it cannot be read, or annotations are malformed; all of them are named, up to twenty.
     """
     content = _content(path)
-    _require(path, list(_image_faults(content["images"], sized=wanted == "masks")))
     categories = _categories(path, content["categories"])
-    images = {each["id"]: each for each in content["images"]}
+    require_class_list(path, list(categories.values()), options)
     form = _keypoint_form(path, content["categories"], options) if wanted == "keypoints" else None
-    _require(path, list(_object_faults(content["annotations"], images, categories, wanted, form)))
-    objects: dict[int, list[Annotation]] = {number: [] for number in images}
-    for each in content["annotations"]:
-        objects[each["image_id"]].append(_annotation(each, images[each["image_id"]], wanted, form))
-    _require(path, list(_mask_faults(objects, images)))
+    return split_of(path, content["images"], content["annotations"], categories, wanted, form)
+
+
+def split_of(
+    path: Path,
+    images: list[dict[str, Any]],
+    annotations: list[dict[str, Any]],
+    categories: Mapping[int, str],
+    wanted: Wanted,
+    form: KeypointForm | None,
+    places: Mapping[int, str] | None = None,
+    folder: str | None = None,
+) -> Split:
+    """The split of images and annotations as COCO has them.
+
+    Args:
+        path: their file.
+        images: with ``id``, ``file_name``, ``width`` and ``height``.
+        annotations: of objects.
+        categories: from the id to the name.
+        wanted: what is read of objects, beside their boxes.
+        form: of their keypoints.
+        places: where each annotation stands, by its id, for messages; by default it is called by the id.
+        folder: that the images' names start from, where it is known.
+
+    Raises:
+        AdaptError: annotations are malformed; all of them are named, up to twenty.
+    """
+    require(path, list(_image_faults(images, sized=wanted == "masks")))
+    by_id = {each["id"]: each for each in images}
+    require(path, list(_object_faults(annotations, by_id, categories, wanted, form, places or {})))
+    objects: dict[int, list[Annotation]] = {number: [] for number in by_id}
+    for each in annotations:
+        objects[each["image_id"]].append(_annotation(each, by_id[each["image_id"]], wanted, form))
+    require(path, list(_mask_faults(objects, by_id, places or {})))
     return Split(
         str(path),
-        [each["file_name"] for each in images.values()],
-        list(images),
-        [(each["width"], each["height"]) if "width" in each else None for each in images.values()],
+        [each["file_name"] for each in images],
+        list(by_id),
+        [_size(each) for each in images],
         categories,
         list(objects.values()),
         form,
+        folder,
     )
 
 
@@ -81,30 +116,18 @@ def _content(path: Path) -> dict[str, Any]:
 FORM = "COCO's JSON is an object with the lists images, annotations and categories."
 
 
-def _require(path: Path, faults: list[str]) -> None:
-    if not faults:
-        return
-    shown = "\n".join(f"  {each}" for each in faults[:SHOWN])
-    more = f"\n  and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
-    raise AdaptError(f"{path} is malformed:\n{shown}{more}", "Correct these entries, or remove them.")
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _size(image: Mapping[str, Any]) -> Size | None:
+    return (image["width"], image["height"]) if "width" in image else None
 
 
 def _image_faults(images: list[dict[str, Any]], sized: bool) -> Iterator[str]:
     for place, each in enumerate(images):
-        if not _is_id(each.get("id")):
+        if not is_whole(each.get("id")):
             yield f"image at place {place}: id is {each.get('id')!r}, and no whole number"
         elif not isinstance(each.get("file_name"), str) or not each["file_name"].strip():
             yield f"image {each['id']}: file_name is {each.get('file_name')!r}, and no name"
         elif ("width" in each) != ("height" in each) or not all(
-            _is_id(each.get(edge, 1)) and each.get(edge, 1) > 0 for edge in ("width", "height")
+            is_whole(each.get(edge, 1)) and each.get(edge, 1) > 0 for edge in ("width", "height")
         ):
             yield (
                 f"image {each['id']} ({each['file_name']}): width is {each.get('width')!r} and height "
@@ -121,15 +144,18 @@ def _categories(path: Path, categories: list[dict[str, Any]]) -> dict[int, str]:
     faults = [
         f"category at place {place}: {key} is {each.get(key)!r}"
         for place, each in enumerate(categories)
-        for key, good in (("id", _is_id(each.get("id"))), ("name", isinstance(each.get("name"), str) and each["name"]))
+        for key, good in (
+            ("id", is_whole(each.get("id"))),
+            ("name", isinstance(each.get("name"), str) and each["name"]),
+        )
         if not good
     ]
-    _require(path, faults)
+    require(path, faults)
     if not categories:
         raise AdaptError(f"{path} has no categories.", FORM)
     for key in ("id", "name"):
         counts = Counter(each[key] for each in categories)
-        _require(path, [f"{n} categories have the {key} {value}" for value, n in counts.items() if n > 1])
+        require(path, [f"{n} categories have the {key} {value}" for value, n in counts.items() if n > 1])
     return {each["id"]: each["name"] for each in sorted(categories, key=lambda each: int(each["id"]))}
 
 
@@ -161,9 +187,10 @@ def _object_faults(
     categories: Mapping[int, str],
     wanted: Wanted,
     form: KeypointForm | None,
+    places: Mapping[int, str],
 ) -> Iterator[str]:
     for place, each in enumerate(objects):
-        if not _is_id(each.get("id")):
+        if not is_whole(each.get("id")):
             yield f"annotation at place {place}: id is {each.get('id')!r}, and no whole number"
             continue
         fault = _why_not_an_object(each, images, categories)
@@ -173,48 +200,38 @@ def _object_faults(
         if fault is None and form is not None:
             fault = _why_not_keypoints(each, images[each["image_id"]], len(form.names))
         if fault:
-            yield f"annotation {each['id']}: {fault}"
-    counts = Counter(each["id"] for each in objects if _is_id(each.get("id")))
+            yield f"{_place(each['id'], places)}: {fault}"
+    counts = Counter(each["id"] for each in objects if is_whole(each.get("id")))
     yield from (f"{count} annotations have the id {number}" for number, count in counts.items() if count > 1)
+
+
+def _place(number: int, places: Mapping[int, str]) -> str:
+    return places.get(number, f"annotation {number}")
 
 
 def _why_not_an_object(each: Mapping[str, Any], images: Mapping[int, Any], categories: Mapping[int, str]) -> str | None:
     image_id: Any = each.get("image_id")
     category: Any = each.get("category_id")
-    if not _is_id(image_id) or image_id not in images:
+    if not is_whole(image_id) or image_id not in images:
         return f"image_id is {image_id!r}, and there is no such image"
-    if not _is_id(category) or category not in categories:
+    if not is_whole(category) or category not in categories:
         known = listed([f"{number} ({name})" for number, name in categories.items()])
         return f"category_id is {category!r}; the categories are {known}"
     if each.get("iscrowd", 0) not in (0, 1):
         return f"iscrowd is {each['iscrowd']!r}, and neither 0 nor 1"
-    if "area" in each and (not _is_number(each["area"]) or each["area"] < 0):
+    if "area" in each and (not is_number(each["area"]) or each["area"] < 0):
         return f"area is {each['area']!r}, and no number of pixels"
-    image = images[image_id]
-    return _why_not_a_box(each.get("bbox"), image)
-
-
-def _why_not_a_box(box: Any, image: Mapping[str, Any]) -> str | None:
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+    box = each.get("bbox")
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
         return f"bbox is {box!r}, and not four numbers: left, top, width, height"
-    left, top, width, height = box
-    if width <= 0 or height <= 0:
-        return f"bbox {box} is empty"
-    if left < -OVERHANG or top < -OVERHANG:
-        return f"bbox {box} reaches out of its image, {image['file_name']}"
-    if "width" in image and (left + width > image["width"] + OVERHANG or top + height > image["height"] + OVERHANG):
-        size = f"{image['width']} × {image['height']} pixels"
-        return f"bbox {box} reaches out of its image, {image['file_name']}, of {size}"
-    if "width" in image and (left >= image["width"] or top >= image["height"]):
-        return f"bbox {box} lies outside its image, {image['file_name']}"
-    return None
+    return why_not_a_box(box, _size(images[image_id]), images[image_id]["file_name"])
 
 
 def _why_not_keypoints(each: Mapping[str, Any], image: Mapping[str, Any], count: int) -> str | None:
     values = each.get("keypoints")
     if values is None and each.get("iscrowd"):
         return None
-    if not isinstance(values, list) or not all(map(_is_number, values)):
+    if not isinstance(values, list) or not all(map(is_number, values)):
         return f"keypoints is {values!r}, and no list of x, y and visibility of each"
     if len(values) != 3 * count:
         return f"keypoints has {len(values)} numbers, and not three for each of {count} keypoints"
@@ -230,11 +247,13 @@ def _why_not_keypoints(each: Mapping[str, Any], image: Mapping[str, Any], count:
     return None
 
 
-def _mask_faults(objects: Mapping[int, list[Annotation]], images: Mapping[int, Any]) -> Iterator[str]:
+def _mask_faults(
+    objects: Mapping[int, list[Annotation]], images: Mapping[int, Any], places: Mapping[int, str]
+) -> Iterator[str]:
     for number, found in objects.items():
         size = (images[number].get("width", 0), images[number].get("height", 0))
         yield from (
-            f"annotation {each.id}: its mask has no pixels"
+            f"{_place(each.id, places)}: its mask has no pixels"
             for each in found
             if each.mask is not None and not area_of(each.mask, size)
         )
@@ -243,11 +262,7 @@ def _mask_faults(objects: Mapping[int, list[Annotation]], images: Mapping[int, A
 def _annotation(
     each: Mapping[str, Any], image: Mapping[str, Any], wanted: Wanted, form: KeypointForm | None
 ) -> Annotation:
-    left, top, width, height = map(float, each["bbox"])
-    right = min(left + width, float(image.get("width", math.inf)))
-    bottom = min(top + height, float(image.get("height", math.inf)))
-    left, top = max(left, 0.0), max(top, 0.0)
-    box = (left, top, right - left, bottom - top)
+    box = within(each["bbox"], _size(image))
     area = float(each.get("area", box[2] * box[3]))
     mask: str | None = None
     points: list[float] = []

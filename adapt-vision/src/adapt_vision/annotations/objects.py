@@ -103,12 +103,13 @@ class Split:
 
     Attributes:
         source: the file.
-        files: the images' names in the file, in its order.
+        files: the images' names, in its order.
         ids: of the images.
         sizes: width and height that the file states, None where it does not.
         categories: from the id to the name, ascending.
         objects: of each image; ``category`` is the id yet.
         form: of their keypoints; None where there are none.
+        folder: that the images' names start from; None where they are paths.
     """
 
     source: str
@@ -118,3 +119,4 @@ class Split:
     categories: Mapping[int, str]
     objects: Sequence[Sequence[Annotation]]
     form: KeypointForm | None = None
+    folder: str | None = None

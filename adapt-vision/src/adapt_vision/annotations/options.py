@@ -11,39 +11,58 @@ from adapt_core.options import option
 
 
 class AnnotatedImageOptions(DatasetOptions):
-    """Images with annotations in COCO's JSON, a file for each split."""
+    """Images with annotated objects."""
 
     path: str | None = option(
         None,
         flat="CUSTOM_DATASET_PATH",
         min_length=1,
         path=True,
-        help="Local folder of images and COCO annotations: annotations/train.json beside train/, train.json beside "
-        "images/, or train/_annotations.coco.json; or the JSON file of the training split.",
+        help="Local folder of images and annotations: COCO's JSON (annotations/train.json beside train/), YOLO's "
+        "data.yaml, Pascal VOC's XML, metadata.jsonl with objects, or train.txt with masks; or one such file.",
+    )
+    format: Literal["auto", "coco", "yolo", "voc", "objects", "palette"] = option(
+        "auto",
+        help="How the data is annotated: COCO's JSON, YOLO's text files, Pascal VOC's XML, the objects of an image "
+        "folder of datasets, or masks in PNG files; by default as its files tell.",
     )
     train_ann_file: str | None = option(
         None,
         flat="train_ann_file",
         min_length=1,
-        help="COCO JSON of the training split, from dataset.path or its folder annotations; by default found by its "
-        "usual names (train.json, instances_train2017.json, …).",
+        help="Annotations of the training split, from dataset.path or the usual folders in it: COCO's JSON, a list of "
+        "names, or a table; by default found by their usual names (train.json, instances_train2017.json, train.txt).",
     )
     val_ann_file: str | None = option(
         None,
         flat="val_ann_file",
         min_length=1,
-        help="COCO JSON of the split to evaluate on; by default found by its usual names (val.json, …), or a part of "
-        "the training images is held out.",
+        help="Annotations of the split to evaluate on; by default found by their usual names (val.json, …), or a part "
+        "of the training images is held out.",
     )
     test_ann_file: str | None = option(
-        None, min_length=1, help="COCO JSON of the test split, which no training run evaluates on; by default found."
+        None, min_length=1, help="Annotations of the test split, which no training run evaluates on; by default found."
+    )
+    class_list: list[str] | None = option(
+        None,
+        flat="class_list",
+        min_length=1,
+        help="The classes in their order, which masks need where no classes.json names them: background is no object. "
+        "Where the annotations name classes in an order, they must be these.",
+    )
+    palette: list[list[int]] | None = option(
+        None,
+        flat="palette",
+        min_length=1,
+        help="Red, green and blue of each class in masks, from 0 to 255; by default the number of a pixel is its "
+        "class.",
     )
     image_root: str | None = option(
         None,
         min_length=1,
         path=True,
-        help="Folder that file names in the annotations start from; by default the folder of the split in "
-        "dataset.path, images, or that of the annotations, whichever holds the first image.",
+        help="Folder that file names in the annotations start from; by default it is found: the folder of the split in "
+        "dataset.path, images, or that of the annotations. YOLO's data.yaml names its own.",
     )
     keypoint_names: list[str] | None = option(
         None,
@@ -72,8 +91,8 @@ class AnnotatedImageOptions(DatasetOptions):
     def _local(self) -> Self:
         if self.name is not None:
             raise ValueError(
-                "name (DATASET) is of a hub data set, and annotated images are read from a folder with COCO's JSON; "
-                "give path (CUSTOM_DATASET_PATH)"
+                "name (DATASET) is of a hub data set, and annotated images are read from a folder; give path "
+                "(CUSTOM_DATASET_PATH)"
             )
         return self
 

@@ -29,8 +29,8 @@ def found_of(
 ) -> list[Shown]:
     """Found objects above a score, to draw, with their masks where there are some."""
     return [
-        Shown(each[:4], int(each[5]), f"{names[int(each[5])]} {each[4]:.2f}", mask)
-        for each, mask in zip(boxes, masks or [None] * len(boxes), strict=True)
+        Shown(each[:4], int(each[5]), f"{names[int(each[5])]} {each[4]:.2f}", None if masks is None else masks[place])
+        for place, each in enumerate(boxes)
         if each[4] >= threshold
     ]
 

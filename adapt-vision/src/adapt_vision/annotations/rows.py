@@ -11,10 +11,9 @@ from typing import Any
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.units import listed
-from adapt_vision.annotations.coco import read_coco
 from adapt_vision.annotations.objects import AnnotatedImages, Split, Wanted
 from adapt_vision.annotations.options import AnnotatedImageOptions
-from adapt_vision.annotations.source import AnnotationFiles, image_folder, open_annotations
+from adapt_vision.annotations.source import AnnotationFiles, open_annotations
 from adapt_vision.data.integrity import readable
 from adapt_vision.data.listing import Listing
 from adapt_vision.data.sample import draw, hold_out
@@ -38,17 +37,18 @@ def load_rows(
         UsageError: the configuration names data that is not there.
         AdaptError: the data cannot be trained on.
     """
-    opened = open_annotations(options)
-    train = read_coco(opened.files["train"], options, wanted)
+    opened = open_annotations(options, wanted=wanted)
+    _require_used(options, opened, wanted)
+    train = opened.read("train", options, wanted, None)
     names = list(train.categories.values())
-    rows = _rows(train, opened, options, train.categories)
+    rows = _rows(train)
     evaluation, origin = None, None
     if evaluate and "validation" in opened.files:
         origin = f"split {opened.files['validation'].name}"
-        other = read_coco(opened.files["validation"], options, wanted)
+        other = opened.read("validation", options, wanted, names)
         _require_same_categories(other, train.categories)
         _require_same_keypoints(other, None if train.form is None else train.form.names)
-        evaluation = _rows(other, opened, options, train.categories)
+        evaluation = _rows(other)
         _require_apart(rows, evaluation)
     elif evaluate:
         origin = f"held out from {opened.files['train'].name}"
@@ -70,6 +70,7 @@ def load_rows(
             raise AdaptError(f"{part.source}: no image that was drawn of it has an object.", "Take more images.")
     info = {
         "source": str(options.path),
+        "format": opened.format,
         "splits": {role: file.name for role, file in opened.files.items()},
         "evaluation": origin,
         "rows": {"train": len(rows), "validation": 0 if evaluation is None else len(evaluation)},
@@ -108,18 +109,36 @@ def load_other_rows(
         if evaluation is None:
             raise UsageError("The run evaluated on nothing.", "Name a split, or other data.")
         return evaluation, str(now["evaluation"])
-    opened = open_annotations(options, source)
+    there = options if source is None else _elsewhere(options)
+    opened = open_annotations(there, source, wanted)
     role = _role(opened, split)
-    categories = dict(zip(info["category_ids"], info["label_names"], strict=True))
-    other = read_coco(opened.files[role], options, wanted)
-    _require_same_categories(other, categories)
+    names = list(info["label_names"])
+    other = opened.read(role, there, wanted, names)
+    ids = (
+        info["category_ids"] if opened.format == info.get("format", "coco") else list(other.categories)
+    )  # they are a format's own
+    _require_same_categories(other, dict(zip(ids, names, strict=False)))
     _require_same_keypoints(other, info["keypoints"]["names"] if wanted == "keypoints" else None)
-    return _rows(other, opened, options if source is None else _elsewhere(options), categories), other.source
+    return _rows(other), other.source
 
 
 def _elsewhere(options: AnnotatedImageOptions) -> AnnotatedImageOptions:
-    """The options for other data, whose images are beside it and not where the run's own are."""
-    return options.model_copy(update={"image_root": None})
+    """The options for other data, which has its own format, and its images beside it."""
+    return options.model_copy(update={"image_root": None, "format": "auto"})
+
+
+def _require_used(options: AnnotatedImageOptions, opened: AnnotationFiles, wanted: Wanted) -> None:
+    """Raises UsageError for an option that says something of what is not read."""
+    if options.palette is not None and opened.format != "palette":
+        raise UsageError(
+            f"dataset.palette is of masks in PNG files, and the data is in the format {opened.format}.", "Leave it out."
+        )
+    given = [key for key in KEYPOINT_OPTIONS if getattr(options, key) is not None]
+    if given and wanted != "keypoints":
+        raise UsageError(f"dataset.{given[0]} is of keypoints, and the task reads {wanted}.", "Leave it out.")
+
+
+KEYPOINT_OPTIONS = ("keypoint_names", "flip_pairs", "skeleton", "sigmas")
 
 
 def _role(opened: AnnotationFiles, split: str | None) -> str:
@@ -131,11 +150,9 @@ def _role(opened: AnnotationFiles, split: str | None) -> str:
     return role
 
 
-def _rows(
-    split: Split, opened: AnnotationFiles, options: AnnotatedImageOptions, categories: Mapping[int, str]
-) -> AnnotatedImages:
+def _rows(split: Split) -> AnnotatedImages:
     """The images of a split, every one decoded once. Raises AdaptError where images and annotations do not agree."""
-    folder = image_folder(Path(split.source), opened.folder, options, split.files[0])
+    folder = Path(split.folder or ".")
     missing = [name for name in split.files if not (folder / name).is_file()]
     if missing:
         raise AdaptError(
@@ -155,7 +172,7 @@ def _rows(
             f"{'; '.join(wrong[:5])}.",
             "Were the images resized, or are they turned by their EXIF data? Their boxes must be those of the files.",
         )
-    places = {number: place for place, number in enumerate(categories)}
+    places = {number: place for place, number in enumerate(split.categories)}
     for objects, each, name in zip(split.objects, found, split.files, strict=True):
         for one in objects:
             if one.box[0] + one.box[2] > each.size[0] + 1 or one.box[1] + one.box[3] > each.size[1] + 1:

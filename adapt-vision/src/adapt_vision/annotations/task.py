@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -24,7 +25,6 @@ from adapt_vision.annotations.rows import load_other_rows, load_rows
 from adapt_vision.data.cache import ImageReader
 from adapt_vision.data.decoding import FAULTS, decode
 from adapt_vision.data.files import images_at
-from adapt_vision.libraries.transformers import Transformers
 
 PROBE_ROWS = 4
 NOTHING = 0.01
@@ -42,7 +42,7 @@ class AnnotatedImageTask(Task):
     wanted: ClassVar[Wanted] = "boxes"
     """What the task reads of objects."""
 
-    def __init__(self, plan: RunPlan, library: Transformers) -> None:
+    def __init__(self, plan: RunPlan, library: Any) -> None:
         super().__init__(plan)
         self.dataset = cast(AnnotatedImageOptions, plan.dataset)
         self.library = library
@@ -52,7 +52,10 @@ class AnnotatedImageTask(Task):
 
     def load_data(self) -> Data:
         """The training and evaluation rows, every image of them decoded once."""
-        return Data(*load_rows(self.dataset, self.plan.seed, evaluate=self.plan.training.do_eval, wanted=self.wanted))
+        train, evaluation, info = load_rows(
+            self.dataset, self.plan.seed, evaluate=self.plan.training.do_eval, wanted=self.wanted
+        )
+        return Data(train, evaluation, {**info, "most_objects": most_objects(train)})
 
     def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
         """Rows to evaluate a finished run on, with the classes that it was trained on."""
@@ -72,12 +75,23 @@ class AnnotatedImageTask(Task):
             AdaptError: the model cannot be loaded, or its head knows other classes and is not trained.
         """
         names = self._names = list(info["label_names"])
-        model = self.library.load_model(names, path, quantizer)
+        model: Model = self.library.load_model(names, path, quantizer)
         if path is None:
             self.library.require_names(
                 model, names, "Train the head, or give the data's categories the model's names, in its order."
             )
+            model = replace(model, notices=(*model.notices, *self._beyond(info)))
         return model
+
+    def _beyond(self, info: Mapping[str, Any]) -> Sequence[str]:
+        """That an image has more objects than the model can find, where one has."""
+        bound, most = self.library.queries(), info.get("most_objects", 0)
+        if bound is None or most <= bound:
+            return ()
+        return (
+            f"A training image has {most} objects, and the model finds at most {bound} in one: it has so many queries. "
+            "What is beyond is not learned; cut the images into parts, or take a model with more queries.",
+        )
 
     def save_model(self, model: Model, folder: Path) -> None:
         """As ``save_pretrained`` does, with the processor."""
@@ -100,7 +114,12 @@ class AnnotatedImageTask(Task):
         counts = sorted(data.info["labels"].items(), key=lambda pair: -pair[1])
         empty = sum(not objects for objects in data.train.objects)
         crowds = sum(each.crowd for objects in data.train.objects for each in objects)
-        told = [["images", len(data.train)], ["images without objects", empty], ["crowds", crowds]]
+        told = [
+            ["images", len(data.train)],
+            ["images without objects", empty],
+            ["most objects in an image", most_objects(data.train)],
+            ["crowds", crowds],
+        ]
         return [
             Section("Training objects by class", "table", ["class", "objects"], [list(pair) for pair in counts]),
             Section("Training images", "table", ["what", "number"], told),
@@ -158,6 +177,11 @@ class AnnotatedImageTask(Task):
     @abstractmethod
     def infer(self, model: Model, image: Image.Image, row: Row) -> Any:
         """The model's outputs for one image, of ``row``."""
+
+
+def most_objects(rows: AnnotatedImages) -> int:
+    """How many objects the image with the most has, crowds aside."""
+    return max((sum(not each.crowd for each in objects) for objects in rows.objects), default=0)
 
 
 def drawn_folder(folder: str | None, rows: Sequence[Row]) -> Path | None:

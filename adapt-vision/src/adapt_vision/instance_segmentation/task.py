@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
-import torch
 from PIL import Image
 
 from adapt_core.bundles import Data, Evaluated, Model, Row, Section
-from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.engines.common.inputs import Inputs
 from adapt_core.plan.run_plan import RunPlan
-from adapt_core.utils.seeds import derived_seed
 from adapt_vision.annotations.card import card
 from adapt_vision.annotations.drawing import drawn
 from adapt_vision.annotations.inputs import AnnotatedRows, Collation
@@ -23,38 +21,31 @@ from adapt_vision.annotations.objects import Wanted
 from adapt_vision.annotations.report import found_of, sections
 from adapt_vision.annotations.task import AnnotatedImageTask, drawn_folder
 from adapt_vision.instance_segmentation.options import InstanceSegmentationOptions, InstanceSegmentationPrediction
-from adapt_vision.libraries.segmenters import Segmenters
+from adapt_vision.libraries.loading import segmenters_of
 
 
 class InstanceSegmentation(AnnotatedImageTask):
-    """Masks with classes, with Mask2Former, MaskFormer and RF-DETR of transformers."""
+    """Masks with classes, with Mask2Former, MaskFormer and RF-DETR of transformers, or with models of MMDet."""
 
     wanted: ClassVar[Wanted] = "masks"
-    library: Segmenters
+    library: Any
 
     def __init__(self, plan: RunPlan) -> None:
-        super().__init__(plan, Segmenters(plan, cast(InstanceSegmentationOptions, plan.task.options).image_size))
+        super().__init__(plan, segmenters_of(plan, cast(InstanceSegmentationOptions, plan.task.options).image_size))
 
-    def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
+    def engine_inputs(self, data: Data, model: Model) -> Inputs:
         """Images and masks as the model's processor makes them, training images changed at random."""
         train, evaluation = data.train, data.evaluation
-        return TrainerInputs(
+        made: Inputs = self.library.inputs(
             train=None if train is None else AnnotatedRows(train, self.reader(train), self.transform, self.plan.seed),
             evaluation=None if evaluation is None else AnnotatedRows(evaluation, self.reader(evaluation)),
             collate=Collation(partial(self.library.batch, model.processor)),
             meter=partial(MaskMeter, evaluation, data.info["label_names"]),
             step=partial(self.library.call, labels=True),
-            evaluation_step=partial(self._evaluation_step, model.processor),
-            items=self.library.count,
+            evaluation_step=partial(self.library.measured, model.processor),
+            items=self.library.items,
         )
-
-    def _evaluation_step(self, processor: Any, module: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Loss and what was found. The losses compare masks at points drawn at random: here always at the same ones."""
-        device = batch["pixel_values"].device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(derived_seed(self.plan.seed, "evaluation", *batch["rows"].tolist()))
-            outputs = self.library.call(module, batch, labels=True)
-        return {"loss": outputs.loss, "found": self.library.found(processor, outputs, batch, 0.0)}
+        return made
 
     def sections(self, evaluated: Evaluated, data: Data) -> Sequence[Section]:
         """Average precision by class, and what was found beside what there is."""
@@ -103,9 +94,7 @@ class InstanceSegmentation(AnnotatedImageTask):
 
     def infer(self, model: Model, image: Image.Image, row: Row) -> Any:
         """The model's outputs for one image, and what it read."""
-        inputs = model.processor(images=image, return_tensors="pt").to(next(model.module.parameters()).device)
-        outputs = self.library.call(model.module, inputs, labels=False)
-        return outputs, {**inputs, "sizes": torch.tensor([(image.height, image.width)])}
+        return self.library.infer(model, image)
 
 
 USE = (

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import AutoModelForObjectDetection
 
 from adapt_core.bundles import Model
+from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer
 from adapt_vision.annotations.objects import Annotation
@@ -116,6 +117,29 @@ class Detectors(Transformers):
         made = processor.post_process_object_detection(outputs, threshold=threshold, target_sizes=list(sizes))
         return [{name: value.detach().float().cpu() for name, value in each.items()} for each in made]
 
+    def inputs(self, **given: Any) -> TrainerInputs:
+        """What the engine takes."""
+        return TrainerInputs(**given)
+
+    def items(self, batch: Mapping[str, Any]) -> int:
+        """What the losses are means of: boxes; one at least, as they have it."""
+        return max(sum(len(each["class_labels"]) for each in batch["labels"]), 1)
+
+    def measured(self, processor: Any, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """``loss``, and ``found``, what the model finds in each image of a batch."""
+        outputs = self.call(module, batch, labels=True)
+        sizes = [tuple(each["orig_size"].tolist()) for each in batch["labels"]]
+        return {"loss": outputs.loss, "found": self.found(processor, outputs, sizes, 0.0)}
+
+    def infer(self, model: Model, image: Image.Image) -> Any:
+        """The model's outputs for one image."""
+        inputs = model.processor(images=image, return_tensors="pt").to(next(model.module.parameters()).device)
+        return self.call(model.module, inputs, labels=False)
+
+    def raw(self, outputs: Any) -> Tensor:
+        """Logits and boxes of every query, float32, of shape (rows, queries, classes + 4)."""
+        return torch.cat([outputs.logits, outputs.pred_boxes], -1).float().cpu()
+
     @cached_property
     def _masks(self) -> bool:
         """Whether the model reads a mask of what is padding."""
@@ -126,11 +150,6 @@ class Detectors(Transformers):
 
     def use_code(self) -> str:
         return CALL.format(masked="" if self._masks else MASKLESS)
-
-
-def raw(outputs: Any) -> Tensor:
-    """Logits and boxes of every query, float32, of shape (rows, queries, classes + 4)."""
-    return torch.cat([outputs.logits, outputs.pred_boxes], -1).float().cpu()
 
 
 MASKLESS = '    inputs.pop("pixel_mask", None)\n'

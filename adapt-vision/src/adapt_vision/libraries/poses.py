@@ -17,12 +17,13 @@ from transformers import AutoModelForPoseEstimation
 from transformers.models.vitpose.image_processing_vitpose import box_to_center_and_scale, get_warp_matrix
 
 from adapt_core.bundles import Model
+from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import OWN_BASE, Quantizer
-from adapt_core.models.pretrained import model_source
-from adapt_vision.libraries.card import ADAPTER_OF_OWN, adapter_imports, saved_as
+from adapt_core.interfaces import Quantizer
 from adapt_vision.libraries.options import PoseModel
 from adapt_vision.libraries.transformers import Transformers
+from adapt_vision.pose_detection.heatmaps import heatmap_loss
+from adapt_vision.pose_detection.inputs import Sample
 
 UNIT = 200.0
 """Pixels of one unit of a box's scale, in ViTPose's processor."""
@@ -38,6 +39,10 @@ class Poses(Transformers):
         settings = super().settings_for(names)
         del settings["problem_type"]  # of classifiers
         return settings
+
+    def names_of(self, info: Mapping[str, Any]) -> Sequence[str]:
+        """The keypoints."""
+        return cast(Sequence[str], info["keypoints"]["names"])
 
     def load_processor(self, path: Path | None = None) -> Any:
         processor = super().load_processor(path)
@@ -102,10 +107,44 @@ class Poses(Transformers):
         last = np.array([size["width"] - 1.0, size["height"] - 1.0])
         return pixels, get_warp_matrix(rotation, center * 2.0, last, scale * UNIT)
 
-    def batch(self, processor: Any, crops: Sequence[Tensor]) -> Tensor:
-        """Crops as the model reads them: float32 of shape (rows, 3, height, width)."""
+    def batch(self, processor: Any, samples: Sequence[Sample]) -> dict[str, Any]:
+        """What the model reads of crops, and what :meth:`call` compares with.
+
+        Returns:
+            ``pixel_values``, float32 of shape (rows, 3, height, width), and the samples' ``points`` and ``annotated``.
+        """
+        return {
+            "pixel_values": self._pixels(processor, [each.pixels for each in samples]),
+            "points": torch.stack([each.points for each in samples]),
+            "annotated": torch.stack([each.annotated for each in samples]),
+        }
+
+    def _pixels(self, processor: Any, crops: Sequence[Tensor]) -> Tensor:
         made = processor(images=list(crops), boxes=None, do_affine_transform=False, return_tensors="pt")
         return cast(Tensor, made["pixel_values"])
+
+    def inputs(self, **given: Any) -> TrainerInputs:
+        """What the engine takes."""
+        return TrainerInputs(**given)
+
+    def call(self, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """``heatmaps`` of a batch, and their ``loss``: ViTPose's class has none."""
+        heatmaps = self.heatmaps(module, batch["pixel_values"])
+        sigma = cast(Any, self.plan.task.options).sigma
+        return {"loss": heatmap_loss(heatmaps, batch["points"], batch["annotated"], sigma), "heatmaps": heatmaps}
+
+    def measured(
+        self, processor: Any, module: Any, batch: Mapping[str, Any], boxes: Sequence[Sequence[float]]
+    ) -> dict[str, Any]:
+        """``loss``, and ``found``, the keypoints in each row of a batch, as :meth:`found` gives them."""
+        outputs = self.call(module, batch)
+        return {"loss": outputs["loss"], "found": self.found(processor, outputs["heatmaps"], boxes)}
+
+    def infer(self, model: Model, image: Image.Image, boxes: Sequence[Sequence[float]]) -> Tensor:
+        """The heatmaps of the boxes in an image."""
+        crops = [self.crop(model.processor, image, box, 0.0)[0] for box in boxes]
+        pixels = self._pixels(model.processor, crops).to(next(model.module.parameters()).device)
+        return self.heatmaps(model.module, pixels)
 
     def heatmaps(self, module: Any, pixels: Tensor) -> Tensor:
         """The model's heatmaps, of shape (rows, keypoints, height, width)."""
@@ -115,15 +154,19 @@ class Poses(Transformers):
             further["dataset_index"] = torch.full((len(pixels),), expert, device=pixels.device)
         return cast(Tensor, module(pixel_values=pixels, **further).heatmaps)
 
-    def keypoints(self, processor: Any, heatmaps: Tensor, boxes: Sequence[Sequence[float]]) -> list[np.ndarray]:
+    def found(self, processor: Any, outputs: Tensor, boxes: Sequence[Sequence[float]]) -> list[np.ndarray]:
         """What the model's post-processing finds: of each box x, y and score, float64 of shape (keypoints, 3)."""
         found = []
-        for each, box in zip(heatmaps.detach().float().cpu(), boxes, strict=True):
+        for each, box in zip(outputs.detach().float().cpu(), boxes, strict=True):
             # One at a time: the processor fails on several objects of a single keypoint.
             ((one,),) = processor.post_process_pose_estimation(SimpleNamespace(heatmaps=each[None]), boxes=[[box]])
             places, scores = one["keypoints"].reshape(-1, 2), one["scores"].reshape(-1, 1)
             found.append(torch.cat([places, scores], -1).double().numpy())
         return found
+
+    def raw(self, outputs: Tensor) -> Tensor:
+        """Heatmaps in float32, of shape (boxes, keypoints, height, width)."""
+        return outputs.float().cpu()
 
     @cached_property
     def _experts(self) -> int:
@@ -131,47 +174,13 @@ class Poses(Transformers):
 
     # ---- without Adapt --------------------------------------------------------------------------------------------
 
-    def code(self, info: Mapping[str, Any], folder: Path) -> tuple[str, str]:
-        kind = saved_as(folder)
-        if kind == "own":
-            return "adapt-core", ADAPTER_OF_OWN.format(method=self.plan.method.spec.name)
+    def use_code(self) -> str:
+        """Python code that finds the keypoints of the objects that fill image files."""
         expert = cast(PoseModel, self.options).dataset_index or 0
-        further = f", dataset_index=torch.full((len(boxes[0]),), {expert})" if self._experts > 1 else ""
-        call = CALL.format(further=further)
-        if kind == "whole":
-            return "transformers", WHOLE + call
-        quantized = self._quantized(info)
-        text = ADAPTER.format(
-            imports=("import transformers\n" if quantized else "") + adapter_imports(folder),
-            names=list(info["keypoints"]["names"]),
-            base=OWN_BASE if (folder / OWN_BASE).is_dir() else model_source(self.options),
-            further=f"    {quantized or 'dtype=torch.float32'},\n",
+        return CALL.format(
+            further=f", dataset_index=torch.full((len(boxes[0]),), {expert})" if self._experts > 1 else ""
         )
-        return "peft", text + call
 
-
-WHOLE = """\
-from transformers import AutoImageProcessor, VitPoseForPoseEstimation
-
-folder = "."  # this folder
-model = VitPoseForPoseEstimation.from_pretrained(folder).eval()
-names = model.config.id2label
-"""
-
-ADAPTER = """\
-{imports}import torch
-from peft import PeftModel
-from transformers import AutoImageProcessor, VitPoseForPoseEstimation
-
-folder = "."  # this folder
-names = {names!r}
-base = VitPoseForPoseEstimation.from_pretrained(
-    {base!r},
-    num_labels=len(names),
-    ignore_mismatched_sizes=True,
-{further})
-model = PeftModel.from_pretrained(base, folder).eval()
-"""
 
 CALL = """
 import sys
@@ -188,5 +197,5 @@ for path in sys.argv[1:]:
         outputs = model(**inputs{further})
     for found in processor.post_process_pose_estimation(outputs, boxes=boxes)[0]:
         for label, (x, y), score in zip(found["labels"], found["keypoints"], found["scores"].reshape(-1)):
-            print(path, names[int(label)], float(x), float(y), float(score))
+            print(path, labels[int(label)], float(x), float(y), float(score))
 """

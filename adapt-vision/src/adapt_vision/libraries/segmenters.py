@@ -18,7 +18,10 @@ from torchvision.transforms import InterpolationMode
 from transformers import AutoModelForInstanceSegmentation, AutoModelForUniversalSegmentation
 from transformers.image_utils import SizeDict
 
+from adapt_core.bundles import Model
+from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
+from adapt_core.utils.seeds import derived_seed
 from adapt_core.utils.units import listed
 from adapt_vision.annotations.masks import decoded, encoded
 from adapt_vision.annotations.objects import Annotation
@@ -38,6 +41,10 @@ Found = dict[str, Any]
 ``labels``, tensors of shape (n,)."""
 
 
+OF_NAN = ("corner", "invalid numeric")
+"""What the losses of transformers say of outputs that are NaN."""
+
+
 class Segmenters(Transformers):
     """Mask2Former, MaskFormer and RF-DETR with masks, of the hub or a local folder."""
 
@@ -46,9 +53,9 @@ class Segmenters(Transformers):
     )
 
     @cached_property
-    def auto_class(self) -> Any:  # type: ignore[override]
+    def auto_class(self) -> Any:
         """The class of transformers that loads the model. Raises AdaptError where none of those known here does."""
-        family = self._settings().model_type
+        family = self._config.model_type
         if family not in (*BY_QUERY, *BY_BOX):
             known = listed([*BY_QUERY, *BY_BOX])
             raise AdaptError(
@@ -60,7 +67,11 @@ class Segmenters(Transformers):
     @cached_property
     def by_box(self) -> bool:
         """Whether the model is a detector that gives each box a mask."""
-        return self._settings().model_type in BY_BOX
+        return self._config.model_type in BY_BOX
+
+    @cached_property
+    def _config(self) -> Any:
+        return self._settings()
 
     def settings_for(self, names: Sequence[str]) -> dict[str, Any]:
         settings = super().settings_for(names)
@@ -85,21 +96,25 @@ class Segmenters(Transformers):
         """What the model reads of images and the objects in them; crowds are left out.
 
         Returns:
-            ``pixel_values`` of shape (rows, 3, height, width), ``pixel_mask`` where the processor pads, and ``sizes`` of
-            the images, height and width in pixels. The targets are ``mask_labels`` and ``class_labels``, a tensor of
+            ``pixel_values`` of shape (rows, 3, height, width), ``pixel_mask`` where the processor pads, and ``sizes``
+            of the images, height and width in pixels. The targets are ``mask_labels`` and ``class_labels``, a tensor of
             shape (objects, height, width) and one of shape (objects,) a row, or ``labels`` where masks go by boxes.
         """
         sizes = torch.tensor([(image.height, image.width) for image in images])
         apart = [[each for each in found if not each.crowd] for found in objects]
         if self.by_box:
             annotations = [
-                {"image_id": row, "annotations": [_coco(each, image) for each in found]}
+                {"image_id": row, "annotations": [_coco(each, image) for each in found or [_stand_in(image)]]}
                 for row, (found, image) in enumerate(zip(apart, images, strict=True))
             ]
             made = processor(
                 images=list(images), annotations=annotations, return_segmentation_masks=True, return_tensors="pt"
             )
-            return {**made, "labels": [dict(each) for each in made["labels"]], "sizes": sizes}
+            labels = [
+                {name: value[: len(found)] if name in OF_OBJECTS else value for name, value in each.items()}
+                for each, found in zip(made["labels"], apart, strict=True)
+            ]
+            return {**made, "labels": labels, "sizes": sizes}
         made = dict(processor(images=list(images), return_tensors="pt"))
         canvas = made["pixel_values"].shape[-2:]
         pairs = [_targets(processor, image, found, canvas) for image, found in zip(images, apart, strict=True)]
@@ -110,26 +125,49 @@ class Segmenters(Transformers):
         """The model's outputs, with ``loss`` where labels are given.
 
         Raises:
-            AdaptError: the model's boxes are no numbers any more.
+            AdaptError: the model's outputs are no numbers any more.
         """
         targets = ("labels",) if self.by_box else ("mask_labels", "class_labels")
         names = ["pixel_values", *(["pixel_mask"] if self._padded else []), *(targets if labels else [])]
         try:
-            return module(**{name: batch[name] for name in names if name in batch})
+            outputs = module(**{name: batch[name] for name in names if name in batch})
         except ValueError as error:
-            if not (
-                labels and ("corner" in str(error) or "invalid numeric" in str(error))
-            ):  # said of NaN by the losses
+            if not (labels and any(part in str(error) for part in OF_NAN)):
                 raise
             raise AdaptError(
                 "The model's outputs are no numbers any more: training has diverged",
                 "Lower training.lr (LR), or limit training.max_grad_norm.",
             ) from error
+        if self.by_box and labels and not outputs.loss.numel():  # RF-DETR's loss has no value where there is no mask
+            outputs.loss = sum(
+                self._config.class_loss_coefficient * value
+                for name, value in outputs.loss_dict.items()
+                if name == "loss_ce" or (self._config.auxiliary_loss and name.startswith("loss_ce_"))
+            )
+        return outputs
 
-    def count(self, batch: Mapping[str, Any]) -> int:
+    def items(self, batch: Mapping[str, Any]) -> int:
         """What the losses are means of: masks; one at least, as the models have it."""
         found = [each["class_labels"] for each in batch["labels"]] if self.by_box else batch["class_labels"]
         return max(sum(map(len, found)), 1)
+
+    def inputs(self, **given: Any) -> TrainerInputs:
+        """What the engine takes."""
+        return TrainerInputs(**given)
+
+    def measured(self, processor: Any, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Loss and what was found. The losses compare masks at points drawn at random: here always at the same ones."""
+        device = batch["pixel_values"].device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(derived_seed(self.plan.seed, "evaluation", *batch["rows"].tolist()))
+            outputs = self.call(module, batch, labels=True)
+        return {"loss": outputs.loss, "found": self.found(processor, outputs, batch, 0.0)}
+
+    def infer(self, model: Model, image: Image.Image) -> Any:
+        """The model's outputs for one image, and what it read."""
+        inputs = model.processor(images=image, return_tensors="pt").to(next(model.module.parameters()).device)
+        outputs = self.call(model.module, inputs, labels=False)
+        return outputs, {**inputs, "sizes": torch.tensor([(image.height, image.width)])}
 
     def found(self, processor: Any, outputs: Any, batch: Mapping[str, Any], threshold: float) -> list[Found]:
         """What the model's post-processing finds above a score.
@@ -148,18 +186,21 @@ class Segmenters(Transformers):
     def _found(self, processor: Any, outputs: Any, size: tuple[int, int], threshold: float) -> Found:
         # Where masks are small ones that are enlarged afterwards, they are enlarged one by one: all the queries' masks
         # of one large photograph would take gigabytes.
-        further = {"target_sizes": [size], "top_k": MOST} if self.by_box else {}
+        further = {"target_sizes": [size], "top_k": min(outputs.logits.shape[1], MOST)} if self.by_box else {}
         (made,) = processor.post_process_instance_segmentation(
             outputs, threshold=threshold, return_binary_maps=True, **further
         )
         told = made["segments_info"]
-        order = np.argsort([-each["score"] for each in told], kind="stable")[:MOST]
-        masks = [_enlarged(made["segmentation"][place], size) for place in order]
-        kept = [(told[place], mask) for place, mask in zip(order, masks, strict=True) if mask.any()]
+        kept: list[tuple[str, float, int]] = []
+        for place in np.argsort([-each["score"] for each in told], kind="stable")[:MOST]:
+            mask = _enlarged(made["segmentation"][place], size)
+            if mask.any():
+                kept.append((encoded(mask), told[place]["score"], told[place]["label_id"]))
+        masks, scores, labels = zip(*kept, strict=True) if kept else ((), (), ())
         return {
-            "masks": [encoded(mask) for _, mask in kept],
-            "scores": torch.tensor([each["score"] for each, _ in kept]),
-            "labels": torch.tensor([each["label_id"] for each, _ in kept], dtype=torch.int64),
+            "masks": list(masks),
+            "scores": torch.tensor(scores, dtype=torch.float32),
+            "labels": torch.tensor(labels, dtype=torch.int64),
         }
 
     def _row(self, outputs: Any, batch: Mapping[str, Any], row: int) -> Any:
@@ -184,13 +225,22 @@ class Segmenters(Transformers):
     @cached_property
     def _padded(self) -> bool:
         """Whether the model reads a mask of what is padding."""
-        kind = self.auto_class._model_mapping[type(self._settings())]
+        kind = self.auto_class._model_mapping[type(self._config)]
         return "pixel_mask" in inspect.signature(kind.forward).parameters
 
     # ---- without Adapt --------------------------------------------------------------------------------------------
 
     def use_code(self) -> str:
         return CALL
+
+
+def _stand_in(image: Image.Image) -> Annotation:
+    """An object to take out again: processors of detectors fail where there is no mask."""
+    return Annotation(0, 0, (0.0, 0.0, 1.0, 1.0), 1.0, mask=encoded(np.eye(image.height, image.width, dtype=bool)))
+
+
+OF_OBJECTS = ("class_labels", "boxes", "area", "iscrowd", "masks")
+"""What labels hold of each object."""
 
 
 def _coco(each: Annotation, image: Image.Image) -> dict[str, Any]:
@@ -215,20 +265,20 @@ def _targets(
     It is given no map, in which objects cannot overlap: each mask is resized as the map would be, to the nearest pixel.
     What is padded belongs to no object, and objects of which no pixel is left are left out.
     """
-    classes = torch.tensor([each.category for each in objects], dtype=torch.int64)
-    if not objects:
-        return torch.zeros((0, *canvas)), classes
-    masks = torch.from_numpy(np.stack([decoded(str(each.mask), image.size) for each in objects])).to(torch.uint8)
-    if processor.do_resize:
-        masks = processor.resize(
-            image=masks,
-            size=SizeDict(**dict(processor.size)),
-            size_divisor=processor.size_divisor,
-            resample=InterpolationMode.NEAREST_EXACT,
-        )
-    left = masks.flatten(1).any(1)
-    padding = (0, canvas[1] - masks.shape[-1], 0, canvas[0] - masks.shape[-2])
-    return functional.pad(masks[left].float(), padding), classes[left]
+    masks, classes = [torch.zeros((0, *canvas))], []
+    for each in objects:
+        mask = torch.from_numpy(decoded(str(each.mask), image.size))[None].to(torch.uint8)
+        if processor.do_resize:
+            mask = processor.resize(
+                image=mask,
+                size=SizeDict(**dict(processor.size)),
+                size_divisor=processor.size_divisor,
+                resample=InterpolationMode.NEAREST_EXACT,
+            )
+        if mask.any():
+            masks.append(functional.pad(mask.float(), (0, canvas[1] - mask.shape[-1], 0, canvas[0] - mask.shape[-2])))
+            classes.append(each.category)
+    return torch.cat(masks), torch.tensor(classes, dtype=torch.int64)
 
 
 def _enlarged(mask: Tensor, size: tuple[int, int]) -> np.ndarray:

@@ -40,6 +40,10 @@ class Transformers(ImageLibrary):
             "problem_type": "single_label_classification",
         }
 
+    def names_of(self, info: Mapping[str, Any]) -> Sequence[str]:
+        """What the outputs of the head stand for, as ``data.json`` says: the classes."""
+        return cast(Sequence[str], info["label_names"])
+
     def label_names(self) -> list[str]:
         return label_names(self.options) if self.options.pretrained else []
 
@@ -88,6 +92,16 @@ class Transformers(ImageLibrary):
         """As ``save_pretrained`` does."""
         save_model(model, folder)
 
+    def queries(self) -> int | None:
+        """How many objects a detector finds in an image at most; None where its configuration does not say."""
+        settings = self._settings()
+        places = (settings, getattr(settings, "decoder_config", None))  # MaskFormer's decoder has its own
+        for name in ("num_queries", "num_detection_tokens"):
+            for place in places:
+                if (found := getattr(place, name, None)) is not None:
+                    return int(found)
+        return None
+
     def processing(self, processor: Any) -> Processing:
         return Processing(form_of(processor), lambda image: _processed(processor, image), processor)
 
@@ -107,7 +121,7 @@ class Transformers(ImageLibrary):
         text = ADAPTER.format(
             auto=auto,
             imports=("import transformers\n" if quantized else "") + adapter_imports(folder),
-            labels=list(info["label_names"]),
+            labels=list(self.names_of(info)),
             base=base,
             further=size + f"    {quantized or 'dtype=torch.float32'},\n",
         )
@@ -157,7 +171,7 @@ class Transformers(ImageLibrary):
         """The arguments that load the base as the run had it, as Python source; empty where it is not quantized."""
         if self.plan.quantizer is None:
             return ""
-        settings = AutoConfig.from_pretrained(model_source(self.options), num_labels=len(info["label_names"]))
+        settings = AutoConfig.from_pretrained(model_source(self.options), num_labels=len(self.names_of(info)))
         return str(self.plan.quantizer.make().load_code(kept_whole(self.auto_class, settings, self.head)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from adapt_core.bundles import Data, Evaluated, Model, Row, Section
-from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.engines.common.inputs import Inputs
 from adapt_core.plan.run_plan import RunPlan
 from adapt_vision.annotations.card import card
 from adapt_vision.annotations.drawing import drawn
@@ -19,35 +19,31 @@ from adapt_vision.annotations.inputs import AnnotatedRows, Collation
 from adapt_vision.annotations.measuring import DetectionMeter, table
 from adapt_vision.annotations.report import found_of, sections
 from adapt_vision.annotations.task import AnnotatedImageTask, drawn_folder
-from adapt_vision.libraries.detectors import Detectors, raw
+from adapt_vision.libraries.loading import detectors_of
 from adapt_vision.object_detection.options import ObjectDetectionOptions, ObjectDetectionPrediction
 
 
 class ObjectDetection(AnnotatedImageTask):
-    """Boxes with classes, with any object detector of transformers."""
+    """Boxes with classes, with any object detector of transformers or MMDet."""
 
-    library: Detectors
+    library: Any
 
     def __init__(self, plan: RunPlan) -> None:
-        super().__init__(plan, Detectors(plan, cast(ObjectDetectionOptions, plan.task.options).image_size))
+        super().__init__(plan, detectors_of(plan, cast(ObjectDetectionOptions, plan.task.options).image_size))
 
-    def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
+    def engine_inputs(self, data: Data, model: Model) -> Inputs:
         """Images and objects as the model's processor makes them, training images changed at random."""
         train, evaluation = data.train, data.evaluation
-        return TrainerInputs(
+        made: Inputs = self.library.inputs(
             train=None if train is None else AnnotatedRows(train, self.reader(train), self.transform, self.plan.seed),
             evaluation=None if evaluation is None else AnnotatedRows(evaluation, self.reader(evaluation)),
             collate=Collation(partial(self.library.batch, model.processor)),
             meter=partial(DetectionMeter, evaluation, data.info["label_names"]),
             step=partial(self.library.call, labels=True),
-            evaluation_step=partial(self._evaluation_step, model.processor),
-            items=_boxes_in,
+            evaluation_step=partial(self.library.measured, model.processor),
+            items=self.library.items,
         )
-
-    def _evaluation_step(self, processor: Any, module: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
-        outputs = self.library.call(module, batch, labels=True)
-        sizes = [tuple(each["orig_size"].tolist()) for each in batch["labels"]]
-        return {"loss": outputs.loss, "found": self.library.found(processor, outputs, sizes, 0.0)}
+        return made
 
     def sections(self, evaluated: Evaluated, data: Data) -> Sequence[Section]:
         """Average precision by class, and what was found beside what there is."""
@@ -62,7 +58,7 @@ class ObjectDetection(AnnotatedImageTask):
 
     def outputs(self, model: Model, rows: Sequence[Row], info: Mapping[str, Any]) -> Sequence[np.ndarray]:
         """Logits and boxes, float32, of shape (queries, classes + 4) a row."""
-        return [raw(outputs)[0].numpy() for _, outputs in self.each(model, rows)]
+        return [self.library.raw(outputs)[0].numpy() for _, outputs in self.each(model, rows)]
 
     def predict(
         self, model: Model, rows: Sequence[Row], info: Mapping[str, Any], options: Any
@@ -94,8 +90,7 @@ class ObjectDetection(AnnotatedImageTask):
 
     def infer(self, model: Model, image: Image.Image, row: Row) -> Any:
         """The model's outputs for one image."""
-        inputs = model.processor(images=image, return_tensors="pt").to(next(model.module.parameters()).device)
-        return self.library.call(model.module, inputs, labels=False)
+        return self.library.infer(model, image)
 
 
 USE = (
@@ -103,8 +98,3 @@ USE = (
     "class, score, left, top, width and height in pixels. Images with transparency or 16 bits a channel must",
     "be made into plain RGB first.",
 )
-
-
-def _boxes_in(batch: Mapping[str, Any]) -> int:
-    """What the losses of detectors are means of; one at least, as they have it."""
-    return max(sum(len(each["class_labels"]) for each in batch["labels"]), 1)

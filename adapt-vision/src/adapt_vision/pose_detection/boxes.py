@@ -10,8 +10,8 @@ from typing import Any
 from adapt_core.bundles import Row
 from adapt_core.errors import AdaptError
 from adapt_vision.annotations.coco import read_coco
+from adapt_vision.annotations.coco_files import image_folder
 from adapt_vision.annotations.options import AnnotatedImageOptions
-from adapt_vision.annotations.source import image_folder
 from adapt_vision.data.files import images_at
 
 FORMS = "Give COCO's JSON, or what adapt predict wrote of a detector: a list of objects with image and objects."

@@ -90,18 +90,12 @@ class Collation:
     """Makes a batch of samples.
 
     Args:
-        batch: from crops to what the model reads, of shape (rows, 3, height, width).
+        batch: from samples to what the model reads and learns from.
     """
 
-    def __init__(self, batch: Callable[[Sequence[Tensor]], Tensor]) -> None:
+    def __init__(self, batch: Callable[[Sequence[Sample]], dict[str, Any]]) -> None:
         self.batch = batch
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        """``pixel_values``, ``points``, ``annotated``, and the numbers of the rows as ``rows``, int64."""
-        rows, pixels, points, annotated = zip(*samples, strict=True)
-        return {
-            "pixel_values": self.batch(pixels),
-            "points": torch.stack(points),
-            "annotated": torch.stack(annotated),
-            "rows": torch.tensor(rows),
-        }
+        """The batch, with the numbers of the rows as ``rows``, int64."""
+        return {**self.batch(samples), "rows": torch.tensor([each.row for each in samples])}

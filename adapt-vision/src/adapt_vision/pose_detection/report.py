@@ -92,8 +92,9 @@ def inspected(
 
 
 def _drawn_crop(pixels: Tensor, points: Tensor, annotated: Tensor, form: KeypointForm) -> Image.Image:
-    picture: Image.Image = functional.to_pil_image(pixels)
-    last = np.array([picture.width - 1, picture.height - 1])
-    places = points.numpy() * last
+    crop: Image.Image = functional.to_pil_image(pixels)
+    larger = max(1, EDGE // max(crop.size))  # small crops are shown larger, or dots would hide what they stand on
+    picture = crop.resize((crop.width * larger, crop.height * larger))
+    places = points.numpy() * [crop.width - 1, crop.height - 1] * larger + (larger - 1) / 2
     shown = [(float(x), float(y), 2 * int(seen)) for (x, y), seen in zip(places, annotated.tolist(), strict=True)]
     return drawn(picture, [Shown(None, 0, "", keypoints=shown, skeleton=form.skeleton)])

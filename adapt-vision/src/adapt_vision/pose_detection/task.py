@@ -8,25 +8,23 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from adapt_core.bundles import Data, Evaluated, Inspected, Model, Row, Section
-from adapt_core.engines.trainer.inputs import TrainerInputs
+from adapt_core.engines.common.inputs import Inputs
 from adapt_core.interfaces import Quantizer
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.utils.majority import REMEDY
+from adapt_core.utils.units import listed
 from adapt_vision.annotations.card import card
 from adapt_vision.annotations.drawing import drawn
 from adapt_vision.annotations.objects import AnnotatedImages, KeypointForm
 from adapt_vision.annotations.rows import load_other_rows, load_rows
 from adapt_vision.annotations.task import PROBE_ROWS, AnnotatedImageTask, drawn_folder
 from adapt_vision.data.decoding import decode
-from adapt_vision.libraries.poses import Poses
+from adapt_vision.libraries.loading import poses_of
 from adapt_vision.pose_detection.augmentation import NO_CHANGE, Name, drawn_change
 from adapt_vision.pose_detection.boxes import boxes_of, rows_at
-from adapt_vision.pose_detection.heatmaps import heatmap_loss
 from adapt_vision.pose_detection.inputs import Collation, PoseRows, Sample, sample
 from adapt_vision.pose_detection.instances import Instances, instances_of, require_poses
 from adapt_vision.pose_detection.measuring import PoseMeter, score_of
@@ -40,10 +38,10 @@ NOTHING = 0.05
 class PoseDetection(AnnotatedImageTask):
     """Keypoints of objects, each in the crop of its box, with heatmaps."""
 
-    library: Poses
+    library: Any
 
     def __init__(self, plan: RunPlan) -> None:
-        super().__init__(plan, Poses(plan, None))
+        super().__init__(plan, poses_of(plan))
         self.options = cast(PoseDetectionOptions, plan.task.options)
 
     # ---- data and model -------------------------------------------------------------------------------------------
@@ -74,26 +72,27 @@ class PoseDetection(AnnotatedImageTask):
         Raises:
             AdaptError: the model cannot be loaded, or its head knows other keypoints and is not trained.
         """
-        names = self._names = list(info["keypoints"]["names"])
-        model = self.library.load_model(names, path, quantizer)
+        names = self._names = list(self.library.names_of(info))
+        model: Model = self.library.load_model(names, path, quantizer)
         if path is None:
             remedy = "Train the head, or give the keypoints the model's names, in its order, in dataset.keypoint_names."
             self.library.require_names(model, names, remedy)
         return model
 
-    def engine_inputs(self, data: Data, model: Model) -> TrainerInputs:
+    def engine_inputs(self, data: Data, model: Model) -> Inputs:
         """Crops of objects as the model's processor makes them, training crops changed at random."""
         train = self._rows(data.train, model.processor, self.options.augmentation)
         evaluation = self._rows(data.evaluation, model.processor, "none")
         measured = None if evaluation is None else evaluation.instances
-        return TrainerInputs(
+        made: Inputs = self.library.inputs(
             train=train,
             evaluation=evaluation,
             collate=Collation(partial(self.library.batch, model.processor)),
             meter=None if measured is None else partial(PoseMeter, measured),
-            step=self._step,
-            evaluation_step=None if measured is None else partial(self._evaluation_step, model.processor, measured),
+            step=self.library.call,
+            evaluation_step=None if measured is None else partial(self._measured, model.processor, measured),
         )
+        return made
 
     def _rows(self, images: AnnotatedImages | None, processor: Any, augmentation: Name) -> PoseRows | None:
         if images is None:
@@ -101,17 +100,10 @@ class PoseDetection(AnnotatedImageTask):
         crop = partial(self.library.crop, processor)
         return PoseRows(instances_of(images), self.reader(images), crop, augmentation, self.plan.seed)
 
-    def _step(self, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
-        heatmaps = self.library.heatmaps(module, batch["pixel_values"])
-        loss = heatmap_loss(heatmaps, batch["points"], batch["annotated"], self.options.sigma)
-        return {"loss": loss, "heatmaps": heatmaps}
-
-    def _evaluation_step(
-        self, processor: Any, instances: Instances, module: Any, batch: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        outputs = self._step(module, batch)
+    def _measured(self, processor: Any, instances: Instances, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         boxes = [instances[row].box for row in batch["rows"].tolist()]
-        return {"loss": outputs["loss"], "found": self.library.keypoints(processor, outputs["heatmaps"], boxes)}
+        found: dict[str, Any] = self.library.measured(processor, module, batch, boxes)
+        return found
 
     # ---- what a person sees ---------------------------------------------------------------------------------------
 
@@ -125,10 +117,17 @@ class PoseDetection(AnnotatedImageTask):
 
     def notices(self, evaluated: Evaluated, data: Data) -> Sequence[str]:
         """That the model finds nothing, where it does not; and which keypoints it has never seen."""
-        found = evaluated.metrics["pck"]
-        if found >= NOTHING:
-            return ()
-        return (f"The model finds next to nothing: PCK@0.1 is {found:.4f}. {REMEDY}",)
+        told = []
+        if (found := evaluated.metrics["pck"]) < NOTHING:
+            told.append(f"The model finds next to nothing: PCK@0.1 is {found:.4f}. {REMEDY}")
+        if data.train is not None:
+            instances = instances_of(data.train)
+            counts = zip(instances.form.names, instances.annotated(), strict=True)
+            if never := [name for name, count in counts if not count]:
+                told.append(
+                    f"No training object has these keypoints, and the model has not learnt them: {listed(never)}."
+                )
+        return told
 
     def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
         """Crops of every split with their skeletons, training crops changed at random as in the first epoch."""
@@ -147,7 +146,8 @@ class PoseDetection(AnnotatedImageTask):
     def card(self, info: Mapping[str, Any], folder: Path) -> str:
         """The README of ``model/``."""
         library, code = self.library.code(info, folder)
-        return card(self.plan, info, library, code, tag="keypoint-detection", what="A pose estimator", use=USE)
+        use = (*USE, "", f"Its keypoints are {', '.join(info['keypoints']['names'])}.")
+        return card(self.plan, info, library, code, tag="keypoint-detection", what="A pose estimator", use=use)
 
     # ---- using the model ------------------------------------------------------------------------------------------
 
@@ -161,21 +161,20 @@ class PoseDetection(AnnotatedImageTask):
         ]
 
     def outputs(self, model: Model, rows: Sequence[Row], info: Mapping[str, Any]) -> Sequence[np.ndarray]:
-        """Heatmaps, float32 of shape (boxes, keypoints, height, width) a row."""
-        return [heatmaps.float().cpu().numpy() for _, heatmaps in self.each(model, rows)]
+        """Heatmaps, float32 of shape (boxes, keypoints, height, width) a row; of shape (0,) where there is no box."""
+        return [
+            np.zeros(0, dtype=np.float32) if outputs is None else self.library.raw(outputs).numpy()
+            for _, outputs in self.each(model, rows)
+        ]
 
     def parse_inputs(self, inputs: Sequence[str], file: Path | None, info: Mapping[str, Any]) -> Sequence[Row]:
         """Rows with ``image``, a path, and ``boxes`` where a file of COCO's or of a detector's predictions has them."""
         return rows_at(inputs, file, self.dataset)
 
-    def infer(self, model: Model, image: Image.Image, row: Row) -> Tensor:
-        """The heatmaps of the boxes in an image."""
+    def infer(self, model: Model, image: Image.Image, row: Row) -> Any:
+        """The model's outputs for the boxes in an image; None where there are none."""
         boxes = boxes_of(row, image.size)
-        if not boxes:
-            return torch.zeros(0)
-        crops = [self.library.crop(model.processor, image, box, 0.0)[0] for box in boxes]
-        pixels = self.library.batch(model.processor, crops).to(next(model.module.parameters()).device)
-        return self.library.heatmaps(model.module, pixels)
+        return self.library.infer(model, image, boxes) if boxes else None
 
     def predict(
         self, model: Model, rows: Sequence[Row], info: Mapping[str, Any], options: Any
@@ -191,10 +190,10 @@ class PoseDetection(AnnotatedImageTask):
         form = KeypointForm(**info["keypoints"])
         ids, folder = info["category_ids"], drawn_folder(asked.drawn, rows)
         only = ids * (len(ids) == 1)
-        for (image, heatmaps), row in zip(self.each(model, rows), rows, strict=True):
+        for (image, outputs), row in zip(self.each(model, rows), rows, strict=True):
             boxes = boxes_of(row, image.size)
             categories = row.get("category_ids") or only * len(boxes)
-            found = self.library.keypoints(model.processor, heatmaps, boxes)
+            found = self.library.found(model.processor, outputs, boxes) if boxes else []
             objects = [
                 {
                     **({"category_id": categories[place]} if categories else {}),

@@ -8,7 +8,15 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from adapt_core.engines.common.rows import Collation, CountedRows, EpochBatches, EvaluationBatches, StreamedRows
+from adapt_core.engines.common.rows import (
+    Collation,
+    CountedRows,
+    EpochBatches,
+    EvaluationBatches,
+    Failure,
+    StreamedRows,
+)
+from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World
 from adapt_core.terminal.signals import shield_worker
 
@@ -32,6 +40,8 @@ class EpochLoader(DataLoader[Any]):
                 return
             finally:
                 self.waiting += time.perf_counter() - begin
+            if isinstance(batch, Failure):
+                raise AdaptError(batch.message, batch.hint)
             yield batch
             begin = time.perf_counter()
 
@@ -51,14 +61,16 @@ def training_loader(
 ) -> EpochLoader:
     """Batches of a process's training rows; see :class:`EpochBatches` and :class:`StreamedRows` for their order."""
     if is_stream(rows):
-        return _loader(StreamedRows(rows, world), collate, workers, batch_size=batch)
+        return _loader(StreamedRows(rows, batch, world), collate, workers, batch_size=batch)
     order = EpochBatches(rows, seed, batch, group, world, lengths)
     return _loader(CountedRows(rows), collate, workers, batch_sampler=order)
 
 
 def evaluation_loader(rows: Any, collate: Any, *, batch: int, world: World, workers: int) -> EpochLoader:
     """Batches of a process's evaluation rows, in their order."""
-    return _loader(CountedRows(rows), collate, workers, batch_sampler=EvaluationBatches(len(rows), batch, world))
+    order = EvaluationBatches(len(rows), batch, world)
+    own = torch.Generator()  # a loader draws a number when it starts: evaluating must not change what training draws
+    return _loader(CountedRows(rows), collate, workers, batch_sampler=order, generator=own)
 
 
 def _loader(rows: Any, collate: Any, workers: int, **keywords: Any) -> EpochLoader:

@@ -7,11 +7,13 @@ run was resumed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset, Sampler, get_worker_info
-from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World
@@ -21,9 +23,21 @@ NOT_COUNTED = "adapt_not_counted"
 """The key that marks a batch as a stand-in: its process has no row in this step, and must still take part in it."""
 
 
+@dataclass(frozen=True)
+class Failure:
+    """An error in the data, on its way out of a process that loads them: torch would make a traceback of it.
+
+    Attributes:
+        message, hint: of the :class:`~adapt_core.errors.AdaptError`.
+    """
+
+    message: str
+    hint: str
+
+
 def global_batches(
     rows: int, seed: int, epoch: int, size: int, lengths: Sequence[int] | None = None, group: int = 1
-) -> list[list[int]]:
+) -> Iterator[list[int]]:
     """The batches of one epoch, of all processes together; the last may be smaller.
 
     Args:
@@ -39,10 +53,24 @@ def global_batches(
     """
     generator = torch.Generator().manual_seed(derived_seed(seed, epoch))
     if lengths is None:
-        order = torch.randperm(rows, generator=generator).tolist()
+        order = torch.randperm(rows, generator=generator).numpy()
     else:
-        order = get_length_grouped_indices(list(lengths), size * group, generator=generator)
-    return [order[start : start + size] for start in range(0, rows, size)]
+        order = grouped_by_length(np.asarray(lengths), size * group, generator)
+    for start in range(0, rows, size):
+        yield order[start : start + size].tolist()
+
+
+def grouped_by_length(lengths: np.ndarray, size: int, generator: torch.Generator) -> np.ndarray:
+    """What ``transformers.trainer_pt_utils.get_length_grouped_indices`` gives, without a Python number for each row."""
+    order = torch.randperm(len(lengths), generator=generator).numpy()
+    block = max(min(len(lengths) // (size * 4), 50), 1) * size
+    starts = np.arange(0, len(lengths), block)
+    for start in starts:
+        part = order[start : start + block]
+        order[start : start + block] = part[np.argsort(-lengths[part], kind="stable")]
+    longest = starts[np.argmax(lengths[order[starts]])]
+    order[[0, longest]] = order[[longest, 0]]
+    return order
 
 
 def share(rows: Sequence[Any], rank: int, size: int) -> Sequence[Any]:
@@ -89,7 +117,7 @@ class EpochBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         batches = global_batches(len(self.rows), self.seed, self.epoch, self.size, self.lengths, self.group)
-        for batch in batches[self.first :]:
+        for batch in islice(batches, self.first, None):
             mine = share(batch, self.world.rank, self.world.size)
             yield list(mine) if mine else [-1 - batch[0]]
 
@@ -126,42 +154,54 @@ class CountedRows(Dataset[Any]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> tuple[Any, bool]:
-        return (self.rows[index], True) if index >= 0 else (self.rows[-1 - index], False)
+        try:
+            return (self.rows[index], True) if index >= 0 else (self.rows[-1 - index], False)
+        except AdaptError as error:
+            return Failure(error.message, error.hint), True
 
 
 class StreamedRows(IterableDataset[Any]):
     """A process's share of rows that come one after the other, without end: pass after pass.
 
-    A pass is an epoch, of which the rows are told where they have ``set_epoch``. Rows are dealt out one at a time to
-    the processes, and within a process to its workers, so that each comes once.
+    A pass is an epoch, of which the rows are told where they have ``set_epoch``. Global batches are made of rows as
+    they come, over the end of a pass, and each process takes its share of each. Worker processes take whole batches by
+    turns, as the loader asks them: their number changes nothing.
 
     Args:
         rows: an iterable that can be iterated again.
+        batch: rows in a batch on each process.
         world: the processes.
     """
 
-    def __init__(self, rows: Any, world: World) -> None:
+    def __init__(self, rows: Any, batch: int, world: World) -> None:
         self.rows = rows
+        self.batch = batch
         self.world = world
 
     def __iter__(self) -> Iterator[tuple[Any, bool]]:
+        try:
+            yield from self._mine()
+        except AdaptError as error:
+            yield Failure(error.message, error.hint), True
+
+    def _mine(self) -> Iterator[tuple[Any, bool]]:
         worker = get_worker_info()
         workers, own = (worker.num_workers, worker.id) if worker else (1, 0)
-        turns, mine = self.world.size * workers, self.world.rank * workers + own
-        epoch = 0
-        while True:
+        for place, row in enumerate(self._endless()):
+            number, within = divmod(place, self.batch * self.world.size)
+            if number % workers == own and within // self.batch == self.world.rank:
+                yield row, True
+
+    def _endless(self) -> Iterator[Any]:
+        for epoch in count():
             if hasattr(self.rows, "set_epoch"):
                 self.rows.set_epoch(epoch)
-            place = -1
-            for place, row in enumerate(self.rows):
-                if place % turns == mine:
-                    yield row, True
-            if place < mine:
-                raise AdaptError(
-                    f"The stream ends after {place + 1} rows, which is fewer than there are processes and workers",
-                    "Set training.num_workers to 0, or give more rows.",
-                )
-            epoch += 1
+            empty = True
+            for row in self.rows:
+                empty = False
+                yield row
+            if empty:
+                raise AdaptError("The stream has no rows that can be trained on", "Check what it is read from.")
 
 
 class Collation:
@@ -175,5 +215,8 @@ class Collation:
         self.collate = collate
 
     def __call__(self, rows: Sequence[tuple[Any, bool]]) -> Any:
+        for row, _ in rows:
+            if isinstance(row, Failure):
+                return row
         batch = self.collate([row for row, _ in rows])
         return batch if any(counted for _, counted in rows) else {**batch, NOT_COUNTED: True}

@@ -28,9 +28,7 @@ from adapt_core.terminal.signals import StopRequest, stop_on_signal
 from adapt_vision.engines.mmengine.inputs import RunnerInputs
 from adapt_vision.engines.mmengine.loop import StepLoop, Stepped, Training, moved, outputs_of
 from adapt_vision.engines.mmengine.optimizer import (
-    autocast,
     check_optimizer,
-    precision_of,
     schedule,
     wrapped_optimizer,
 )
@@ -228,12 +226,12 @@ class MMEngine(Engine):
             checkpoints.keep_newest(self.options.checkpoints)
 
     def _measure(self, module: Any, inputs: RunnerInputs, *, shown: bool = True) -> None:
-        """Measures the model as it is; random numbers do not notice."""
+        """Measures the model as it is, in float32, as MMEngine does; random numbers do not notice."""
         with self.evaluating, randomness_kept():
             evaluated = measure(
                 module,
                 self._evaluation_batches(module, inputs),
-                partial(_step, inputs, precision_of(self.options)),
+                inputs.evaluation_step or partial(outputs_of, inputs),
                 inputs.items or rows_in,
                 inputs.meter() if inputs.meter is not None else None,
                 self.world,
@@ -265,13 +263,3 @@ class _Batches:
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         self.loader.set_epoch(0)
         return (moved(batch, self.device) for batch in self.loader)
-
-
-def _step(
-    inputs: RunnerInputs, precision: torch.dtype | None, module: Any, batch: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """The outputs of a batch in an evaluation."""
-    with autocast(module, precision):
-        if inputs.evaluation_step is not None:
-            return inputs.evaluation_step(module, batch)
-        return outputs_of(inputs, module, batch)

@@ -93,7 +93,7 @@ class Stepped(nn.Module):
         """Tells the model the epoch: some assign objects otherwise in the first ones."""
         for each in self.module.modules():
             if hasattr(each, "epoch"):
-                each.epoch = epoch
+                setattr(each, "epoch", epoch)  # noqa: B010  # a Module has no such attribute, as types see it
 
     def _loss(self, batch: Mapping[str, Any]) -> Tensor:
         name = self.training_of_run.method_name
@@ -126,7 +126,7 @@ def moved(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
     }
 
 
-class StepLoop(BaseLoop):
+class StepLoop(BaseLoop):  # type: ignore[misc]  # MMEngine ships no types
     """Counts optimizer steps; an epoch is a pass over the rows.
 
     Args:

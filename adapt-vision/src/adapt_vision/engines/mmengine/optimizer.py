@@ -20,7 +20,7 @@ from adapt_core.plugins.references import resolve
 from adapt_vision.engines.mmengine.options import OPTIMIZERS, RunnerOptions
 
 
-class AutocastOptimWrapper(OptimWrapper):
+class AutocastOptimWrapper(OptimWrapper):  # type: ignore[misc]  # MMEngine ships no types
     """MMEngine's wrapper with steps in bfloat16, on any device: MMEngine's own for mixed precision needs a GPU."""
 
     @contextmanager

@@ -9,7 +9,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 
-class FolderRunner(Runner):
+class FolderRunner(Runner):  # type: ignore[misc]  # MMEngine ships no types
     """A Runner whose log goes into its work folder alone."""
 
     def build_logger(self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any) -> MMLogger:

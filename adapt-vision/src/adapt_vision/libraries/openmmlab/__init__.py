@@ -1,0 +1,1 @@
+"""Models of the OpenMMLab libraries: MMDet and MMPose."""

@@ -19,6 +19,7 @@ from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer
 from adapt_vision.annotations.objects import Annotation
+from adapt_vision.libraries.counting import counted_here
 from adapt_vision.libraries.transformers import Transformers
 
 Found = dict[str, Tensor]
@@ -107,7 +108,8 @@ class Detectors(Transformers):
         """
         names = ["pixel_values", *(["pixel_mask"] if self._masks else []), *(["labels"] if labels else [])]
         try:
-            return module(**{name: batch[name] for name in names if name in batch})
+            with counted_here():
+                return module(**{name: batch[name] for name in names if name in batch})
         except RuntimeError as error:
             if "selected index k out of range" not in str(error):  # what torch.topk says
                 raise

@@ -25,6 +25,7 @@ from adapt_core.utils.seeds import derived_seed
 from adapt_core.utils.units import listed
 from adapt_vision.annotations.masks import decoded, encoded
 from adapt_vision.annotations.objects import Annotation
+from adapt_vision.libraries.counting import counted_here
 from adapt_vision.libraries.transformers import Transformers
 
 MOST = 100
@@ -130,7 +131,8 @@ class Segmenters(Transformers):
         targets = ("labels",) if self.by_box else ("mask_labels", "class_labels")
         names = ["pixel_values", *(["pixel_mask"] if self._padded else []), *(targets if labels else [])]
         try:
-            outputs = module(**{name: batch[name] for name in names if name in batch})
+            with counted_here():
+                outputs = module(**{name: batch[name] for name in names if name in batch})
         except ValueError as error:
             if not (labels and any(part in str(error) for part in OF_NAN)):
                 raise

@@ -102,7 +102,7 @@ class ShardedTraining(Trainer):
             if count != self._count:
                 raise AdaptError(
                     f"Sharding {type(self._plain).__name__} layer by layer unties {count - self._count} parameters",
-                    "Choose launch.name: ddp, or launch.auto_wrap_policy: NO_WRAP.",
+                    "Choose launch.name: ddp.",
                 )
             deal_values(self._plain, self._values, self.training.world)
             self._values = None

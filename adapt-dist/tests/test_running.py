@@ -64,7 +64,8 @@ def test_ctrl_c_leaves_one_checkpoint_from_which_one_process_comes_to_the_same_e
     expected, found = lines(tmp_path / "whole"), lines(run)
     assert [line["step"] for line in found] == [line["step"] for line in expected]
     for line, other in zip(expected, found, strict=True):
-        assert other["loss"] == pytest.approx(line["loss"], abs=1e-4), f"step {line['step']}"
+        # Sums over two processes round otherwise, which Adam's steps carry on: 2e-4 after all 192.
+        assert other["loss"] == pytest.approx(line["loss"], abs=1e-3), f"step {line['step']}"
 
 
 def test_torchrun_around_it_is_recognised_and_nothing_is_started_twice(config: dict[str, Any], tmp_path: Path) -> None:

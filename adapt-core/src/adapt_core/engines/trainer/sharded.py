@@ -27,6 +27,7 @@ from adapt_core.engines.trainer.sharding import (
     whole_values,
 )
 from adapt_core.engines.trainer.shards import are_shards, read_model, read_optimizer, write_shards
+from adapt_core.errors import AdaptError
 
 if TYPE_CHECKING:
     from adapt_core.engines.trainer.trainer import Training
@@ -83,11 +84,13 @@ class ShardedTraining(Trainer):
             with self._unsharded():
                 self._load_from_checkpoint(checkpoint, self._plain)
         self._values = self._all_values() if self._main else {}
+        self._count = len(list(self._plain.parameters()))
         return super()._prepare_for_training(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def shard_to_evaluate(self) -> None:
         """Shards a model that is not trained."""
         self._values = self._all_values() if self._main else {}
+        self._count = len(list(self._plain.parameters()))
         self.model = fsdp2_prepare_model(self.accelerator, self._plain)
         self.accelerator._models.append(self.model)
         self.settle_values()
@@ -95,6 +98,12 @@ class ShardedTraining(Trainer):
     def settle_values(self) -> None:
         """Hands the main process's weights on, once: they are those of the checkpoint, where there is one."""
         if self.sharded and self._values is not None:
+            count = len(list(self._plain.parameters()))
+            if count != self._count:
+                raise AdaptError(
+                    f"Sharding {type(self._plain).__name__} layer by layer unties {count - self._count} parameters",
+                    "Choose launch.name: ddp.",
+                )
             deal_values(self._plain, self._values, self.training.world)
             self._values = None
             synchronised_generation(self._plain)
@@ -108,11 +117,14 @@ class ShardedTraining(Trainer):
         values = whole_values(self._plain, self.training.world)
         return filled(self._skeleton, values) if self._skeleton is not None else self._plain
 
+    _count: int = 0
     _values: dict[str, torch.Tensor] | None = None
     _skeleton: nn.Module | None = None
 
     def _all_values(self) -> dict[str, torch.Tensor]:
-        return {name: each.detach() for name, each in [*self._plain.named_parameters(), *self._plain.named_buffers()]}
+        """By every name that a parameter has: sharding may list a tied one under another."""
+        parameters = self._plain.named_parameters(remove_duplicate=False)
+        return {name: each.detach() for name, each in [*parameters, *self._plain.named_buffers()]}
 
     # ---- checkpoints ----------------------------------------------------------------------------------------------
 

@@ -157,11 +157,14 @@ def whole_values(module: nn.Module, world: World, *, trained_only: bool = False)
     """
     reshard(module)
     found = {}
-    for name, each in module.named_parameters():
+    seen: dict[int, Any] = {}
+    for name, each in module.named_parameters(remove_duplicate=False):  # any name of a tied one may be looked up
         if each.requires_grad or not trained_only:
-            value = whole(each.detach())
+            if id(each) not in seen:
+                value = whole(each.detach())
+                seen[id(each)] = value if world.is_main else None
             if world.is_main:
-                found[name] = value
+                found[name] = seen[id(each)]
     if world.is_main:
         found |= {name: each.detach().cpu().clone() for name, each in module.named_buffers()}
     return found

@@ -128,6 +128,8 @@ def _step(name: str, kind: Any, size: int | None) -> None:
     model.module.eval()
     with torch.no_grad():
         found = library.measured(model.processor, model.module, library.batch(model.processor, images, objects))
+        batch = library.batch(model.processor, images, objects)
+        assert model.module(**library.arguments(model.module, batch)) is not None
         raw = library.raw(_first(library.infer(model, images[0])))
     assert len(found["found"]) == 2 and raw.ndim == 2 and bool(torch.isfinite(raw).all())
 

@@ -167,5 +167,14 @@ def test_what_cannot_be_loaded_is_refused(run: Callable[..., Any], model: dict[s
     assert told in str(caught.value)
 
 
+def test_an_adapter_is_merged_into_a_model_of_the_library(
+    run: Callable[..., Any], cells: dict[str, Any], tmp_path: Path
+) -> None:
+    run(method=LORA)
+    merged = adapt_core.merge_run(cells["output_dir"], tmp_path / "merged")
+    assert merged["difference"] <= 1e-3 * max(merged["largest_output"], 1.0)
+    assert {"config.py", "model.pth"} <= {each.name for each in (tmp_path / "merged").iterdir()}
+
+
 def _lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -79,7 +80,7 @@ class MMEngine(Engine):
                 self._calibrate(module, method, inputs)
         self.progress.parameters(count_parameters(module))  # which calibration may have changed
         of_epoch = -(-len(loader) // self.options.gradient_accumulation_steps)
-        steps = self.options.max_steps or max(round(self.options.epochs * of_epoch + 0.4999), 1)
+        steps = self.options.max_steps or math.ceil(self.options.epochs * of_epoch)
         content = self._resumed(module, method, checkpoint) if checkpoint else None
         with randomness_kept():
             wrapper = wrapped_optimizer(module, method.parameter_groups(module, self.options.lr), self.options, scale)
@@ -163,7 +164,7 @@ class MMEngine(Engine):
     def _calibrate(self, module: Any, method: Method, inputs: RunnerInputs) -> None:
         with randomness_kept(), self.progress.stage("Calibrating the method"):
             try:
-                method.calibrate(module, _Batches(self._training_loader(inputs), next(module.parameters()).device))
+                method.calibrate(module, _Batches(self._training_loader(inputs), module, inputs))
             except torch.OutOfMemoryError as error:
                 raise out_of_memory(error, "batch_size (BATCH_SIZE)") from error
 
@@ -254,11 +255,14 @@ class MMEngine(Engine):
 
 
 class _Batches:
-    """The training batches of the first epoch, anew in every iteration."""
+    """The training batches of the first epoch, anew in every iteration, as arguments of a call of the module."""
 
-    def __init__(self, loader: EpochLoader, device: torch.device) -> None:
-        self.loader, self.device = loader, device
+    def __init__(self, loader: EpochLoader, module: Any, inputs: RunnerInputs) -> None:
+        self.loader, self.module, self.inputs = loader, module, inputs
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         self.loader.set_epoch(0)
-        return (moved(batch, self.device) for batch in self.loader)
+        device = next(self.module.parameters()).device
+        for given in self.loader:
+            batch = moved(given, device)
+            yield batch if self.inputs.arguments is None else self.inputs.arguments(self.module, batch)

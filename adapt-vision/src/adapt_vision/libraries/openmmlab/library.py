@@ -57,6 +57,8 @@ class OpenMMLab:
     """
 
     package: ClassVar[str]
+    images: ClassVar[str] = "inputs"
+    """What a batch calls its images."""
 
     def __init__(self, plan: RunPlan, image_size: int | None) -> None:
         self.plan = plan
@@ -273,11 +275,16 @@ class OpenMMLab:
     def inputs(self, **given: Any) -> RunnerInputs:
         """What the engine takes, with what the configuration says of training."""
         base = (self._source.get("auto_scale_lr") or {}).get("base_batch_size")
-        return RunnerInputs(**given, scope=self.package, base_batch_size=base)
+        return RunnerInputs(**given, scope=self.package, arguments=self.arguments, base_batch_size=base)
+
+    def arguments(self, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """A batch as the arguments of a call of the module, for methods that look at what its layers read."""
+        given = {"inputs": list(batch[self.images]), "data_samples": batch["data_samples"]}
+        return {**plain(module).data_preprocessor(given, False), "mode": "tensor"}
 
     def items(self, batch: Mapping[str, Any]) -> int:
         """What the losses are means of: images."""
-        return len(batch["inputs"])
+        return len(batch[self.images])
 
 
 def plain(module: Any) -> Any:

@@ -48,6 +48,7 @@ class Poses(OpenMMLab):
     """Any model of MMPose that finds the keypoints of one object in the crop of its box."""
 
     package: ClassVar[str] = "mmpose"
+    images: ClassVar[str] = "pixel_values"
 
     def __init__(self, plan: RunPlan, image_size: int | None) -> None:
         super().__init__(plan, image_size)

@@ -11,6 +11,7 @@ from typing import Any
 import copies
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from adapt_core.errors import AdaptError
@@ -163,6 +164,24 @@ def test_a_run_is_evaluated_on_data_of_another_format(tmp_path: Path) -> None:
         require_same(rows, evaluation)
 
 
+def test_a_file_may_be_named_instead_of_its_folder(tmp_path: Path) -> None:
+    coco = copies.subset(CELLS, tmp_path / "coco", 3)
+    yolo, objects = copies.to_yolo(coco, tmp_path / "yolo"), copies.to_objects(coco, tmp_path / "objects")
+    info = loaded(yolo / "data.yaml")[2]
+    assert info["splits"] == {"train": "data.yaml, train", "validation": "data.yaml, validation"}
+    assert info["evaluation"] == "split data.yaml, validation"
+    assert loaded(objects)[2]["evaluation"] == "split val/metadata.jsonl"
+    info = loaded(objects / "train" / "metadata.jsonl", validation_share=0.3)[2]
+    assert info["rows"] == {"train": 2, "validation": 1} and info["evaluation"] == "held out from metadata.jsonl"
+
+
+def test_other_files_of_yaml_and_xml_are_no_annotations(tmp_path: Path) -> None:
+    coco = copies.subset(CELLS, tmp_path / "coco", 2)
+    (coco / "notes.yaml").write_text("- a list")
+    (coco / "pom.xml").write_text("<project/>")
+    assert loaded(coco)[2]["format"] == "coco"
+
+
 def test_several_formats_in_one_folder_are_refused_unless_one_is_named(tmp_path: Path) -> None:
     coco = copies.subset(CELLS, tmp_path / "data", 3)
     copies.to_yolo(coco, coco)
@@ -196,3 +215,40 @@ def test_options_of_what_is_not_read_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(AdaptError, match=message):
             loaded(coco, **options)
+
+
+def test_splits_of_yolo_may_share_a_folder(tmp_path: Path) -> None:
+    coco = copies.subset(CELLS, tmp_path / "coco", 4)
+    apart = copies.to_yolo(coco, tmp_path / "apart")
+    together = tmp_path / "together"
+    content: dict[str, Any] = yaml.safe_load((apart / "data.yaml").read_text())
+    for split in copies.SPLITS:
+        for kind in ("images", "labels"):
+            for file in sorted((apart / kind / split).iterdir()):
+                copies.link(file, together / kind / file.name)
+        names = [f"images/{each.name}" for each in sorted((apart / "images" / split).iterdir())]
+        (together / f"{split}.txt").write_text("\n".join(names))
+        content[split] = f"{split}.txt"
+    (together / "data.yaml").write_text(yaml.safe_dump({**content, "test": "images/elsewhere"}))
+    expected = loaded(apart)
+    for rows, other in zip(loaded(together)[:2], expected[:2], strict=True):
+        require_same(rows, other)
+    (together / "labels" / "odd.txt").write_text("")
+    with pytest.raises(AdaptError, match=r"labels/odd\.txt belongs to no image"):
+        loaded(together)
+
+
+def test_lists_of_yolo_may_lie_among_images_and_labels(tmp_path: Path) -> None:
+    coco = copies.subset(CELLS, tmp_path / "coco", 3)
+    apart = copies.to_yolo(coco, tmp_path / "apart")
+    flat = tmp_path / "flat"
+    content: dict[str, Any] = yaml.safe_load((apart / "data.yaml").read_text())
+    for split in copies.SPLITS:
+        for kind in ("images", "labels"):
+            for file in sorted((apart / kind / split).iterdir()):
+                copies.link(file, flat / file.name)
+        names = [each.name for each in sorted((apart / "images" / split).iterdir())]
+        (flat / f"{split}.txt").write_text("\n".join(names))
+        content[split] = f"{split}.txt"
+    (flat / "data.yaml").write_text(yaml.safe_dump(content))
+    require_same(loaded(flat)[1], loaded(apart)[1])

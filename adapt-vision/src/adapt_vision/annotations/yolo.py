@@ -6,7 +6,7 @@ https://docs.ultralytics.com/datasets/detect, …/segment and …/pose
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,13 @@ def _description(folder: Path) -> Path | None:
         if (folder / name).is_file():
             return folder / name
     others = [each for suffix in SUFFIXES for each in sorted(folder.glob(f"*{suffix}"))]
-    return others[0] if len(others) == 1 and {"names", "train"} <= set(mapping_of(others[0])) else None
+    if len(others) != 1:
+        return None
+    try:
+        content = mapping_of(others[0])
+    except AdaptError:  # it is of something else
+        return None
+    return others[0] if {"names", "train"} <= set(content) else None
 
 
 def read(path: Path, reading: Reading) -> Split:
@@ -82,7 +88,7 @@ def read(path: Path, reading: Reading) -> Split:
     keypoints = _keypoint_form(path, content, form, reading) if reading.wanted == "keypoints" else None
     images = _images(path, content, KEYS[reading.role])
     labels = [_label_file(image) for image in images]
-    _require_no_strangers(path, images, labels, names)
+    _require_no_strangers(path, images, labels, names, _of_other_splits(path, content, KEYS[reading.role]))
     faults: list[str] = []
     objects: list[list[Annotation]] = []
     sizes: list[Size | None] = []
@@ -190,10 +196,31 @@ def _keypoint_form(path: Path, content: dict[Any, Any], form: YoloForm, reading:
 
 def _images(path: Path, content: dict[Any, Any], key: str) -> list[Path]:
     """The images of a split, by name. ``path`` in the file starts from its folder, a split from ``path``."""
-    root = path.parent / str(content.get("path") or ".")
-    entries = content[key] if isinstance(content[key], list) else [content[key]]
     images: list[Path] = []
-    for entry in entries:
+    for place in _places(path, content, key):
+        if place.is_dir():
+            images += [each for each in files_in(place) if is_image(each)]
+        else:
+            for name in listed_names(place):
+                tried = (place.parent / name, _root(path, content) / name)
+                image = next((each for each in tried if each.is_file()), None)
+                if image is None:
+                    raise AdaptError(f"{place}: the image {name} is not there.", "Put it there, or remove the line.")
+                images.append(image)
+    if not images:
+        raise AdaptError(f"{path}: the split {key} has no images.", "Images are known by the endings of their names.")
+    return images
+
+
+def _root(path: Path, content: dict[Any, Any]) -> Path:
+    return path.parent / str(content.get("path") or ".")
+
+
+def _places(path: Path, content: dict[Any, Any], key: str) -> list[Path]:
+    """The folders and lists of images of a split."""
+    root = _root(path, content)
+    places = []
+    for entry in content[key] if isinstance(content[key], list) else [content[key]]:
         if not isinstance(entry, str):
             raise AdaptError(f"{path}: {key} has {entry!r}, and no folder or list of images.", "Give its path.")
         place = _place(root, entry)
@@ -202,17 +229,22 @@ def _images(path: Path, content: dict[Any, Any], key: str) -> list[Path]:
                 f"{path}: there is no folder or file {root / entry}, which {key} names.",
                 "Paths start from path in the file, and that from the folder of the file.",
             )
-        if place.is_dir():
-            images += [each for each in files_in(place) if is_image(each)]
-        else:
-            for name in listed_names(place):
-                image = next((each for each in (place.parent / name, root / name) if each.is_file()), None)
-                if image is None:
-                    raise AdaptError(f"{place}: the image {name} is not there.", "Put it there, or remove the line.")
-                images.append(image)
-    if not images:
-        raise AdaptError(f"{path}: the split {key} has no images.", "Images are known by the endings of their names.")
-    return images
+        places.append(place)
+    return places
+
+
+def _of_other_splits(path: Path, content: dict[Any, Any], key: str) -> set[Path]:
+    """Files that may lie among the labels of a split: lists of images, and what the other splits have there."""
+    known = set(_places(path, content, key))
+    for other in KEYS.values():
+        if other == key or not content.get(other):
+            continue
+        try:
+            images = _images(path, content, other)
+        except AdaptError:
+            continue  # what is wrong with it is told where it is read
+        known |= {*_places(path, content, other), *images, *map(_label_file, images)}
+    return known
 
 
 def _place(root: Path, entry: str) -> Path | None:
@@ -231,11 +263,13 @@ def _label_file(image: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
-def _require_no_strangers(path: Path, images: Sequence[Path], labels: Sequence[Path], names: Sequence[str]) -> None:
-    """Raises AdaptError for files among the labels that belong to no image, or to another format."""
+def _require_no_strangers(
+    path: Path, images: Sequence[Path], labels: Sequence[Path], names: Sequence[str], others: Set[Path]
+) -> None:
+    """Raises AdaptError for files among the labels that belong to no image of any split, or to another format."""
     counts = Counter(labels)
     faults = [f"{count} images share the labels {label}" for label, count in counts.items() if count > 1]
-    known = {*images, *labels}
+    known = {*images, *labels, *others}
     for folder in dict.fromkeys(label.parent for label in labels):
         for each in sorted(folder.iterdir()) if folder.is_dir() else []:
             if each in known or each.is_dir() or each.name.startswith(".") or each.suffix == ".cache":

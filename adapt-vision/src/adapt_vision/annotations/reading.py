@@ -144,7 +144,8 @@ def image_called(name: str, folders: Sequence[Path]) -> Path | None:
         if is_image(folder / name) and (folder / name).is_file():
             return folder / name
     for folder in folders:
-        found = [each for each in sorted(folder.glob(f"{_plain(name)}.*")) if is_image(each)]
+        named = sorted(folder.glob(f"{_plain(name)}.*"))
+        found = [each for each in named if each.stem == Path(name).name and is_image(each)]
         if found:
             return found[0]
     return None

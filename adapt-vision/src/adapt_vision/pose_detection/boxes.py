@@ -48,8 +48,7 @@ def _content(file: Path) -> Any:
 def _of_coco(file: Path, options: AnnotatedImageOptions) -> list[Row]:
     split = read_coco(file, options)
     elsewhere = options.model_copy(update={"image_root": None})
-    above = file.parent.parent if file.parent.name == "annotations" else file.parent
-    folder = image_folder(file, above, elsewhere, split.files[0])
+    folder = image_folder(file, file.parent, elsewhere, split.files[0])
     rows: list[Row] = []
     for number, name, objects in zip(split.ids, split.files, split.objects, strict=True):
         kept = [each for each in objects if not each.crowd]

@@ -339,6 +339,8 @@ def test_odd_files_of_boxes_are_refused(pose: dict[str, Any], tmp_path: Path) ->
         ("[5]", "entry 0 has no image"),
         ('[{"image": "a.png"}]', "entry 0 has no image, or no list of objects"),
         ('[{"image": "a.png", "objects": [{"bbox": [1, 2, 3]}]}]', "entry 0, a.png: bbox is .*not four numbers"),
+        ('[{"image": "a.png", "objects": [{"bbox": [1, 2, true, 3]}]}]', "bbox is .*not four numbers"),
+        ('[{"image": "a.png", "objects": [{"bbox": [1, 2, Infinity, 3]}]}]', "bbox is .*not four numbers"),
         ('[{"image": "a.png", "objects": [{"bbox": [1, 2, 0, 3]}]}]', "bbox .* is empty"),
         ('{"images": []}', "has no 'annotations'"),
     ):

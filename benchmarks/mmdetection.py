@@ -1,6 +1,6 @@
 """Adapt's methods on a detector of MMDet, beside MMDet's own Runner: AP, what is trained, sizes and seconds.
 
-    python benchmarks/mmdetection.py [--epochs 5] [--size 320] [--methods full,last_layer,lora,ssf] [--repeats 1]
+    python benchmarks/mmdetection.py [--epochs 5] [--size 320] [--methods full,ssf,lora] [--repeats 1]
 
 YOLOX-nano starts from its weights of COCO and learns the blood cells of bccd: 205 images to train on, 87 to measure on,
 AdamW, batch 8, seed 56 and those after it. The Runner's script has the same settings. One process at a time; start-up,
@@ -28,7 +28,6 @@ METHODS: dict[str, tuple[Any, float]] = {
     "last_layer": ("last_layer", 5e-3),
     "lora": ({"name": "lora", "r": 8, "alpha": 16, "target_modules": "conv"}, 2e-3),
     "ssf": ("ssf", 5e-3),
-    "ssf_norm": ({"name": "ssf", "target_modules": "norm"}, 5e-3),
     "bitfit": ("bitfit", 5e-3),
 }
 """The method and its learning rate."""

@@ -51,6 +51,18 @@ EXAMPLES: dict[str, tuple[str, Sequence[Mapping[str, Any]] | str]] = {
     "translation/nllb": ("bart", "PHRASES"),
 }  # fmt: skip
 
+TOLD = {
+    # What an evaluation measures, and what a prediction gives.
+    "text_classification": ("accuracy", "label"),
+    "token_classification/ner": ("f1", "entities"),
+    "token_classification/pos": ("accuracy", "tags"),
+    "token_classification/chunk": ("f1", "entities"),
+    "question_answering": ("f1", "answer"),
+    "text_generation": ("perplexity", "generated"),
+    "summarization": ("rougeL", "summary"),
+    "translation": ("bleu", "translation"),
+}
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
@@ -105,8 +117,10 @@ def test_an_example_is_right_and_runs(name: str, tiny: SimpleNamespace, tmp_path
         made["quantization"]["compute_dtype"] = "float32"
     result = adapt_core.run({**made, "save": "none", "output_dir": str(tmp_path / "run")})
     assert result["steps"] == 2
+    metric, answer = TOLD.get(name) or TOLD[name.split("/")[0]]
     assert result["metrics"]["loss"] > 0
+    assert result["metrics"][metric] >= 0
     row = rows[0]
     read = {name: row[name] for name in ("sentence1", "sentence2", "question", "context") if name in row}
     (found,) = adapt_core.load_run(tmp_path / "run").predict([json.dumps(read) if read else "the cat"])
-    assert found
+    assert answer in found

@@ -7,8 +7,9 @@ import importlib
 import importlib.util
 import json
 import random
+import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,19 +158,42 @@ class Runs:
     Attributes:
         one: folders of those of one process.
         two: folders of those of two.
+        resumed: folders of those that one process began and two went on with.
         results: what two processes said.
     """
 
-    def __init__(self, folder: Path, wanted: Mapping[str, tuple[dict[str, Any], Mapping[str, Any]]]) -> None:
-        self.one, self.two = {}, {}
+    def __init__(
+        self,
+        folder: Path,
+        wanted: Mapping[str, tuple[dict[str, Any], Mapping[str, Any]]],
+        resumed: Sequence[str] = (),
+    ) -> None:
+        self.one: dict[str, Path] = {}
+        self.two: dict[str, Path] = {}
+        self.resumed: dict[str, Path] = {}
         plans = []
         for name, (config, launch) in wanted.items():
             self.one[name], self.two[name] = folder / "one" / name, folder / "two" / name
             if not self.one[name].exists():
                 adapt_core.run({**config, "output_dir": str(self.one[name])})
             plans.append(claimed(launched(config, self.two[name], launch)))
+        for name in resumed:
+            config, launch = wanted[name]
+            self.resumed[name] = cut(self.one[name], folder / "resumed" / name)
+            plans.append(claimed(launched(config, self.resumed[name], launch), resume=True))
         launcher: Any = plans[0].launcher.make()
-        self.results = dict(zip(wanted, launcher.launch(run_all, plans), strict=True))
+        self.results = launcher.launch(run_all, plans)
+
+
+def cut(run: Path, folder: Path) -> Path:
+    """A copy of a finished run as it was after its first epoch."""
+    shutil.copytree(run, folder)
+    checkpoints = RunFolder(folder).checkpoints
+    for step in checkpoints.steps()[1:]:
+        shutil.rmtree(checkpoints.at(step))
+    shutil.rmtree(folder / "model")
+    (folder / "result.json").unlink()
+    return folder
 
 
 def claimed(config: Mapping[str, Any], *, resume: bool = False) -> Any:
@@ -206,7 +230,7 @@ FSDP: dict[str, dict[str, Any]] = {
 def sharded(parts: Path, no_reload_here: None, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     configs = configurations(parts)
     wanted = {name: (configs[name], {"name": "fsdp", **options}) for name, options in FSDP.items()}
-    return Runs(tmp_path_factory.mktemp("fsdp"), wanted)
+    return Runs(tmp_path_factory.mktemp("fsdp"), wanted, resumed=("texts", "facts, all trained"))
 
 
 def lines(run: Path) -> list[dict[str, Any]]:
@@ -217,26 +241,48 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return {name: each for path in (run / "model").glob("*.safetensors") for name, each in load_file(path).items()}
 
 
-def assert_the_same(one: Path, two: Path) -> None:
+def assert_the_same(one: Path, two: Path, tolerance: float = TOLERANCE) -> None:
     before, after = lines(one), lines(two)
     assert [line["step"] for line in after] == [line["step"] for line in before]
     for line, other in zip(before, after, strict=True):
         for name, value in line.items():
-            assert other[name] == pytest.approx(value, rel=TOLERANCE, abs=TOLERANCE), f"{name} at step {line['step']}"
+            assert other[name] == pytest.approx(value, rel=tolerance, abs=tolerance), f"{name} at step {line['step']}"
     saved, expected = weights(two), weights(one)
     assert saved.keys() == expected.keys() and saved
     for name, value in expected.items():
-        assert torch.allclose(saved[name], value, atol=2e-4), name
+        # A bias of keys changes nothing: its gradient is rounding, of which Adam makes steps of full size.
+        assert name.endswith(("k_proj.bias", "key.bias")) or torch.allclose(
+            saved[name], value, atol=max(2e-4, 10 * tolerance)
+        ), name
 
 
 @pytest.mark.parametrize("name", DDP)
 def test_ddp_has_the_loss_of_one_process_at_every_step_and_its_metrics(name: str, replicated: Runs) -> None:
-    assert_the_same(replicated.one[name], replicated.two[name])
+    # In 4 bits, products are in bfloat16, and round otherwise for another number of rows.
+    assert_the_same(replicated.one[name], replicated.two[name], 1e-3 if "4 bits" in name else TOLERANCE)
 
 
 @pytest.mark.parametrize("name", FSDP)
 def test_fsdp_has_the_loss_of_one_process_at_every_step_and_its_metrics(name: str, sharded: Runs) -> None:
     assert_the_same(sharded.one[name], sharded.two[name])
+
+
+@pytest.mark.parametrize("name", ["texts", "facts, all trained"])
+def test_one_process_goes_on_from_a_sharded_run_and_comes_to_its_end(
+    name: str, sharded: Runs, no_reload_here: None, tmp_path: Path
+) -> None:
+    """From a checkpoint that the main process has written, and from one of which each has written its part."""
+    run = cut(sharded.two[name], tmp_path / "run")
+    checkpoint = next((run / "checkpoints").iterdir())
+    assert (checkpoint / "shards.json").exists() == (name != "texts")
+    batch = 2 * plan_of(run).training.batch_size
+    adapt_core.run(run, ["launch.name=local", f"training.batch_size={batch}"], resume=True)
+    assert_the_same(sharded.one[name], run)
+
+
+@pytest.mark.parametrize("name", ["texts", "facts, all trained"])
+def test_two_processes_that_shard_go_on_from_one_and_come_to_its_end(name: str, sharded: Runs) -> None:
+    assert_the_same(sharded.one[name], sharded.resumed[name])
 
 
 @pytest.mark.parametrize("kind", ["replicated", "sharded"])

@@ -164,6 +164,24 @@ def test_a_run_is_evaluated_on_data_of_another_format(tmp_path: Path) -> None:
         require_same(rows, evaluation)
 
 
+def test_a_file_may_be_named_instead_of_its_folder(tmp_path: Path) -> None:
+    coco = copies.subset(CELLS, tmp_path / "coco", 3)
+    yolo, objects = copies.to_yolo(coco, tmp_path / "yolo"), copies.to_objects(coco, tmp_path / "objects")
+    info = loaded(yolo / "data.yaml")[2]
+    assert info["splits"] == {"train": "data.yaml, train", "validation": "data.yaml, validation"}
+    assert info["evaluation"] == "split data.yaml, validation"
+    assert loaded(objects)[2]["evaluation"] == "split val/metadata.jsonl"
+    info = loaded(objects / "train" / "metadata.jsonl", validation_share=0.3)[2]
+    assert info["rows"] == {"train": 2, "validation": 1} and info["evaluation"] == "held out from metadata.jsonl"
+
+
+def test_other_files_of_yaml_and_xml_are_no_annotations(tmp_path: Path) -> None:
+    coco = copies.subset(CELLS, tmp_path / "coco", 2)
+    (coco / "notes.yaml").write_text("- a list")
+    (coco / "pom.xml").write_text("<project/>")
+    assert loaded(coco)[2]["format"] == "coco"
+
+
 def test_several_formats_in_one_folder_are_refused_unless_one_is_named(tmp_path: Path) -> None:
     coco = copies.subset(CELLS, tmp_path / "data", 3)
     copies.to_yolo(coco, coco)

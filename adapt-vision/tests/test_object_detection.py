@@ -142,6 +142,11 @@ def test_boxes_that_are_no_numbers_end_the_run_by_a_message(detect: Any) -> None
         detect(training={"lr": 1e9, "max_steps": 20, "max_grad_norm": 0, "batch_size": 1})
 
 
+def test_images_too_small_for_the_queries_end_the_run_by_a_message(detect: Any) -> None:
+    with pytest.raises(AdaptError, match=r"its 20 queries from places in its feature maps, and images of 16 × 16"):
+        detect(task={"image_size": 16})
+
+
 # ---- parameters -----------------------------------------------------------------------------------------------
 
 

@@ -222,6 +222,19 @@ def test_a_keypoint_that_is_never_annotated_is_named(pose: dict[str, Any], poses
     assert "tail" in notice and "nose" not in notice
 
 
+def test_the_training_file_s_sigmas_measure_every_split(pose: dict[str, Any], poses: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(poses, tmp_path / "data")
+    for split, sigmas in (("train", [0.1, 0.2, 0.3, 0.4]), ("val", [0.01] * 4)):
+        content = json.loads((folder / "annotations" / f"{split}.json").read_text())
+        content["categories"][0]["sigmas"] = sigmas
+        (folder / "annotations" / f"{split}.json").write_text(json.dumps(content))
+    task = planned(pose, tmp_path, dataset={"path": str(folder)})
+    data = task.load_data()
+    again = task.load_split(str(folder), "validation", data.info)
+    for rows in (data.train, data.evaluation, again.evaluation):
+        assert list(rows.form.sigmas) == [0.1, 0.2, 0.3, 0.4]
+
+
 def test_the_flat_names_of_the_tables_mean_the_same(estimators: dict[str, Any], poses: Path) -> None:
     from adapt_core.plan.build import build_plan
 

@@ -70,9 +70,11 @@ def run(
                 )
             except KeyboardInterrupt as error:  # outside the training steps, which stop by themselves
                 raise _interrupted(folder) from error
-            except BaseException:  # whatever ended it: raised again below
+            except BaseException as error:  # whatever ended it: raised again below
                 if main:
                     folder.abandon()
+                if world is not None and (lost := world.why_lost(error)):
+                    raise lost from error
                 raise
     return result
 

@@ -60,6 +60,29 @@ class Switched(nn.Module):
         return x
 
 
+class Maker(nn.Module):
+    """Makes others of its kind, and copies what it is told once, as MMCV's ``ConvModule`` does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.stride = self.conv.stride
+
+    @staticmethod
+    def of(conv: nn.Conv2d) -> Maker:
+        self = Maker()
+        self.conv = conv
+        self.stride = self.conv.stride
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)  # type: ignore[no-any-return]
+
+
+def test_what_makes_another_module_reads_nothing_of_this_one() -> None:
+    assert settings_read(Maker()) == set()
+
+
 def test_what_is_computed_with_and_what_is_only_asked_for() -> None:
     for kind in (Reader, Further):
         assert weights_read(kind()) == {"read"}

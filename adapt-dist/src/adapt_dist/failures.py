@@ -16,7 +16,7 @@ from adapt_core.utils.files import read_json, write_json
 ECHOES = re.compile(
     r"connection (closed|reset|refused)|broken pipe|socket (timeout|closed)|failed to recv|remote (peer|process)"
     r"|ncclremoteerror|ncclsystemerror|process group .* (abort|has been shut)"
-    r"|read error .*gloo|gloo.*(read|write) error",
+    r"|read error .*gloo|gloo.*(read|write) error|timed out waiting .*(recv|send)|wait timeout",
     re.IGNORECASE,
 )
 """What a process raises because another one is gone: never the reason."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch.multiprocessing
 
 from adapt_core.errors import AdaptError, Interrupted
 from adapt_core.terminal.signals import sigterm_interrupts
@@ -51,6 +54,8 @@ def work(job: Job) -> tuple[str, Any]:
     """
     # Ctrl-C reaches the process that has started this one alone: it hands the request on.
     os.setsid()
+    # That process holds the claim on the run's folder. Where it dies, nothing may be written any more.
+    torch.multiprocessing._prctl_pr_set_pdeathsig(signal.SIGKILL)  # type: ignore[attr-defined]
     place = found_place()
     assert place is not None
     failures = Failures(Path(job.folder))

@@ -11,6 +11,7 @@ import torch.distributed as dist
 
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World
+from adapt_dist.failures import is_echo
 
 T = TypeVar("T")
 
@@ -59,6 +60,16 @@ class TorchWorld(World):
         number = torch.tensor(int(flag), dtype=torch.int32)
         dist.all_reduce(number, dist.ReduceOp.MAX)
         return bool(number)
+
+    def why_lost(self, error: BaseException) -> AdaptError | None:
+        """An error of a collective operation whose other side is gone, in words for people; None for any other."""
+        if not is_echo(error):
+            return None
+        said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        return AdaptError(
+            f"Process {self.rank} of {self.size} lost the others: {said}",
+            "See what ended them, or cut the network between them; then go on with adapt run --resume.",
+        )
 
     def require(self, size: int | None) -> None:
         """Raises AdaptError unless there are so many processes, each with a device of its own where these are GPUs."""

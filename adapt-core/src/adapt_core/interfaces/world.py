@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from adapt_core.errors import AdaptError
+
 T = TypeVar("T")
 
 
@@ -50,6 +52,10 @@ class World:
     def any(self, flag: bool) -> bool:
         """Whether the flag is true in any process; every process calls it, and gets the same answer."""
         return flag if self.size == 1 else any(self.gather(flag))
+
+    def why_lost(self, error: BaseException) -> AdaptError | None:
+        """What an error means that only tells that other processes are gone; None for any other."""
+        return None
 
     def describe(self) -> dict[str, Any]:
         """What ``environment.json`` says of the processes."""

@@ -6,6 +6,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
+from torch import nn
+
 from adapt_core.interfaces import World
 
 SWITCHES = ("ACCELERATE_USE_FSDP", "FSDP_CPU_RAM_EFFICIENT_LOADING")
@@ -32,3 +35,16 @@ def read_once(world: World) -> Iterator[None]:
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
+
+
+def reserve_memory(module: nn.Module) -> None:
+    """Gives what transformers has left without memory some that is never written: a fresh head, say; in place."""
+    made: dict[int, nn.Parameter] = {}
+    for layer in module.modules():
+        for name, each in layer._parameters.items():
+            if each is not None and each.is_meta:
+                empty = torch.empty_like(each, device="cpu")
+                layer._parameters[name] = made.setdefault(id(each), nn.Parameter(empty, each.requires_grad))
+        for name, buffer in layer._buffers.items():
+            if buffer is not None and buffer.is_meta:
+                layer._buffers[name] = torch.zeros_like(buffer, device="cpu")

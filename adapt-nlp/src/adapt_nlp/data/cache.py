@@ -143,7 +143,7 @@ def versions() -> Mapping[str, str]:
     """Versions of what makes entries."""
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("adapt-nlp", "datasets", "tokenizers", "transformers")}
+    return {name: version(name) for name in ("adapt-nlp", "datasets", "tokenizers", "transformers", "trl")}
 
 
 def hash_of_file(path: Path) -> str:

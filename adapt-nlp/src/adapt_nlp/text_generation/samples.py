@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from adapt_core.models.positions import usable_positions
+from adapt_core.models.sharded import called_by_any
 from adapt_nlp.generating import GREEDY, Generated, generate
 from adapt_nlp.text_generation.attention import without_flash_attention
 from adapt_nlp.text_generation.data import Texts
@@ -57,7 +58,11 @@ class SampledEvaluation:
         """The loss of a batch, and what the model generates for those of its rows that are among the first."""
         given = dict(batch)
         rows = [row for row in given.pop("rows").tolist() if row in self.examples]
-        return {"loss": module(**given).loss, GENERATED: self._generated(rows, module) if rows else []}
+        loss = module(**given).loss
+        found: list[Generated] = []
+        if called_by_any(module, bool(rows)):
+            found = self._generated(rows or [next(iter(self.examples))], module)
+        return {"loss": loss, GENERATED: found if rows else []}
 
     def _generated(self, rows: Sequence[int], module: Any) -> list[Generated]:
         given = [prompt_of(self.examples[row]) for row in rows]

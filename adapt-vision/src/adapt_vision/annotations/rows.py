@@ -44,14 +44,14 @@ def load_rows(
     rows = _rows(train)
     evaluation, origin = None, None
     if evaluate and "validation" in opened.files:
-        origin = f"split {opened.files['validation'].name}"
+        origin = f"split {opened.name('validation')}"
         other = opened.read("validation", options, wanted, names)
         _require_same_categories(other, train.categories)
         _require_same_keypoints(other, None if train.form is None else train.form.names)
         evaluation = _rows(other)
         _require_apart(rows, evaluation)
     elif evaluate:
-        origin = f"held out from {opened.files['train'].name}"
+        origin = f"held out from {opened.name('train')}"
         held = hold_out([""] * len(rows), options.validation_share, seed)
         if not held:
             raise AdaptError(
@@ -71,7 +71,7 @@ def load_rows(
     info = {
         "source": str(options.path),
         "format": opened.format,
-        "splits": {role: file.name for role, file in opened.files.items()},
+        "splits": {role: opened.name(role) for role in opened.files},
         "evaluation": origin,
         "rows": {"train": len(rows), "validation": 0 if evaluation is None else len(evaluation)},
         "labels": rows.counts(names),

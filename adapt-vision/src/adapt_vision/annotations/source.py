@@ -46,6 +46,14 @@ class AnnotationFiles:
     format: str
     files: dict[str, Path]
 
+    def name(self, role: str) -> str:
+        """What to call a split: its file, and what tells it from others of that name."""
+        file, all_files = self.files[role], list(self.files.values())
+        if [each.name for each in all_files].count(file.name) == 1:
+            return file.name
+        told = str(file.relative_to(self.folder))
+        return f"{told}, {role}" if all_files.count(file) > 1 else told
+
     def read(self, role: str, options: AnnotatedImageOptions, wanted: Wanted, classes: list[str] | None) -> Split:
         """Reads a split. Raises AdaptError for what is wrong with it.
 

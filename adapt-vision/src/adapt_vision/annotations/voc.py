@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from adapt_core.errors import AdaptError
@@ -27,6 +28,8 @@ from adapt_vision.data.source import USUAL_NAMES
 ANNOTATIONS = ("Annotations", "annotations")
 IMAGES = ("JPEGImages", "images", "Images")
 LISTS = ("ImageSets/Main", "ImageSets")
+HEAD = 4096
+"""Bytes of a file in which its root stands."""
 
 
 def find(folder: Path, named: Named) -> dict[str, Path]:
@@ -54,7 +57,9 @@ def _places(folder: Path) -> list[Path]:
 
 
 def _has_xml(folder: Path) -> bool:
-    return folder.is_dir() and next(folder.glob("*.xml"), None) is not None
+    """Whether there are annotations in a folder, as far as the first of its XML files tell."""
+    first = islice(sorted(folder.glob("*.xml")), 3) if folder.is_dir() else ()
+    return any(b"<annotation" in each.read_bytes()[:HEAD] for each in first)
 
 
 def _annotations(folder: Path) -> Path | None:

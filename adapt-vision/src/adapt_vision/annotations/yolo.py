@@ -60,7 +60,13 @@ def _description(folder: Path) -> Path | None:
         if (folder / name).is_file():
             return folder / name
     others = [each for suffix in SUFFIXES for each in sorted(folder.glob(f"*{suffix}"))]
-    return others[0] if len(others) == 1 and {"names", "train"} <= set(mapping_of(others[0])) else None
+    if len(others) != 1:
+        return None
+    try:
+        content = mapping_of(others[0])
+    except AdaptError:  # it is of something else
+        return None
+    return others[0] if {"names", "train"} <= set(content) else None
 
 
 def read(path: Path, reading: Reading) -> Split:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoModelForObjectDetection
 
-from adapt_core.bundles import Model
+from adapt_core.bundles import Hints, Model
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Quantizer
@@ -60,13 +61,17 @@ class Detectors(Transformers):
         model = super().load_model(names, path, quantizer)
         tied = getattr(model.module, "_tied_weights_keys", None)
         trains_head = self.plan.train_head is not False or model.hints.fresh
-        if tied and self.plan.method.spec.saves == "adapter" and trains_head:
-            raise AdaptError(
-                f"{type(model.module).__name__} has its head at two places in one ({', '.join(tied)}), and the method "
-                f"{self.plan.method.spec.name} would train a copy at each, which do not stay equal",
-                "Choose full or last_layer, or a model whose head stands at one place, such as RT-DETR, DETR or YOLOS.",
-            )
-        return model
+        if not (tied and self.plan.method.spec.saves == "adapter" and trains_head):
+            return model
+        if model.module.config.model_type in READ_IN_THE_DECODER:
+            # PEFT looks for the words' embeddings of a model that ties weights, and raises where there are none.
+            model.module.config.tie_word_embeddings = False
+            return replace(model, hints=in_the_decoder(model.hints))
+        raise AdaptError(
+            f"{type(model.module).__name__} has its head at two places in one ({', '.join(tied)}), and the method "
+            f"{self.plan.method.spec.name} would train a copy at each, which do not stay equal",
+            "Choose full or last_layer, or a model whose head is read at one place, such as RT-DETR, D-FINE or DETR.",
+        )
 
     def _sized(self) -> bool:
         return False  # what detectors call their size is not that of their input
@@ -98,11 +103,20 @@ class Detectors(Transformers):
         """The model's outputs, with ``loss`` where labels are given.
 
         Raises:
-            AdaptError: the model's boxes are no numbers any more.
+            AdaptError: the model's boxes are no numbers any more, or images are too small for it.
         """
         names = ["pixel_values", *(["pixel_mask"] if self._masks else []), *(["labels"] if labels else [])]
         try:
             return module(**{name: batch[name] for name in names if name in batch})
+        except RuntimeError as error:
+            if "selected index k out of range" not in str(error):  # what torch.topk says
+                raise
+            height, width = batch["pixel_values"].shape[-2:]
+            raise AdaptError(
+                f"The model takes its {self._settings().num_queries} queries from places in its feature maps, and "
+                f"images of {width} × {height} pixels have fewer",
+                "Set a larger task.image_size.",
+            ) from error
         except ValueError as error:
             if not (labels and "corner" in str(error)):  # what transformers' loss says of boxes that are NaN
                 raise
@@ -148,8 +162,35 @@ class Detectors(Transformers):
 
     # ---- without Adapt --------------------------------------------------------------------------------------------
 
+    def code(self, info: Mapping[str, Any], folder: Path) -> tuple[str, str]:
+        name, text = super().code(info, folder)
+        if self._settings().model_type in READ_IN_THE_DECODER:
+            text = text.replace("model = PeftModel.", f"{UNTIED}\nmodel = PeftModel.")
+        return name, text
+
     def use_code(self) -> str:
         return CALL.format(masked="" if self._masks else MASKLESS)
+
+
+READ_IN_THE_DECODER = frozenset({"rt_detr_v2", "d_fine", "deimv2"})
+"""Families whose head has names at two places and is read by those in the decoder alone."""
+
+
+def in_the_decoder(hints: Hints) -> Hints:
+    """Hints without the names of a head that the model does not read it by.
+
+    An adapter would hold a copy of it by each name, and those that are not read would never change.
+    """
+    kept = [
+        tuple(name for name in names if f"{DECODER}{name}" not in names or name.startswith(DECODER))
+        for names in (hints.head, hints.fresh)
+    ]
+    return replace(hints, head=kept[0], fresh=kept[1])
+
+
+DECODER = "model.decoder."
+
+UNTIED = "base.config.tie_word_embeddings = False  # PEFT would look for embeddings of words"
 
 
 MASKLESS = '    inputs.pop("pixel_mask", None)\n'

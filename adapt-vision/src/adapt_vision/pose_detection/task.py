@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -47,9 +48,13 @@ class PoseDetection(AnnotatedImageTask):
     # ---- data and model -------------------------------------------------------------------------------------------
 
     def load_data(self) -> Data:
-        """The training and evaluation rows, every image of them decoded once, their keypoints held against boxes."""
+        """The training and evaluation rows, every image of them decoded once, their keypoints held against boxes.
+
+        Flip pairs, skeleton and sigmas of the training file count for all rows: a run has one measure.
+        """
         evaluate = self.plan.training.do_eval
         train, evaluation, info = load_rows(self.dataset, self.plan.seed, evaluate=evaluate, wanted="keypoints")
+        evaluation = None if evaluation is None else replace(evaluation, form=train.form)
         counts = {}
         for name, rows in (("train", train), ("validation", evaluation)):
             if rows is not None:
@@ -61,6 +66,7 @@ class PoseDetection(AnnotatedImageTask):
     def load_split(self, source: str | None, split: str | None, info: Mapping[str, Any]) -> Data:
         """Rows to evaluate a finished run on, with the keypoints that it was trained on."""
         rows, name = load_other_rows(self.dataset, source, split, info, self.plan.seed, wanted="keypoints")
+        rows = replace(rows, form=KeypointForm(**info["keypoints"]))
         require_poses(instances_of(rows))
         return Data(None, rows, {**info, "evaluation": name})
 

@@ -184,7 +184,6 @@ class MMEngine(Engine):
             train_cfg={"type": StepLoop},
             optim_wrapper=wrapper,
             default_hooks={"logger": {"type": "LoggerHook", "interval": self.options.logging_steps}, **off},
-            custom_hooks=[dict(each) for each in inputs.hooks],
             log_processor={"by_epoch": False},
             default_scope=inputs.scope,
             experiment_name=self.folder.path.name,

@@ -14,9 +14,7 @@ class RunnerInputs(Inputs):
     Attributes:
         scope: the registry of MMEngine whose classes are meant by their bare names: ``mmdet``, ``mmpose``.
         base_batch_size: rows in a step for which the configuration's learning rate was tuned, where it says so.
-        hooks: hooks of MMEngine that the model needs, as configurations write them.
     """
 
     scope: str = "mmengine"
     base_batch_size: int | None = None
-    hooks: tuple[dict[str, object], ...] = ()

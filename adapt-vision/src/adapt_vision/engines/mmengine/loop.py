@@ -89,12 +89,6 @@ class Stepped(nn.Module):
             summed += loss.detach().float()
         return {"loss": summed}
 
-    def set_epoch(self, epoch: int) -> None:
-        """Tells the model the epoch: some assign objects otherwise in the first ones."""
-        for each in self.module.modules():
-            if hasattr(each, "epoch"):
-                setattr(each, "epoch", epoch)  # noqa: B010  # a Module has no such attribute, as types see it
-
     def _loss(self, batch: Mapping[str, Any]) -> Tensor:
         name = self.training_of_run.method_name
         try:

@@ -49,7 +49,7 @@ def load_configuration(package: str, options: OpenMMLabModel) -> Config:
             config = Config.fromfile(file)
         # Broad: a configuration is Python, which may raise anything.
         except Exception as error:
-            raise AdaptError(f"The configuration {file} cannot be read: {error}") from error
+            raise AdaptError(f"The configuration {file} cannot be read: {_reason(error)}") from error
     if isinstance(options.cfg_options, dict):
         try:
             config.merge_from_dict(options.cfg_options)
@@ -115,10 +115,15 @@ def without_downloads(model: ConfigDict) -> None:
 
 
 def trainable(model: ConfigDict) -> None:
-    """Takes out, in place, what freezes parts of a model by itself: the method says what is trained."""
+    """Takes out, in place, what freezes parts of a model by itself: the method says what is trained.
+
+    Batch normalisation over processes becomes that of one, which is what it is without processes.
+    """
     for each in mappings(model):
         if isinstance(each.get("frozen_stages"), int):
-            each["frozen_stages"] = -1
+            each["frozen_stages"] = 0 if each.get("type") == "EfficientNet" else -1  # 0 is none there
+        if each.get("type") in ("SyncBN", "MMSyncBN"):
+            each["type"] = "BN"
 
 
 def without_random_augments(model: ConfigDict) -> None:
@@ -182,3 +187,10 @@ def mappings(value: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from mappings(each)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, or what it says of a package that is missing."""
+    missing = error.__cause__ or error.__context__
+    told = missing if isinstance(missing, ImportError) else error
+    return next((line.strip() for line in str(told).splitlines() if line.strip()), type(told).__name__)

@@ -41,14 +41,17 @@ class Detectors(OpenMMLab):
         return module
 
     def dataset(self, names: Sequence[str], steps: Sequence[ConfigDict]) -> dict[str, Any]:
-        palette = [tuple(int(37 * (place + 1) * part % 256) for part in (1, 3, 7)) for place in range(len(names))]
         return {
             "type": "CocoDataset",
-            "metainfo": {"classes": tuple(names), "palette": palette},
+            "metainfo": self.meta(names)["dataset_meta"],
             "ann_file": "",
             "pipeline": list(steps),
             "test_mode": True,
         }
+
+    def meta(self, names: Sequence[str]) -> dict[str, Any]:
+        palette = [tuple(int(37 * (place + 1) * part % 256) for part in (1, 3, 7)) for place in range(len(names))]
+        return {"dataset_meta": {"classes": tuple(names), "palette": palette}}
 
     # ---- batches --------------------------------------------------------------------------------------------------
 

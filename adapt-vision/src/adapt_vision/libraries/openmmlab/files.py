@@ -19,6 +19,9 @@ from adapt_core.utils.files import require_permission, write_text
 CONFIG, WEIGHTS = "config.py", "model.pth"
 """What the libraries' ``init_detector`` and ``init_model`` take."""
 
+KEYPOINTS = "keypoint_names"
+"""Where a checkpoint of Adapt names the keypoints: what MMPose keeps there is more than names."""
+
 
 class Dropped:
     """Stands for what MMEngine's Runner adds to its checkpoints about the log, and what nothing here reads."""
@@ -121,14 +124,14 @@ def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def classes_of(meta: Mapping[str, Any]) -> list[str]:
     """The names of the classes in what a checkpoint says of its data set; none where it has none."""
-    found = next((meta[key] for key in ("classes", "CLASSES") if key in meta), ())
+    found = next((meta[key] for key in ("classes", "CLASSES", KEYPOINTS) if key in meta), ())
     return [str(each) for each in found] if isinstance(found, Sequence) and not isinstance(found, str) else []
 
 
 def write_checkpoint(state: Mapping[str, Tensor], meta: Mapping[str, Any], folder: Path) -> None:
-    """Writes weights as the libraries read them."""
+    """Writes weights, and what is to be known beside them, as the libraries read them."""
     plain = {name: each.detach().cpu() for name, each in state.items()}
-    torch.save({"state_dict": plain, "meta": {"dataset_meta": dict(meta)}}, folder / WEIGHTS)
+    torch.save({"state_dict": plain, "meta": dict(meta)}, folder / WEIGHTS)
 
 
 def _first_line(error: Exception) -> str:

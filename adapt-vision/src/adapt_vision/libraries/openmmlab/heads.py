@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from adapt_core.errors import AdaptError
 from adapt_vision.libraries.openmmlab.configuration import mappings
@@ -28,6 +31,8 @@ OUTSIDE = {
     "MaskFormerVideo": "segments videos",
     "Mask2FormerVideo": "segments videos",
     "BaseReID": "tells objects apart",
+    "KnowledgeDistillationSingleStageDetector": "learns from another model",
+    "LAD": "learns from another model",
     "RPN": "proposes boxes without classes",
     "FastRCNN": "reads proposals of another model",
     "GLIP": "finds what a text names",
@@ -82,7 +87,7 @@ def predictors(
     """
     other = copy.deepcopy(model)
     size(other, classes + 1)
-    with torch.device("meta"):
+    with without_memory():
         one, two = build(copy.deepcopy(model)), build(other)
     shapes = {name: each.shape for name, each in two.named_parameters()}
     names = [name for name, each in one.named_parameters() if shapes.get(name) != each.shape]
@@ -92,6 +97,24 @@ def predictors(
     modules = dict(one.named_modules())
     beside = {other for name in found for other in _beside(name, modules)}
     return tuple(name for name in modules if name in found or name in beside)
+
+
+class _Numbers(TorchFunctionMode):
+    """Keeps on the CPU what models compute settings with while they are built."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Gives ``linspace``, out of which models read numbers, a device of its own."""
+        given = dict(kwargs or {})
+        if func is torch.linspace:
+            given.setdefault("device", "cpu")
+        return func(*args, **given)
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Has modules built with shapes alone: their parameters take no memory and no time."""
+    with torch.device("meta"), _Numbers():
+        yield
 
 
 def _beside(name: str, modules: Collection[str]) -> set[str]:

@@ -37,12 +37,9 @@ from adapt_vision.libraries.openmmlab.files import (
     read_config,
     write_checkpoint,
 )
-from adapt_vision.libraries.openmmlab.heads import predictors, shared, size_heads, why_outside
+from adapt_vision.libraries.openmmlab.heads import predictors, shared, size_heads, why_outside, without_memory
 from adapt_vision.libraries.openmmlab.options import OpenMMLabModel
 from adapt_vision.libraries.openmmlab.processor import Configured, enter_scope, quiet
-
-HOOKS = ("SetEpochInfoHook",)
-"""Hooks of configurations that a model needs: it assigns objects otherwise in the first epochs."""
 
 ENOUGH = 0.5
 """A checkpoint that has fewer of a model's parameters than this part is one of another model."""
@@ -81,6 +78,10 @@ class OpenMMLab:
     @abstractmethod
     def dataset(self, names: Sequence[str], steps: Sequence[ConfigDict]) -> dict[str, Any]:
         """The data set of the configuration that is saved, by which the library knows the classes."""
+
+    @abstractmethod
+    def meta(self, names: Sequence[str]) -> dict[str, Any]:
+        """What a checkpoint says beside its weights."""
 
     def size(self, model: ConfigDict, number: int) -> None:
         """Has a configuration make heads for so many classes, in place."""
@@ -122,6 +123,7 @@ class OpenMMLab:
             step.pop("backend_args", None)
         made.test_pipeline = steps
         made.test_dataloader = {"dataset": self.dataset(names, steps)}
+        made.train_dataloader = {"dataset": self.dataset(names, steps)}  # where MMPose looks for the keypoints
         return made
 
     def label_names(self) -> list[str]:
@@ -193,7 +195,7 @@ class OpenMMLab:
         Raises:
             AdaptError: the module has parameters that the architecture lacks.
         """
-        with torch.device("meta"):
+        with without_memory():
             plain = revert_sync_batchnorm(self.build(copy.deepcopy(model.processor.config.model)))
         state = model.module.state_dict()
         if added := sorted(set(state) - set(plain.state_dict())):
@@ -203,7 +205,7 @@ class OpenMMLab:
                 "Export with save.name=state_dict or safetensors (SAVE_METHOD), or use the adapter beside its base.",
             )
         model.processor.save_pretrained(folder)
-        write_checkpoint(state, model.processor.config.test_dataloader.dataset.metainfo, folder)
+        write_checkpoint(state, self.meta(names), folder)
 
     @cached_property
     def _weights(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -271,8 +273,7 @@ class OpenMMLab:
     def inputs(self, **given: Any) -> RunnerInputs:
         """What the engine takes, with what the configuration says of training."""
         base = (self._source.get("auto_scale_lr") or {}).get("base_batch_size")
-        hooks = tuple(dict(each) for each in self._source.get("custom_hooks") or () if each["type"] in HOOKS)
-        return RunnerInputs(**given, scope=self.package, base_batch_size=base, hooks=hooks)
+        return RunnerInputs(**given, scope=self.package, base_batch_size=base)
 
     def items(self, batch: Mapping[str, Any]) -> int:
         """What the losses are means of: images."""

@@ -19,6 +19,7 @@ from adapt_core.errors import AdaptError, UsageError
 from adapt_core.plan.run_plan import RunPlan
 from adapt_vision.libraries.openmmlab.card import pose_code
 from adapt_vision.libraries.openmmlab.configuration import mappings
+from adapt_vision.libraries.openmmlab.files import KEYPOINTS
 from adapt_vision.libraries.openmmlab.library import OpenMMLab, flattened, plain
 from adapt_vision.libraries.openmmlab.processor import Configured, bare
 from adapt_vision.pose_detection.inputs import Sample
@@ -102,6 +103,9 @@ class Poses(OpenMMLab):
             "type": "CocoDataset", "metainfo": metainfo, "ann_file": "", "data_mode": "topdown",
             "pipeline": list(steps), "test_mode": True,
         }  # fmt: skip
+
+    def meta(self, names: Sequence[str]) -> dict[str, Any]:
+        return {KEYPOINTS: tuple(names)}
 
     # ---- crops ----------------------------------------------------------------------------------------------------
 

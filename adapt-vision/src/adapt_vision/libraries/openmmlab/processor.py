@@ -22,6 +22,10 @@ READING = ("LoadImageFromFile", "LoadImageFromNDArray", "LoadAnnotations", "Load
 """Steps that read files, which has been done."""
 
 
+KNOWN_OF_IMAGES = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "flip", "flip_direction")
+"""What the library's own loading tells models of each image."""
+
+
 class Configured:
     """A model's configuration, which is saved beside it: the model, and the steps that prepare an image.
 
@@ -54,12 +58,15 @@ class Configured:
         """The last step, which makes tensors, with all that models ask of an image."""
         from mmcv.transforms import Compose
 
-        last = {name: each for name, each in self.config.test_pipeline[-1].items() if name != "meta_keys"}
+        last = dict(self.config.test_pipeline[-1])
+        last["meta_keys"] = tuple(dict.fromkeys([*KNOWN_OF_IMAGES, *last.get("meta_keys", ())]))
         (packing,) = Compose([last]).transforms
         return packing
 
     def prepared(self, results: dict[str, Any]) -> dict[str, Any]:
         """What the steps make of an image and its objects: ``inputs`` and ``data_samples``."""
+        if any(each.get("to_float32") for each in self.config.test_pipeline):  # of the step that reads the image
+            results["img"] = results["img"].astype(np.float32)
         for each in self.steps:
             results = each(results)
         made: dict[str, Any] = self.packing(results)

@@ -1,0 +1,205 @@
+"""Masks with RTMDet-Ins and poses with a top-down model: trained, loaded without Adapt, resumed after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import adapt_core
+from adapt_core.errors import AdaptError
+
+pytest.importorskip("mmdet", reason="the OpenMMLab libraries are not installed: python -m adapt_vision.mmlab")
+pytest.importorskip("mmpose", reason="the OpenMMLab libraries are not installed: python -m adapt_vision.mmlab")
+
+TRAINING = {"max_steps": 2, "batch_size": 4, "lr": 1e-3, "num_workers": 0, "logging_steps": 1}
+
+WITHOUT_ADAPT = """
+import sys
+sys.modules["adapt_core"] = sys.modules["adapt_vision"] = None
+code = open("README.md").read().split("```python")[1].split("```")[0]
+exec(code.replace("score >= 0.5", "score >= 0.0"))
+"""
+
+
+@pytest.fixture
+def masks(test_data: Path, tmp_path: Path) -> dict[str, Any]:
+    return {
+        "task": {"name": "instance_segmentation", "image_size": 96, "augmentation": "standard"},
+        "model": {"library": "mmdet", "name": "rtmdet-ins_tiny_8xb32-300e_coco", "pretrained": False},
+        "dataset": {
+            "path": str(test_data / "instance_segmentation" / "dsb2018_nuclei"),
+            "max_train_samples": 8,
+            "max_eval_samples": 4,
+        },
+        "method": "full",
+        "training": TRAINING,
+        "save": "none",
+        "output_dir": str(tmp_path / "run"),
+    }
+
+
+@pytest.fixture
+def poses(test_data: Path, tmp_path: Path) -> dict[str, Any]:
+    return {
+        "task": {"name": "pose_detection", "augmentation": "standard"},
+        "model": {"library": "mmpose", "name": "td-hm_mobilenetv2_8xb64-210e_coco-256x192", "pretrained": False},
+        "dataset": {
+            "path": str(test_data / "pose" / "openfield_mouse"),
+            "max_train_samples": 8,
+            "max_eval_samples": 4,
+        },
+        "method": "full",
+        "training": TRAINING,
+        "save": "none",
+        "output_dir": str(tmp_path / "run"),
+    }
+
+
+def _said(folder: Path, *images: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_ADAPT, *images],
+        cwd=folder / "model", capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return [line for line in done.stdout.splitlines() if line.startswith(images[0])]
+
+
+def _resumed_as_whole(config: dict[str, Any], tmp_path: Path) -> None:
+    """A run that is stopped by a kill after its second step ends as one that was not."""
+    every = {**TRAINING, "max_steps": 4, "batch_size": 3, "interval": "steps", "interval_steps": 1, "do_eval": False}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    adapt_core.run({**config, "training": {**every, "checkpoints": 9}, "output_dir": str(whole)})
+    adapt_core.run({**config, "training": {**every, "checkpoints": 9}, "output_dir": str(killed)})
+    for name in ("result.json", "report.html"):
+        (killed / name).unlink()
+    for step in (3, 4):  # as a kill after step 2 would have left it
+        for file in (killed / "checkpoints" / f"checkpoint-{step}").iterdir():
+            file.unlink()
+    adapt_core.run({**config, "training": {**every, "checkpoints": 9}, "output_dir": str(killed)}, resume=True)
+    one, other = (torch.load(each / "model" / "model.pth", weights_only=True)["state_dict"] for each in (whole, killed))
+    assert all(torch.equal(each, other[name]) for name, each in one.items())
+    assert (whole / "metrics.jsonl").read_text() == (killed / "metrics.jsonl").read_text()
+
+
+@pytest.mark.usefixtures("no_reload")
+class TestMasks:
+    def test_a_run_is_measured_used_and_loaded_without_adapt(self, masks: dict[str, Any], tmp_path: Path) -> None:
+        result = adapt_core.run(masks)
+        assert {"ap", "ap50"} <= set(result["metrics"])
+        image = sorted((Path(masks["dataset"]["path"]) / "val").iterdir())[0]
+        run = adapt_core.load_run(masks["output_dir"])
+        (found,) = run.predict([str(image)], threshold=0.0, drawn=str(tmp_path / "drawn"))
+        assert all(each["segmentation"]["size"] for each in found["objects"])
+        assert len(list((tmp_path / "drawn").iterdir())) == 1
+        lines = _said(Path(masks["output_dir"]), str(image))
+        assert len(lines) == len(found["objects"])
+
+    def test_it_resumes_to_the_same_weights(self, masks: dict[str, Any], tmp_path: Path) -> None:
+        _resumed_as_whole(masks, tmp_path)
+
+    def test_a_model_without_masks_is_refused(self, masks: dict[str, Any]) -> None:
+        with pytest.raises(AdaptError, match="no masks"):
+            adapt_core.run({**masks, "model": {**masks["model"], "name": "yolox_nano_8xb8-300e_coco"}})
+
+
+@pytest.mark.usefixtures("no_reload")
+class TestPoses:
+    @pytest.mark.parametrize("method", ["full", "lora"])
+    def test_a_run_is_measured_used_and_loaded_without_adapt(
+        self, poses: dict[str, Any], tmp_path: Path, method: str
+    ) -> None:
+        """The code in the card finds what Adapt finds, in the same box. An adapter needs a base that is saved."""
+        if method == "lora":
+            first = adapt_core.run({**poses, "output_dir": str(tmp_path / "first")})
+            assert first["status"] == "completed"
+            poses = {
+                **poses,
+                "method": {"name": "lora", "r": 4, "target_modules": "conv"},
+                "model": {"library": "mmpose", "path": str(tmp_path / "first" / "model")},
+            }
+        result = adapt_core.run(poses)
+        assert {"pck", "ap"} <= set(result["metrics"])
+        rows = json.loads((Path(poses["dataset"]["path"]) / "annotations" / "val.json").read_text())
+        image = Path(poses["dataset"]["path"]) / "val" / rows["images"][0]["file_name"]
+        size = rows["images"][0]
+        run = adapt_core.load_run(poses["output_dir"])
+        box = [0, 0, size["width"], size["height"]]
+        rows = [{"image": str(image), "boxes": [box]}]
+        (found,) = run.task.predict(run.model, rows, run.info, _options(run))
+        lines = _said(Path(poses["output_dir"]), str(image))
+        expected = [value for line in lines for value in map(float, line.split()[-3:])]
+        assert found["objects"][0]["keypoints"] == pytest.approx(expected, abs=1.0)
+
+    def test_it_resumes_to_the_same_weights(self, poses: dict[str, Any], tmp_path: Path) -> None:
+        _resumed_as_whole(poses, tmp_path)
+
+    def test_what_is_no_top_down_model_is_refused(self, poses: dict[str, Any]) -> None:
+        with pytest.raises(AdaptError, match="another way"):
+            name = "rtmo-s_8xb32-600e_coco-640x640"
+            adapt_core.run({**poses, "model": {**poses["model"], "name": name}})
+        with pytest.raises(AdaptError, match="cfg_options"):
+            adapt_core.run({**poses, "task": {**poses["task"], "sigma": 2.0}})
+
+
+def _options(run: Any) -> Any:
+    from adapt_vision.pose_detection.options import PoseDetectionPrediction
+
+    return PoseDetectionPrediction()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rtmpose-t_8xb256-420e_coco-256x192",
+        "td-hm_mobilenetv2_8xb64-210e_coco-256x192",
+        "simcc_mobilenetv2_wo-deconv-8xb64-210e_coco-256x192",
+        "td-hm_hrnet-w32_8xb64-210e_coco-256x192",
+        "td-reg_mobilenetv2_rle-pretrained-8xb64-210e_coco-256x192",
+        "cspnext-tiny_udp_8xb256-210e_coco-256x192",
+    ],
+)
+def test_a_step_of_a_family_of_pose_estimators(name: str) -> None:
+    """Two crops with three keypoints each, one of them not annotated."""
+    from types import SimpleNamespace
+
+    import numpy as np
+    from PIL import Image
+
+    from adapt_vision.libraries.openmmlab.options import OpenMMLabModel
+    from adapt_vision.libraries.openmmlab.poses import Poses
+    from adapt_vision.pose_detection.inputs import Sample
+
+    plan: Any = SimpleNamespace(
+        model=OpenMMLabModel(name=name, pretrained=False, library="mmpose"),
+        train_head=None,
+        task=SimpleNamespace(options=SimpleNamespace(sigma=None)),
+        method=SimpleNamespace(spec=SimpleNamespace(name="full", saves="model")),
+        training=SimpleNamespace(do_train=True),
+    )
+    library = Poses(plan, None)
+    model = library.load_model(["nose", "ear", "tail"], None, None)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (120, 160, 3)).astype(np.uint8))
+    box = (20.0, 10.0, 80.0, 90.0)
+    pixels, matrix = library.crop(model.processor, image, box, 0.0)
+    centre = matrix @ np.array([60.0, 55.0, 1.0])
+    assert centre == pytest.approx([pixels.shape[2] / 2, pixels.shape[1] / 2], abs=1.0), "the box's centre"
+    points = torch.tensor([[0.5, 0.5], [0.3, 0.4], [0.6, 0.7]])
+    samples = [Sample(row, pixels, points, torch.tensor([True, True, False])) for row in range(2)]
+    model.module.requires_grad_(True)
+    model.module.train()
+    loss = library.call(model.module, library.batch(model.processor, samples))["loss"]
+    loss.backward()
+    assert torch.isfinite(loss)
+    head = dict(model.module.named_modules())
+    assert any(each.grad is not None for part in model.hints.head for each in head[part].parameters())
+    model.module.eval()
+    with torch.no_grad():
+        answer = library.infer(model, image, [box])
+    (found,) = library.found(model.processor, answer, [box])
+    assert found.shape == (3, 3) and np.isfinite(found).all()

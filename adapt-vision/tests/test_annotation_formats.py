@@ -292,3 +292,23 @@ def test_a_file_of_coco_finds_the_images_of_the_usual_layout(tmp_path: Path) -> 
     options = AnnotatedImageOptions(path=str(coco), image_root=str(tmp_path))
     rows, _ = load_other_rows(options, str(coco / "annotations" / "val.json"), None, info, 0)
     assert (rows.images, rows.objects) == (evaluation.images, evaluation.objects)
+
+
+@pytest.mark.parametrize("name", ["yolo", "objects"])
+def test_numbers_for_names_tell_no_sides(name: str, tmp_path: Path) -> None:
+    coco = copies.subset(MICE, tmp_path / "coco", 3)
+    if name == "yolo":
+        written = copies.to_yolo(coco, tmp_path / "x", "keypoints")
+        content = yaml.safe_load((written / "data.yaml").read_text())
+        del content["kpt_names"], content["flip_idx"]
+        (written / "data.yaml").write_text(yaml.safe_dump(content))
+    else:
+        written = copies.to_objects(coco, tmp_path / "x")
+    for options, expected in (
+        ({}, None),
+        ({"flip_pairs": []}, ()),
+        ({"flip_pairs": [("1", "2")]}, ((1, 2),)),
+        ({"keypoint_names": ["snout", "leftear", "rightear", "tailbase"]}, ((1, 2),)),
+    ):
+        form = loaded(written, "keypoints", **options)[0].form
+        assert form is not None and form.flip_pairs == expected

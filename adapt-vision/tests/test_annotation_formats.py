@@ -252,3 +252,63 @@ def test_lists_of_yolo_may_lie_among_images_and_labels(tmp_path: Path) -> None:
         content[split] = f"{split}.txt"
     (flat / "data.yaml").write_text(yaml.safe_dump(content))
     require_same(loaded(flat)[1], loaded(apart)[1])
+
+
+def test_names_with_dots_have_their_own_masks(tmp_path: Path) -> None:
+    """Each image has an object of its own width; ``cell`` is the start of other names, too."""
+    widths = {"frame.0001": 3, "frame.0002": 5, "cell": 7, "cell.crop": 9}
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    for name, width in widths.items():
+        Image.new("RGB", (16, 16)).save(tmp_path / "images" / f"{name}.jpg")
+        mask = np.zeros((16, 16), np.uint8)
+        mask[2:4, :width] = 1
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png")
+    for endings in ("", ".jpg"):
+        (tmp_path / "train.txt").write_text("\n".join(f"{name}{endings}" for name in widths))
+        options = AnnotatedImageOptions(path=str(tmp_path), class_list=["background", "cell"])
+        rows, _, _ = load_rows(options, 0, evaluate=False, wanted="masks")
+        found = {Path(path).stem: one.box[2] for path, (one,) in zip(rows.images, rows.objects, strict=True)}
+        assert found == widths
+
+
+def test_a_mask_of_two_images_is_refused(tmp_path: Path) -> None:
+    for folder in ("images/a", "images/b", "masks"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("a/1", "b/1"):
+        Image.new("RGB", (16, 16)).save(tmp_path / "images" / f"{name}.jpg")
+    Image.new("L", (16, 16), 1).save(tmp_path / "masks" / "1.png")
+    (tmp_path / "train.txt").write_text("a/1\nb/1")
+    with pytest.raises(AdaptError, match=r"2 images share the mask .*masks/1\.png"):
+        loaded(tmp_path, "masks", class_list=["background", "cell"])
+
+
+def test_a_file_of_coco_finds_the_images_of_the_usual_layout(tmp_path: Path) -> None:
+    coco = copies.subset(CELLS, tmp_path / "coco", 4)
+    expected, evaluation, info = loaded(coco)
+    file = coco / "annotations" / "train.json"
+    rows, _, _ = load_rows(AnnotatedImageOptions(path=str(file)), 0, evaluate=False)
+    assert (rows.images, rows.objects) == (expected.images, expected.objects)
+    options = AnnotatedImageOptions(path=str(coco), image_root=str(tmp_path))
+    rows, _ = load_other_rows(options, str(coco / "annotations" / "val.json"), None, info, 0)
+    assert (rows.images, rows.objects) == (evaluation.images, evaluation.objects)
+
+
+@pytest.mark.parametrize("name", ["yolo", "objects"])
+def test_numbers_for_names_tell_no_sides(name: str, tmp_path: Path) -> None:
+    coco = copies.subset(MICE, tmp_path / "coco", 3)
+    if name == "yolo":
+        written = copies.to_yolo(coco, tmp_path / "x", "keypoints")
+        content = yaml.safe_load((written / "data.yaml").read_text())
+        del content["kpt_names"], content["flip_idx"]
+        (written / "data.yaml").write_text(yaml.safe_dump(content))
+    else:
+        written = copies.to_objects(coco, tmp_path / "x")
+    for options, expected in (
+        ({}, None),
+        ({"flip_pairs": []}, ()),
+        ({"flip_pairs": [("1", "2")]}, ((1, 2),)),
+        ({"keypoint_names": ["snout", "leftear", "rightear", "tailbase"]}, ((1, 2),)),
+    ):
+        form = loaded(written, "keypoints", **options)[0].form
+        assert form is not None and form.flip_pairs == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,15 @@ def test_a_mirrored_keypoint_takes_its_annotation_along(library: Any, processor:
     for mirrored, expected in ((False, [True, False, True, True]), (True, [True, True, False, True])):
         made = sample(one_object((2, 0, 1, 2)), 0, picture, crop, Change(mirrored=mirrored))
         assert made.annotated.tolist() == expected
+
+
+def test_what_tells_no_sides_is_not_mirrored(library: Any, processor: Any, picture: Image.Image) -> None:
+    crop = lambda *given: library.crop(processor, *given)  # noqa: E731
+    unknown = replace(one_object(), form=replace(FORM, names=("0", "1", "2", "3"), flip_pairs=None))
+    same, mirrored = (sample(unknown, 0, picture, crop, Change(mirrored=each)) for each in (False, True))
+    assert torch.equal(same.pixels, mirrored.pixels) and torch.equal(same.points, mirrored.points)
+    without = replace(one_object(), form=replace(FORM, flip_pairs=()))  # it is known that there are none
+    assert not torch.equal(same.pixels, sample(without, 0, picture, crop, Change(mirrored=True)).pixels)
 
 
 # ---- random changes -------------------------------------------------------------------------------------------

@@ -341,6 +341,10 @@ OBJECTS: dict[str, Case] = {
         lambda f: things(category=[2])(f) or {"class_list": ["red", "green"]},
         r"line 2, object 1: category_id is 2; the categories are",
     ),
+    "a list for a class": (
+        lambda f: things(category=[["red"]])(f) or {"class_list": ["red", "green"]},
+        r"line 2, object 1: category_id is \['red'\]; the categories are",
+    ),
     "numbers without names": (things(category=[0]), "gives classes as numbers, and no names"),
     "no image": (removed("train/train1.png"), "1 of 8 images are not in .*train: train1.png"),
     "an unreadable image": (

@@ -88,11 +88,11 @@ CASES: dict[str, tuple[Damage, str]] = {
     ),
     "keypoints as parts of the image": (
         edited(normalised),
-        r"do not fit the boxes:\n  annotation 1: none of",
+        r"train.json is malformed:\n  annotation 1: none of",
     ),
     "no annotated keypoint": (edited(unannotated), r"train.json: no object has an annotated keypoint"),
     "no annotated keypoint to measure": (edited(unannotated, "val"), r"val.json: no object has an annotated keypoint"),
-    "malformed validation": (annotation("val", area=0), r"val.json: keypoints do not fit the boxes:\n  annotation 3"),
+    "malformed validation": (annotation("val", area=0), r"val.json is malformed:\n  annotation 3"),
     # their form
     "no names": (category(keypoints=...), r"category 5 \(animal\): keypoints is None, and no list of names"),
     "odd names": (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -244,8 +243,8 @@ def test_keypoints_of_real_data_reach_the_rows_and_the_record_of_the_data() -> N
 # ---- augmentation ---------------------------------------------------------------------------------------------
 
 
-def seen(name: Any, objects: list[Annotation], image: Image.Image, form: Any = None) -> list[tuple[Any, Any]]:
-    return [augmented(transform_for(name), image, objects, 0, epoch, 0, form) for epoch in range(24)]
+def seen(name: Any, objects: list[Annotation], image: Image.Image) -> list[tuple[Any, Any]]:
+    return [augmented(transform_for(name), image, objects, 0, epoch, 0) for epoch in range(24)]
 
 
 def ellipse(size: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:
@@ -276,37 +275,3 @@ def test_masks_stay_with_the_image(name: str) -> None:
             ys, xs = mask.nonzero()
             assert abs(xs.min() - each.box[0]) <= 2 and abs(ys.max() + 1 - each.box[1] - each.box[3]) <= 2
     assert len(sizes) == 1 if name == "light" else len(sizes) > 5
-
-
-def test_mirrored_keypoints_change_sides() -> None:
-    form = KeypointForm(("nose", "left", "right"), ((1, 2),), (), (0.05,) * 3)
-    objects = [Annotation(1, 0, (10, 10, 30, 20), 600.0, keypoints=((12.0, 11, 2), (20, 15, 2), (0, 0, 0)))]
-    mirrored = 0
-    for _, (one,) in seen("light", objects, Image.new("RGB", (80, 60)), form):
-        if one.box[0] == 10:
-            assert one.keypoints == objects[0].keypoints
-        else:
-            mirrored += 1
-            assert one.box == (40, 10, 30, 20)
-            assert one.keypoints == ((67, 11, 2), (0, 0, 0), (59, 15, 2))
-    assert 0 < mirrored < 24
-
-
-def test_keypoints_stay_with_the_image_and_are_lost_outside_it() -> None:
-    """A pixel of another colour is drawn at each keypoint."""
-    form = KeypointForm(("a", "b"), ((0, 1),), (), (0.05,) * 2)
-    picture = Image.new("RGB", (80, 60))
-    ends = ((20, 20), (60, 50))
-    for (x, y), colour in zip(ends, ((255, 0, 0), (0, 255, 0)), strict=True):
-        ImageDraw.Draw(picture).rectangle((x - 1, y - 1, x + 1, y + 1), fill=colour)
-    objects = [Annotation(1, 0, (15, 15, 50, 40), 2000.0, keypoints=tuple((float(x), float(y), 2) for x, y in ends))]
-    steps: Callable[..., Any] = transform_for("standard")
-    steps.transforms = steps.transforms[1:]  # but for the colours
-    lost = 0
-    for epoch in range(24):
-        image, (one,) = augmented(steps, picture, objects, 0, epoch, 0, form)
-        colours = {image.getpixel((round(x), round(y)))[:3] for x, y, visible in one.keypoints if visible}
-        assert colours <= {(255, 0, 0), (0, 255, 0)}
-        assert len(colours) == sum(visible == 2 for *_, visible in one.keypoints)
-        lost += len(colours) < 2
-    assert 0 < lost < 24

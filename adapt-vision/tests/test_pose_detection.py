@@ -343,6 +343,21 @@ def test_boxes_come_from_annotations_and_from_a_detector(
     assert run.predict([{"image": image, "boxes": []}]) == [{"image": image, "objects": []}]
 
 
+def test_it_is_told_where_nothing_tells_sides(pose: dict[str, Any], tmp_path: Path) -> None:
+    numbers = {"keypoint_names": ["0", "1", "2", "3"]}
+    for augmentation, dataset, told in (
+        ("light", numbers, True),
+        ("none", numbers, False),
+        ("light", {**numbers, "flip_pairs": [["1", "2"]]}, False),
+    ):
+        task = planned(pose, tmp_path, task={"augmentation": augmentation}, dataset=dataset)
+        data = task.load_data()
+        model = task.load_model(data.info)
+        train = task.inspect(data, model.processor, 1)[0]
+        for notices in (model.notices, train.notices):
+            assert any("dataset.flip_pairs" in each for each in notices) == told
+
+
 def test_odd_files_of_boxes_are_refused(pose: dict[str, Any], tmp_path: Path) -> None:
     task = planned(pose, tmp_path)
     for text, message in (
@@ -352,6 +367,8 @@ def test_odd_files_of_boxes_are_refused(pose: dict[str, Any], tmp_path: Path) ->
         ("[5]", "entry 0 has no image"),
         ('[{"image": "a.png"}]', "entry 0 has no image, or no list of objects"),
         ('[{"image": "a.png", "objects": [{"bbox": [1, 2, 3]}]}]', "entry 0, a.png: bbox is .*not four numbers"),
+        ('[{"image": "a.png", "objects": [{"bbox": [1, 2, true, 3]}]}]', "bbox is .*not four numbers"),
+        ('[{"image": "a.png", "objects": [{"bbox": [1, 2, Infinity, 3]}]}]', "bbox is .*not four numbers"),
         ('[{"image": "a.png", "objects": [{"bbox": [1, 2, 0, 3]}]}]', "bbox .* is empty"),
         ('{"images": []}', "has no 'annotations'"),
     ):

@@ -78,6 +78,12 @@ def test_an_open_end_is_the_run_s_and_a_single_epoch_works() -> None:
         ({"end": 5}, "end"),
         ({"scheduler": "cosine", "milestones": [1]}, "milestones"),
         ({"warmup": True}, "warmup"),
+        ({"warmup_iters": 9}, "warmup_iters"),
+        ({"warmup_ratio": 0.3}, "warmup_ratio"),
+        ({"gamma": 0.5}, "gamma"),
+        ({"scheduler": "LinearLR", "gamma": 0.5}, "MultiStepLR"),
+        ({"scheduler": "CosineAnnealingLR", "warmup_iters": 9}, "warmup .WARMUP. is false"),
+        ({"scheduler": "CosineAnnealingLR", "warmup_ratio": 0.3, "warmup": False}, "warmup .WARMUP. is false"),
         ({"scheduler": "MultiStepLR"}, "milestones"),
         ({"scheduler": "MultiStepLR", "milestones": [3, 1]}, "increasing"),
         ({"scheduler": "LinearLR", "t_max": 3}, "t_max"),
@@ -91,3 +97,8 @@ def test_an_open_end_is_the_run_s_and_a_single_epoch_works() -> None:
 def test_what_would_have_no_effect_is_refused(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         TrainerOptions(**options)
+
+
+def test_what_is_said_by_default_may_be_said() -> None:
+    never = {"begin": 0, "t_max": 0, "warmup": False, "warmup_ratio": 0.1, "warmup_iters": 50}
+    assert TrainerOptions(**never, milestones=[], gamma=0.1) == TrainerOptions()

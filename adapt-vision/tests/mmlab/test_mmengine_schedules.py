@@ -33,7 +33,8 @@ def test_the_rates_are_those_of_mmengine(options: dict[str, Any], settings: dict
     if warmup:
         by_step = [theirs.LinearLR(optimizer, start_factor=0.2, by_epoch=False, begin=0, end=5)]
     by_epoch = [getattr(theirs, options["scheduler"])(optimizer, by_epoch=True, **settings)]
-    made = RunnerOptions(**options, warmup=warmup, warmup_ratio=0.2, warmup_iters=5)
+    rising = {"warmup": True, "warmup_ratio": 0.2, "warmup_iters": 5} if warmup else {}
+    made = RunnerOptions(**options, **rising)
     for step in range(EPOCHS * STEPS):
         expected = optimizer.param_groups[0]["lr"]
         assert RATE * factor_at(made, step, STEPS, EPOCHS) == pytest.approx(expected, rel=1e-6, abs=1e-12)

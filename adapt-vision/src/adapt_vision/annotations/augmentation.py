@@ -8,12 +8,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from adapt_vision.annotations.masks import decoded, encoded
-from adapt_vision.annotations.objects import Annotation, KeypointForm
+from adapt_vision.annotations.objects import Annotation
 from adapt_vision.augmentation import drawn_from
 
 Name = Literal["none", "light", "standard"]
@@ -33,19 +32,12 @@ def transform_for(name: Name) -> Any:
 
 
 def augmented(
-    transform: Any,
-    image: Image.Image,
-    objects: list[Annotation],
-    seed: int,
-    epoch: int,
-    row: int,
-    form: KeypointForm | None = None,
+    transform: Any, image: Image.Image, objects: list[Annotation], seed: int, epoch: int, row: int
 ) -> tuple[Image.Image, list[Annotation]]:
     """What a transform makes of a row in an epoch. Objects of which too little is left are left out.
 
-    Masks and keypoints move with the image. In a mirrored one, keypoints change sides by the flip pairs of ``form``;
-    those that leave the image are no longer annotated. An image that loses all of its objects stays as it is: detectors
-    learn nothing from emptiness that was made.
+    Masks move with the image. One that loses all of its objects stays as it is: detectors learn nothing from emptiness
+    that was made. Poses have their own changes, :mod:`adapt_vision.pose_detection.augmentation`.
     """
     canvas = (image.height, image.width)
     boxes = torch.tensor([each.box for each in objects], dtype=torch.float32).reshape(-1, 4)
@@ -58,9 +50,6 @@ def augmented(
     if masked:
         pixels = np.stack([decoded(str(each.mask), image.size) for each in objects])
         sample["masks"] = tv_tensors.Mask(torch.from_numpy(pixels))
-    if form is not None:
-        points = [point[:2] for each in objects for point in each.keypoints]
-        sample["keypoints"] = tv_tensors.KeyPoints([*points, *AXIS], canvas_size=canvas, dtype=torch.float32)
     with drawn_from(seed, "augmentation", epoch, row):
         changed = transform(sample)
     kept = []
@@ -73,30 +62,7 @@ def augmented(
             if not mask.any():
                 continue
             one = replace(one, mask=encoded(mask), area=float(mask.sum()))
-        if form is not None:
-            one = replace(one, keypoints=_moved(one, number, changed["keypoints"], changed["image"].size, form))
         kept.append(one)
     if objects and not kept:
         return image, objects
     return changed["image"], kept
-
-
-AXIS = ((0.0, 0.0), (1.0, 0.0))
-"""Two points that go with the image: where they have changed their order, it is mirrored."""
-
-
-def _moved(
-    one: Annotation, number: int, points: Tensor, size: tuple[int, int], form: KeypointForm
-) -> tuple[tuple[float, float, int], ...]:
-    """The keypoints of an object where the transform has moved them."""
-    count = len(form.names)
-    moved = [
-        (x, y, visible) if visible and 0 <= x < size[0] and 0 <= y < size[1] else (0.0, 0.0, 0)
-        for (x, y), (_, _, visible) in zip(
-            points[number * count : (number + 1) * count].tolist(), one.keypoints, strict=True
-        )
-    ]
-    if points[-1, 0] < points[-2, 0]:
-        for left, right in form.flip_pairs:
-            moved[left], moved[right] = moved[right], moved[left]
-    return tuple(moved)

@@ -21,6 +21,7 @@ from adapt_vision.annotations.reading import (
     require,
     require_class_list,
     why_not_a_box,
+    why_not_four_numbers,
     within,
 )
 
@@ -221,10 +222,8 @@ def _why_not_an_object(each: Mapping[str, Any], images: Mapping[int, Any], categ
         return f"iscrowd is {each['iscrowd']!r}, and neither 0 nor 1"
     if "area" in each and (not is_number(each["area"]) or each["area"] < 0):
         return f"area is {each['area']!r}, and no number of pixels"
-    box = each.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
-        return f"bbox is {box!r}, and not four numbers: left, top, width, height"
-    return why_not_a_box(box, _size(images[image_id]), images[image_id]["file_name"])
+    box: Any = each.get("bbox")
+    return why_not_four_numbers(box) or why_not_a_box(box, _size(images[image_id]), images[image_id]["file_name"])
 
 
 def _why_not_keypoints(each: Mapping[str, Any], image: Mapping[str, Any], count: int) -> str | None:

@@ -60,7 +60,10 @@ def image_folder(annotations: Path, folder: Path, options: AnnotatedImageOptions
         AdaptError: none does.
     """
     stem = annotations.stem.rpartition("_")[2]
-    usual = [folder / stem, folder / "images" / stem, folder / "images", annotations.parent, folder]
+    above = annotations.parent.parent if annotations.parent.name == "annotations" else folder
+    roots = list(dict.fromkeys([folder, above]))  # a file that is named by itself has no folder but its own
+    usual = [each for root in roots for each in (root / stem, root / "images" / stem, root / "images")]
+    usual += list(dict.fromkeys([annotations.parent, *roots]))
     tried = [Path(options.image_root)] if options.image_root else usual
     for each in tried:
         if (each / first).is_file():

@@ -53,7 +53,8 @@ def keypoint_form(
         options: what the configuration says, which goes first.
         names: of the keypoints in the file.
         skeleton: pairs of names or of numbers from 1, as COCO has them, in the file; None where it has none.
-        flip_pairs: the same, of left and right. By default those whose names say left and right.
+        flip_pairs: the same, of left and right. By default those whose names say left and right; None where names are
+            numbers, which say nothing.
         sigmas: in the file. By default COCO's own for its 17 names, and :data:`SIGMA` for all others.
 
     Raises:
@@ -76,12 +77,13 @@ def keypoint_form(
     }
     lines = _pairs(*given["skeleton"], "skeleton", names) or []
     sides = _pairs(*given["flip_pairs"], "flip_pairs", names)
-    if sides is None:
+    if sides is None and (len(names) == 1 or not all(name.isdigit() for name in names)):
         sides = guessed_pairs(names)
-    places = [place for pair in sides for place in pair]
+    places = [place for pair in sides or () for place in pair]
     if len(set(places)) < len(places):
         raise AdaptError(f"{given['flip_pairs'][1]}: a keypoint is in two flip_pairs.", "Each has one counterpart.")
-    return KeypointForm(tuple(names), tuple(sides), tuple(lines), _sigmas(*given["sigmas"], names))
+    flips = None if sides is None else tuple(sides)
+    return KeypointForm(tuple(names), flips, tuple(lines), _sigmas(*given["sigmas"], names))
 
 
 def guessed_pairs(names: Sequence[str]) -> list[tuple[int, int]]:

@@ -41,14 +41,15 @@ class KeypointForm:
 
     Attributes:
         names: of the keypoints, in their order.
-        flip_pairs: places of left and right, which change sides when an image is mirrored.
+        flip_pairs: places of left and right, which change sides when an image is mirrored; None where nothing tells
+            them, and images cannot be mirrored.
         skeleton: places of those that a line joins.
         sigmas: how far annotators differ, for each keypoint, relative to the object's size: the k of COCO's object
             keypoint similarity is twice this.
     """
 
     names: Sequence[str]
-    flip_pairs: Sequence[tuple[int, int]]
+    flip_pairs: Sequence[tuple[int, int]] | None
     skeleton: Sequence[tuple[int, int]]
     sigmas: Sequence[float]
 

@@ -85,7 +85,8 @@ def read(file: Path, reading: Reading) -> Split:
     names = _classes(file, objects, declared, reading)
     places = {name: number for number, name in enumerate(names)}
     for each in objects:
-        each["category_id"] = places.get(each["category_id"], each["category_id"])
+        if isinstance(each["category_id"], str):
+            each["category_id"] = places.get(each["category_id"], each["category_id"])
     form = _form(file, objects, reading) if reading.wanted == "keypoints" else None
     return split_of(file, images, objects, dict(enumerate(names)), reading.wanted, form, where, str(root))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,14 +73,17 @@ def read(file: Path, reading: Reading) -> Split:
     images = [image_called(name, folders) for name in names]
     where = listed([str(each) for each in folders])
     require(file, [f"{name}: no image in {where}" for name, each in zip(names, images, strict=True) if not each])
-    masks = [image_called(Path(name).stem, _places(folder, file, MASKS)) for name in names]
-    instances = [image_called(Path(name).stem, _places(folder, file, INSTANCES)) for name in names]
+    stems = [image.stem for image in images if image]
+    masks = [image_called(stem, _places(folder, file, MASKS)) for stem in stems]
+    instances = [image_called(stem, _places(folder, file, INSTANCES)) for stem in stems]
     by_instance = any(instances)
     faults = [
         f"{name}: it has no mask"
         for name, mask, instance in zip(names, masks, instances, strict=True)
         if (mask is None and (any(masks) or not by_instance)) or (by_instance and instance is None)
     ]
+    counts = Counter(each for each in (*masks, *instances) if each)
+    faults += [f"{count} images share the mask {mask}" for mask, count in counts.items() if count > 1]
     require(file, faults)
     number = 0
     objects: list[list[Annotation]] = []

@@ -67,13 +67,16 @@ class Format:
     read: Callable[[Path, Reading], Split]
 
 
-def require(source: Path, faults: Sequence[str]) -> None:
+CORRECT = "Correct these entries, or remove them."
+
+
+def require(source: Path | str, faults: Sequence[str], remedy: str = CORRECT) -> None:
     """Raises AdaptError with the faults, up to twenty, where there are any."""
     if not faults:
         return
     shown = "\n".join(f"  {each}" for each in faults[:SHOWN])
     more = f"\n  and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
-    raise AdaptError(f"{source} is malformed:\n{shown}{more}", "Correct these entries, or remove them.")
+    raise AdaptError(f"{source} is malformed:\n{shown}{more}", remedy)
 
 
 def require_class_list(source: Path, names: Sequence[str], options: AnnotatedImageOptions) -> None:
@@ -144,7 +147,8 @@ def image_called(name: str, folders: Sequence[Path]) -> Path | None:
         if is_image(folder / name) and (folder / name).is_file():
             return folder / name
     for folder in folders:
-        found = [each for each in sorted(folder.glob(f"{_plain(name)}.*")) if is_image(each)]
+        named = sorted(folder.glob(f"{_plain(name)}.*"))
+        found = [each for each in named if each.stem == Path(name).name and is_image(each)]
         if found:
             return found[0]
     return None
@@ -173,6 +177,13 @@ def is_number(value: Any) -> bool:
 def is_whole(value: Any) -> bool:
     """Whether a value is a whole number."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def why_not_four_numbers(box: Any) -> str | None:
+    """Why a value is no left, top, width and height."""
+    if isinstance(box, list) and len(box) == 4 and all(map(is_number, box)):
+        return None
+    return f"bbox is {box!r}, and not four numbers: left, top, width, height"
 
 
 def why_not_a_box(box: Sequence[float], size: Size | None, image: str) -> str | None:

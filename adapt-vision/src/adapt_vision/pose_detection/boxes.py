@@ -12,6 +12,7 @@ from adapt_core.errors import AdaptError
 from adapt_vision.annotations.coco import read_coco
 from adapt_vision.annotations.coco_files import image_folder
 from adapt_vision.annotations.options import AnnotatedImageOptions
+from adapt_vision.annotations.reading import why_not_four_numbers
 from adapt_vision.data.files import images_at
 
 FORMS = "Give COCO's JSON, or what adapt predict wrote of a detector: a list of objects with image and objects."
@@ -48,8 +49,7 @@ def _content(file: Path) -> Any:
 def _of_coco(file: Path, options: AnnotatedImageOptions) -> list[Row]:
     split = read_coco(file, options)
     elsewhere = options.model_copy(update={"image_root": None})
-    above = file.parent.parent if file.parent.name == "annotations" else file.parent
-    folder = image_folder(file, above, elsewhere, split.files[0])
+    folder = image_folder(file, file.parent, elsewhere, split.files[0])
     rows: list[Row] = []
     for number, name, objects in zip(split.ids, split.files, split.objects, strict=True):
         kept = [each for each in objects if not each.crowd]
@@ -79,10 +79,10 @@ def _of_predictions(file: Path, found: Any) -> list[Row]:
 
 
 def _why_not_a_box(one: Any) -> str | None:
-    box = one.get("bbox") if isinstance(one, Mapping) else None
-    numbers = isinstance(box, list) and all(isinstance(each, int | float) and each == each for each in box)
-    if not isinstance(box, list) or not numbers or len(box) != 4:
-        return f"bbox is {box!r}, and not four numbers: left, top, width, height"
+    """What a detector predicts may reach out of its image."""
+    box: Any = one.get("bbox") if isinstance(one, Mapping) else None
+    if fault := why_not_four_numbers(box):
+        return fault
     return None if box[2] > 0 and box[3] > 0 else f"bbox {box} is empty"
 
 

@@ -69,14 +69,18 @@ class PoseRows(Dataset[Sample]):
 
 
 def sample(instances: Instances, row: int, image: Image.Image, crop: Crop, change: Change) -> Sample:
-    """The crop of an object, changed. In a mirrored one, keypoints change sides by the flip pairs."""
+    """The crop of an object, changed.
+
+    In a mirrored one, keypoints change sides by the flip pairs. Without them none is mirrored: it would teach the wrong
+    sides.
+    """
     one = instances[row]
     pixels, matrix = crop(image, change.moved(one.box), change.rotation)
     keypoints = np.asarray(one.keypoints, dtype=np.float64)
     last = np.array([pixels.shape[2] - 1, pixels.shape[1] - 1])
     points = (keypoints[:, :2] @ matrix[:, :2].T + matrix[:, 2]) / last
     annotated = keypoints[:, 2] > 0
-    if change.mirrored:
+    if change.mirrored and instances.form.flip_pairs is not None:
         pixels = pixels.flip(-1)
         points[:, 0] = 1 - points[:, 0]
         order = np.arange(len(points))

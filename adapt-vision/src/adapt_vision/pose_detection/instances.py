@@ -9,9 +9,9 @@ import numpy as np
 
 from adapt_core.errors import AdaptError
 from adapt_vision.annotations.objects import AnnotatedImages, Annotation, KeypointForm
+from adapt_vision.annotations.reading import require
 from adapt_vision.pose_detection.augmentation import Box
 
-SHOWN = 20
 PADDING = 1.25
 """What a model reads of a box: so many times its width and height, at least."""
 
@@ -83,14 +83,8 @@ def require_poses(instances: Instances) -> None:
     faults = [
         f"annotation {each.id}: {fault}" for each in instances if (fault := _why_not_a_pose(each, instances.form))
     ]
-    if not faults:
-        return
-    shown = "\n".join(f"  {each}" for each in faults[:SHOWN])
-    more = f"\n  and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
-    raise AdaptError(
-        f"{instances.images.source}: keypoints do not fit the boxes:\n{shown}{more}",
-        "Boxes and keypoints are in pixels of the image file, from its upper left corner.",
-    )
+    remedy = "Boxes and keypoints are in pixels of the image file, from its upper left corner."
+    require(instances.images.source, faults, remedy)
 
 
 def _why_not_a_pose(each: Annotation, form: KeypointForm) -> str | None:

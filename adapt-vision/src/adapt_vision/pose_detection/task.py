@@ -32,6 +32,11 @@ from adapt_vision.pose_detection.measuring import PoseMeter, score_of
 from adapt_vision.pose_detection.options import PoseDetectionOptions, PoseDetectionPrediction
 from adapt_vision.pose_detection.report import counted, found_of, inspected, sections
 
+NOT_MIRRORED = (
+    "Images are not mirrored: names of keypoints that are numbers do not tell left from right. Give the pairs that "
+    "change sides in dataset.flip_pairs ([] for none), or names in dataset.keypoint_names."
+)
+
 NOTHING = 0.05
 """A model with a lower PCK has found nothing."""
 
@@ -83,7 +88,12 @@ class PoseDetection(AnnotatedImageTask):
         if path is None:
             remedy = "Train the head, or give the keypoints the model's names, in its order, in dataset.keypoint_names."
             self.library.require_names(model, names, remedy)
+            model = replace(model, notices=(*model.notices, *self._unmirrored(info)))
         return model
+
+    def _unmirrored(self, info: Mapping[str, Any]) -> tuple[str, ...]:
+        unknown = info["keypoints"]["flip_pairs"] is None
+        return (NOT_MIRRORED,) if unknown and self.options.augmentation != "none" else ()
 
     def engine_inputs(self, data: Data, model: Model) -> Inputs:
         """Crops of objects as the model's processor makes them, training crops changed at random."""
@@ -138,11 +148,12 @@ class PoseDetection(AnnotatedImageTask):
     def inspect(self, data: Data, processor: Any, examples: int) -> Sequence[Inspected]:
         """Crops of every split with their skeletons, training crops changed at random as in the first epoch."""
         names = data.info["label_names"]
-        return [
+        made = [
             inspected(split, instances_of(rows), names, partial(self._crop_of, processor, split == "train"), examples)
             for split, rows in (("train", data.train), ("validation", data.evaluation))
             if rows is not None
         ]
+        return [replace(made[0], notices=(*made[0].notices, *self._unmirrored(data.info))), *made[1:]]
 
     def _crop_of(self, processor: Any, random: bool, instances: Instances, row: int) -> Sample:
         change = drawn_change(self.options.augmentation, self.plan.seed, 0, row) if random else NO_CHANGE

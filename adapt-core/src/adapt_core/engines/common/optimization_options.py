@@ -49,12 +49,18 @@ class OptimizationOptions(TrainingOptions):
     milestones: list[int] = option([], flat="MILESTONES", help="Epochs at which MultiStepLR multiplies by gamma.")
     gamma: float = option(0.1, flat="GAMMA", gt=0, help="What MultiStepLR multiplies the rate by at each milestone.")
 
+    def _changed(self, *names: str) -> list[str]:
+        """Which of these options are not what they are by default."""
+        fields = type(self).model_fields
+        return [each for each in names if getattr(self, each) != fields[each].get_default(call_default_factory=True)]
+
     @model_validator(mode="after")
     def _schedule_by_epoch(self) -> Self:
         name = self.scheduler
         if name not in BY_EPOCH:
-            given = [each for each in ("begin", "end", "t_max", "warmup", "milestones") if getattr(self, each)]
-            if given:
+            if given := self._changed(
+                "begin", "end", "t_max", "warmup", "warmup_ratio", "warmup_iters", "milestones", "gamma"
+            ):
                 raise ValueError(
                     f"{given[0]} ({given[0].upper()}) is for the schedules {', '.join(BY_EPOCH)}, and scheduler "
                     f"(SCHEDULER_TYPE) is {name}; remove it, or choose one of them"
@@ -64,8 +70,13 @@ class OptimizationOptions(TrainingOptions):
             raise ValueError(f"the schedule {name} has its warmup in warmup and warmup_iters; remove warmup_steps")
         if self.t_max and name != "CosineAnnealingLR":
             raise ValueError(f"t_max (T_MAX) is for CosineAnnealingLR, and scheduler is {name}; remove it")
-        if self.milestones and name != "MultiStepLR":
-            raise ValueError(f"milestones (MILESTONES) are for MultiStepLR, and scheduler is {name}; remove them")
+        if name != "MultiStepLR" and (given := self._changed("milestones", "gamma")):
+            raise ValueError(f"{given[0]} ({given[0].upper()}) is for MultiStepLR, and scheduler is {name}; remove it")
+        if not self.warmup and (given := self._changed("warmup_ratio", "warmup_iters")):
+            raise ValueError(
+                f"{given[0]} ({given[0].upper()}) is of a warmup, and warmup (WARMUP) is false; remove it, or set "
+                "warmup to true"
+            )
         if name == "MultiStepLR" and not self.milestones:
             raise ValueError("MultiStepLR needs milestones (MILESTONES): the epochs at which the rate changes")
         if any(each < 0 for each in self.milestones) or sorted(self.milestones) != self.milestones:

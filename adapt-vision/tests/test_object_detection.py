@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import detector_families
 import pytest
 import torch
 from PIL import Image
@@ -142,9 +143,17 @@ def test_boxes_that_are_no_numbers_end_the_run_by_a_message(detect: Any) -> None
         detect(training={"lr": 1e9, "max_steps": 20, "max_grad_norm": 0, "batch_size": 1})
 
 
-def test_images_too_small_for_the_queries_end_the_run_by_a_message(detect: Any) -> None:
-    with pytest.raises(AdaptError, match=r"its 20 queries from places in its feature maps, and images of 16 × 16"):
-        detect(task={"image_size": 16})
+def test_images_that_do_not_fit_the_model_end_the_run_by_a_message(
+    detect: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(detector_families.WIDTHS, "num_queries", 60)  # of 32 × 32 pixels there are 16 + 4 + 1 places
+    model = {"path": str(detector_families.build("rt_detr", tmp_path / "model"))}
+    for size, message in (
+        (32, "its 60 queries from places in its feature maps"),
+        (48, "do not fit each other for images"),
+    ):
+        with pytest.raises(AdaptError, match=message):
+            detect(model=model, task={"image_size": size})
 
 
 # ---- parameters -----------------------------------------------------------------------------------------------

@@ -111,14 +111,20 @@ class Detectors(Transformers):
             with counted_here():
                 return module(**{name: batch[name] for name in names if name in batch})
         except RuntimeError as error:
-            if "selected index k out of range" not in str(error):  # what torch.topk says
-                raise
             height, width = batch["pixel_values"].shape[-2:]
-            raise AdaptError(
-                f"The model takes its {self._settings().num_queries} queries from places in its feature maps, and "
-                f"images of {width} × {height} pixels have fewer",
-                "Set a larger task.image_size.",
-            ) from error
+            seen = f"images of {width} × {height} pixels"
+            if "selected index k out of range" in str(error):  # what torch.topk says
+                queries = self._settings().num_queries
+                raise AdaptError(
+                    f"The model takes its {queries} queries from places in its feature maps, and {seen} have fewer",
+                    "Set a larger task.image_size.",
+                ) from error
+            if "Sizes of tensors must match" in str(error):
+                raise AdaptError(
+                    f"The model's feature maps do not fit each other for {seen}",
+                    "Set task.image_size to a multiple of 32.",
+                ) from error
+            raise
         except ValueError as error:
             if not (labels and "corner" in str(error)):  # what transformers' loss says of boxes that are NaN
                 raise

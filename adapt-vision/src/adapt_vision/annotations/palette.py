@@ -82,8 +82,8 @@ def read(file: Path, reading: Reading) -> Split:
         for name, mask, instance in zip(names, masks, instances, strict=True)
         if (mask is None and (any(masks) or not by_instance)) or (by_instance and instance is None)
     ]
-    counts = Counter(each for each in (*masks, *instances) if each)
-    faults += [f"{count} images share the mask {mask}" for mask, count in counts.items() if count > 1]
+    uses = Counter(each for each in (*masks, *instances) if each)
+    faults += [f"{count} images share the mask {mask}" for mask, count in uses.items() if count > 1]
     require(file, faults)
     number = 0
     objects: list[list[Annotation]] = []

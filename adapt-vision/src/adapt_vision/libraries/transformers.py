@@ -19,7 +19,6 @@ from adapt_core.models.pretrained import kept_whole, label_names, load_model, mo
 from adapt_vision.libraries.card import ADAPTER, ADAPTER_OF_OWN, CALL, WHOLE, adapter_imports, saved_as
 from adapt_vision.libraries.library import ImageLibrary
 from adapt_vision.libraries.oddities import oddities
-from adapt_vision.libraries.own_counts import count_own_objects
 from adapt_vision.processing import RESAMPLING, InputForm, Processing
 
 
@@ -72,9 +71,7 @@ class Transformers(ImageLibrary):
             if self._sized():
                 config["image_size"] = self.image_size
             if not self.options.pretrained:
-                model = self._random(config, quantizer)
-                count_own_objects(model.module)
-                return model
+                return self._random(config, quantizer)
         model = load_model(
             self.auto_class,
             self.options,
@@ -85,7 +82,6 @@ class Transformers(ImageLibrary):
             quantizer=quantizer,
             head=self.head,
         )
-        count_own_objects(model.module)
         return replace(model, notices=(*model.notices, *oddities(model.module)))
 
     def save_model(self, model: Model, folder: Path, names: Sequence[str]) -> None:

@@ -18,13 +18,17 @@ LIBRARY_NAME = "library_name"
 """The key of a field's metadata that holds its name in the library behind a plugin."""
 
 
+LocalPath = bool | Literal["new"]
+"""Whether text names a local file or folder; ``"new"``: one that need not be there."""
+
+
 def option(
     default: Any = ...,
     *,
     help: str,
     flat: str | tuple[str, ...] | None = None,
     library_name: str | None = None,
-    path: bool | Literal["new"] = False,
+    path: LocalPath = False,
     **constraints: Any,
 ) -> Any:
     """A field of an option model.

@@ -53,7 +53,7 @@ def test_only_what_imports_no_torch_does_without_collecting_garbage(monkeypatch:
         with pytest.raises(SystemExit) as ended:
             adapt_core.cli.main()
         assert ended.value.code == 0
-    assert set(COMMANDS) - set(without) == {"data", "run", "eval", "predict", "merge", "doctor"}
+    assert set(COMMANDS) - set(without) == {"data", "run", "eval", "predict", "merge", "doctor", "launch-command"}
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

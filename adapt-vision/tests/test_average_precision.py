@@ -157,7 +157,9 @@ def test_usual_layouts_are_found(names: dict[str, str], options: dict[str, str],
     made = AnnotatedImageOptions(path=str(tmp_path), **{**options, **root})
     rows, evaluation, info = load_rows(made, 0, evaluate=True)
     assert (len(rows), len(evaluation or [])) == (8, 4)
-    assert info["splits"] == dict(zip(("train", "validation"), (Path(name).name for name in names), strict=True))
+    # Two files of one name are called by their folders too.
+    called = list(names) if len({Path(name).name for name in names}) == 1 else [Path(name).name for name in names]
+    assert info["splits"] == dict(zip(("train", "validation"), called, strict=True))
 
 
 def test_real_annotations_are_those_of_pycocotools(test_data: Path, capsys: pytest.CaptureFixture[str]) -> None:

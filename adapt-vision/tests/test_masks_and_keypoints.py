@@ -233,8 +233,8 @@ def test_keypoints_of_real_data_reach_the_rows_and_the_record_of_the_data() -> N
     expected = [[float(value) for value in each["keypoints"]] for each in content["annotations"]]
     assert [[value for point in objects[0].keypoints for value in point] for objects in rows.objects] == expected
     assert rows.form == evaluation.form == rows.take([3, 1]).form
-    assert info["keypoints"]["names"] == ("snout", "leftear", "rightear", "tailbase")
-    assert info["keypoints"]["flip_pairs"] == ((1, 2),)
+    assert info["keypoints"]["names"] == ["snout", "leftear", "rightear", "tailbase"]
+    assert info["keypoints"]["flip_pairs"] == [[1, 2]]
     again, _ = load_other_rows(options, None, "validation", json.loads(json.dumps(info)), 0, "keypoints")
     assert again.objects == evaluation.objects
     assert load_other_rows(options, str(MICE), "validation", info, 0, "keypoints")[0].objects == evaluation.objects

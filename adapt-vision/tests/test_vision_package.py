@@ -30,4 +30,4 @@ def test_adapt_lists_its_plugins_beside_the_core_s() -> None:
     distributions = {plugin["distribution"] for plugin in plugins}
     assert "adapt-core" in distributions
     own = [plugin["name"] for plugin in plugins if plugin["distribution"] == "adapt-vision"]
-    assert own == ["image_classification", "object_detection"]
+    assert own == ["image_classification", "instance_segmentation", "object_detection", "pose_detection"]

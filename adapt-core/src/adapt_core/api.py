@@ -120,8 +120,8 @@ def inspect_data(
     from adapt_core.terminal.quiet import quiet_libraries
 
     plan = plan_of(config, overrides)
-    task = plan.make_task()
     with quiet_libraries():
+        task = plan.make_task()
         data = task.load_data()
         return task.inspect(data, task.load_processor(data.info), examples)
 

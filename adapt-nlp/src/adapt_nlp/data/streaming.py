@@ -8,7 +8,6 @@ from random import Random
 from typing import Any, Generic, TypeVar
 
 from adapt_core.plan.run_plan import RunPlan
-from adapt_core.terminal.progress import current
 from adapt_core.utils.seeds import derived_seed
 from adapt_nlp.data.table import Table
 
@@ -98,6 +97,8 @@ def check(plan: RunPlan) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def tell(plan: RunPlan, info: Mapping[str, Any]) -> None:
     """Tells the user what a run on a stream does otherwise; of ``info``, its ``data.json``, ``streamed`` says so."""
+    from adapt_core.terminal.progress import current  # not above: this module also checks configurations, at start-up
+
     if info.get("streamed") and plan.training.do_train:
         options: Any = plan.dataset
         current().notice(notice(info["streamed"], options.shuffle_buffer, plan.training.interval))

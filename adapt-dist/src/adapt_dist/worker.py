@@ -71,6 +71,7 @@ def work(job: Job) -> tuple[str, Any]:
         return ("interrupted", (stopped.message, stopped.hint))
     except KeyboardInterrupt:
         return ("interrupted", None)
+    # Broad: whatever ends a process is left for the one that started it to tell; raised again below.
     except BaseException as error:
         _leave(failures, place, error)
         raise

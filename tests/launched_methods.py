@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from peft import PeftModel
@@ -43,6 +44,7 @@ class MethodRun:
         folder: where the log, the checkpoint and ``model`` go.
         rate: the learning rate.
         resume: go on from the checkpoint in the folder.
+        world: attributes of the world, as a start for this run alone would have them.
     """
 
     method: str
@@ -51,17 +53,21 @@ class MethodRun:
     folder: Path
     rate: float = 1e-3
     resume: bool = False
+    world: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train_all(runs: Sequence[MethodRun], world: World) -> list[str | None]:
     """Trains methods one after the other; of each what went wrong in any process, or None."""
     found = []
-    PeftModel.create_or_update_model_card = lambda *_: None  # which takes as long as all steps together
     gc.collect()
     gc.freeze()  # the Trainer collects garbage in each training: what is imported by now is none
-    with quiet_libraries():
+    # A model card takes as long as all steps together.
+    with quiet_libraries(), patch.object(PeftModel, "create_or_update_model_card"):
         for run in runs:
+            for name, value in run.world.items():
+                setattr(world, name, value)
             found.append(next((each for each in world.gather(_failure(run, world)) if each), None))
+    gc.unfreeze()
     return found
 
 

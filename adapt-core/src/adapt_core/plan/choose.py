@@ -10,6 +10,7 @@ from adapt_core.config.sections import CHOOSERS, CORE_SECTIONS, DEFAULT_LAUNCHER
 from adapt_core.errors import AdaptError, Problem
 from adapt_core.kinds import Kind, Library, MethodSpec, TaskSpec, normalise
 from adapt_core.options import Options, is_none
+from adapt_core.plugins.installation import install_command
 from adapt_core.plugins.registry import Entry, Registry, missing_modules, option_model
 
 _DEFAULTS = {Kind.SAVER: DEFAULT_SAVER, Kind.LAUNCHER: DEFAULT_LAUNCHER}
@@ -154,6 +155,10 @@ def _head_method(registry: Registry) -> str:
 def _required(kind: Kind, registry: Registry) -> str:
     if registry.names(kind):
         return f"a {kind.value} is required; there are: {registry.offers(kind)}"
-    listed = [f"{one.name} (pip install {one.distribution})" for one in registry.catalogue() if one.kind is kind]
-    offers = f"; there are: {', '.join(listed)}" if listed else ""
+    listed: dict[str, list[str]] = {}
+    for one in registry.catalogue():
+        if one.kind is kind:
+            listed.setdefault(one.distribution, []).append(one.name)
+    each = [f"{', '.join(names)} ({install_command(distribution)})" for distribution, names in listed.items()]
+    offers = f"; there are: {'; '.join(each)}" if each else ""
     return f"a {kind.value} is required, and none is installed{offers}"

@@ -11,6 +11,7 @@ from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind
 from adapt_core.options import Options, flat_names, library_names
 from adapt_core.plan.choose import all_option_models
+from adapt_core.plugins.installation import install_command
 from adapt_core.plugins.registry import Entry, Registry, is_common
 from adapt_core.utils.spelling import closest
 
@@ -140,7 +141,7 @@ class Owners:
             first.section, first.kind.value
         )
         if first.missing:
-            install = f"which is not installed; install it: pip install {first.missing}"
+            install = f"which is not installed; install it: {install_command(first.missing)}"
             return f"{key} belongs to {what} {names} of {first.missing}, {install}"
         chosen = self.chosen.get(first.kind)
         instead = f"the {first.kind.value} here is {chosen.spec.name}" if chosen else f"no {first.kind.value} is chosen"

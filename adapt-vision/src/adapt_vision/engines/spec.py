@@ -8,6 +8,7 @@ MMENGINE = EngineSpec(
     name="mmengine",
     target="adapt_vision.engines.mmengine.engine:MMEngine",
     training="adapt_vision.engines.mmengine.options:RunnerOptions",
+    parallel=("replicated",),
     test_inputs="adapt_vision.engines.mmengine.testing:runner_inputs",
 )
 """MMEngine's ``Runner``."""

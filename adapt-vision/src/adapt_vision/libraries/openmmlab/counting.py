@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import torch
 from torch import Tensor, distributed
 
 MODULES = ("mmdet.utils.dist_utils", "mmpose.utils.dist_utils")
@@ -52,8 +53,36 @@ class _Shared:
         return 1
 
     def all_reduce(self, tensor: Tensor, op: Any = distributed.ReduceOp.SUM) -> None:
-        """The sum over all processes, times this one's share; in place."""
+        """Makes a :class:`_Count` of what ``reduce_mean`` is about to return."""
         if not self.share:
             tensor.zero_()
         distributed.all_reduce(tensor, op=op)
         tensor.mul_(self.share or 1.0)
+        count: Any = tensor
+        count.__class__, count.share = _Count, self.share or 1.0
+
+
+class _Count(Tensor):
+    """A share of a count of all processes. What bounds it from below is meant for the whole count.
+
+    Losses take one positive at least, by ``clamp`` or by Python's ``max``: of all the images, as one process does.
+    """
+
+    share: float
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.clamp:
+            return args[0].clamp_(*args[1:], **(kwargs or {}))
+        with torch._C.DisableTorchFunctionSubclass():
+            return func(*args, **(kwargs or {}))
+
+    def clamp_(self, min: float) -> _Count:  # type: ignore[override]
+        """Bounds the whole count; in place."""
+        super().clamp_(min=min * self.share)
+        return self
+
+    def __lt__(self, bound: float) -> bool:  # type: ignore[override]
+        """What ``max(count, bound)`` asks: no, since it is bounded from here on."""
+        self.clamp_(bound)
+        return False

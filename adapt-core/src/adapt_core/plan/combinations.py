@@ -185,11 +185,12 @@ def _engines(nested: Nested, specs: Mapping[Kind, Any], engine: EngineSpec) -> I
             return
     launcher = specs.get(Kind.LAUNCHER)
     if launcher and launcher.parallel and launcher.parallel not in engine.parallel:
+        reason = f": {engine.why_not_parallel}" if engine.why_not_parallel else ""
         yield nested.problem(
             ("launch", "name"),
             IMPOSSIBLE,
             f"the engine {engine.name}, which trains the task {specs[Kind.TASK].name}, does not train "
-            f"{launcher.parallel} models in several processes, as the launcher {launcher.name} has them",
+            f"{launcher.parallel} models in several processes, as the launcher {launcher.name} has them{reason}",
         )
 
 

@@ -151,8 +151,6 @@ def _print(trials: Sequence[tuple[dict[str, Any], dict[str, Any]]], metrics: Seq
     ratio, steps = statistics.median(ratios), len(trials[0][0]["losses"])
     spread = f"{len(ratios)} pairs, from {min(ratios):.3f} to {max(ratios):.3f}"
     print(f"\nAdapt's time is {ratio:.3f} of the script's (median of {spread}).")
-    print(
-        f"The losses of {steps} steps differ by at most {apart:.1e} of themselves, metrics by at most {measured:.1e}."
-    )
+    print(f"The losses of {steps} steps differ by at most {apart:.1e} of themselves, metrics by {measured:.1e}.")
     if apart > DIGITS or measured > DIGITS or ratio > LIMIT:
         sys.exit(f"MISSED: at most {LIMIT} of the time, and losses and metrics that differ by at most {DIGITS}")

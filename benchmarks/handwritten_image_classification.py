@@ -56,8 +56,8 @@ def is_activation(layer):
 
 
 def with_lora(model):
-    """LoRA on every convolution that is not depthwise."""
-    targets = [name for name, each in model.named_modules() if isinstance(each, nn.Conv2d) and each.groups == 1]
+    """LoRA on every plain convolution that is not depthwise; PEFT does not pad as timm's own kinds of them do."""
+    targets = [name for name, each in model.named_modules() if type(each) is nn.Conv2d and each.groups == 1]
     return get_peft_model(
         model,
         LoraConfig(

@@ -65,7 +65,7 @@ def pair(model: str, method: str, folder: Path, repeat: int, *, epochs: int, siz
         sys.exit(f"The data are missing: there is no {data}; set ADAPT_TEST_DATA to the folder of data sets")
     seed, library = SEED + repeat, LIBRARIES[model]
     same = {"lr": METHODS[method], "batch_size": 32, "epochs": epochs}
-    script = {
+    settings = {
         **same,
         **LORA,
         "library": library,
@@ -89,10 +89,14 @@ def pair(model: str, method: str, folder: Path, repeat: int, *, epochs: int, siz
     file = scratch / f"{repeat}.json"
     file.write_text(json.dumps(config))
     commands = [
-        [sys.executable, str(HERE / "handwritten_image_classification.py"), json.dumps(script)],
+        [sys.executable, str(HERE / "handwritten_image_classification.py"), json.dumps(settings)],
         [sys.executable, "-m", "adapt_core.cli", "run", str(file), "--json"],
     ]
-    return at_once(commands, swapped=repeat % 2 == 1)
+    script, run = at_once(commands, swapped=repeat % 2 == 1)
+    shown = f"{script['seconds']:.1f} s and {run['timing_s']['train']:.1f} s"
+    scores = f"{script['accuracy']:.3f} and {run['metrics']['accuracy']:.3f}"
+    print(f"{model}, {method}, seed {seed}: {shown}, {scores}", file=sys.stderr, flush=True)
+    return [script, run]
 
 
 def row(model: str, method: str, pairs: list[list[Any]]) -> tuple[str, bool]:

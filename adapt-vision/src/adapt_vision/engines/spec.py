@@ -9,8 +9,8 @@ MMENGINE = EngineSpec(
     target="adapt_vision.engines.mmengine.engine:MMEngine",
     training="adapt_vision.engines.mmengine.options:RunnerOptions",
     parallel=("replicated",),
-    why_not_parallel="the models of MMDet and MMPose fit on one GPU, and what takes memory are their activations, "
-    "which sharding does not divide; write launch: {name: ddp}",
+    why_not_parallel="its models fit on one GPU, where most of the memory goes to activations, which sharding does not "
+    "divide; write launch: {name: ddp}",
     test_inputs="adapt_vision.engines.mmengine.testing:runner_inputs",
 )
 """MMEngine's ``Runner``."""

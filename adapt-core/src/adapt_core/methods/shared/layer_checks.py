@@ -62,7 +62,7 @@ def why_not_mergeable(layer: nn.Module) -> str | None:
 
 
 def _why_not_alone(module: nn.Module, layer: nn.Module) -> str | None:
-    """Why an adapter on a convolution would miss some of its calls: it stands at several places. None where not.
+    """Why an adapter on a convolution would miss some of its calls: it stands at several places. None for all others.
 
     RTMDet's heads do so, one for each size of objects. PEFT replaces a layer at the first of its places, so that the
     others would go on without the adapter, and merging would change them too.

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import SEED
+from common import SEED, SELDOM
 from text_classification import at_once
 
 HERE = Path(__file__).parent
@@ -112,7 +112,7 @@ def _trial(
         "model": {"path": str(places["model"])},
         "dataset": {"path": str(places["data"])},
         "method": "full",
-        "training": {**same, "num_workers": 0, "logging_steps": 1, "do_eval": False},
+        "training": {**same, **SELDOM, "num_workers": 0, "logging_steps": 1, "do_eval": False},
         "save": "none",
         "seed": seed,
         "output_dir": str(run),

@@ -30,7 +30,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common import DATA, SEED
+from common import DATA, SEED, SELDOM
 from text_classification import at_once
 
 HERE = Path(__file__).parent
@@ -81,7 +81,7 @@ def pair(model: str, method: str, folder: Path, repeat: int, *, epochs: int, siz
         "model": {"library": library, "path": str(folder)},
         "dataset": {"path": str(data), "validation_split": "test", "test_split": "validation"},
         "method": {"name": method, **OPTIONS.get(method, {})},
-        "training": {**same, "num_workers": 0},
+        "training": {**same, **SELDOM, "num_workers": 0},
         "save": "none",
         "seed": seed,
         "output_dir": str(scratch / f"{repeat}-adapt"),

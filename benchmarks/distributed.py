@@ -2,7 +2,7 @@
 
     python benchmarks/distributed.py against [--steps 30]
     python benchmarks/distributed.py memory [--processes 1 2 4]
-    python benchmarks/distributed.py kills [--number 50] [--a-run 5]
+    python benchmarks/distributed.py kills [--number 50] [--a-run 5] [--at-once 2]
 
 ``against`` fine-tunes MiniLM with LoRA on the first rows of rotten_tomatoes in two processes, by ``adapt run`` and by
 ``handwritten_distributed.py`` under torchrun, in turn, and prints time, throughput and memory. It exits with 1 where
@@ -11,8 +11,8 @@ Adapt trains more than 5 % longer.
 ``memory`` trains all of a Llama of 100 million parameters. It prints what each process has more than one with a tiny
 model, before an optimizer step, beside 16 bytes a parameter divided by the processes and what is gathered.
 
-``kills`` runs a small model in two processes, kills one of them or their parent at a random moment, resumes, and counts
-the runs whose weights are those of a run that nobody disturbed.
+``kills`` runs a small model in two processes, kills one of them or their parent at a random moment of a random phase,
+resumes, a few times a run, and counts the kills after which a run came to the weights of one that nobody disturbed.
 """
 
 from __future__ import annotations
@@ -175,7 +175,8 @@ def kills(folder: Path, options: argparse.Namespace) -> int:
         "save": "none",
         "launch": {"name": "fsdp", "num_processes": 2, "use_cpu": True},
     }  # fmt: skip
-    return kill_often(config, folder, options.number, options.a_run, options.seed)
+    chosen = {"a_run": options.a_run, "at_once": options.at_once, "seed": options.seed}
+    return kill_often(config, folder, options.number, **chosen)
 
 
 def main() -> int:
@@ -191,6 +192,7 @@ def main() -> int:
         else:
             command.add_argument("--number", type=int, default=50)
             command.add_argument("--a-run", type=int, default=5)
+            command.add_argument("--at-once", type=int, default=2)
             command.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -92,57 +94,88 @@ def whole_run(config: Mapping[str, Any], folder: Path) -> dict[str, float]:
     return {phase: end - begin for (phase, begin), end in zip(begun.items(), ends, strict=True)}
 
 
-def kill_often(config: Mapping[str, Any], folder: Path, number: int, a_run: int, seed: int) -> int:
+@dataclass
+class Killed:
+    """What became of one run.
+
+    Attributes:
+        hits: the phase and the process of each kill.
+        slowest: the seconds after a kill until all its processes had ended, at most.
+        same: whether it came to the weights of a run that nobody disturbed.
+    """
+
+    hits: list[str]
+    slowest: float
+    same: bool
+
+
+def kill_often(
+    config: Mapping[str, Any], folder: Path, number: int, *, a_run: int = 5, at_once: int = 2, seed: int = 0
+) -> int:
     """Kills so many times, a few times in each run; prints each, and returns how many runs came to other weights.
 
     Args:
         config: of the runs, without ``output_dir``.
-        folder: where they are kept; those that come to the same weights are removed.
+        folder: where they are kept.
         number: of kills.
         a_run: how often a run is killed before it may end.
+        at_once: how many runs there are at a time.
         seed: of phases, moments and processes.
     """
     durations = whole_run(config, folder / "whole")
     print("undisturbed: " + ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in durations.items()), flush=True)
     expected = load_file(folder / "whole" / "model" / "model.safetensors")
-    draw, kills, lost, runs = random.Random(seed), 0, 0, 0
-    hit: Counter[str] = Counter()
+    done: list[Killed] = []
+    numbers = count(1)
+
+    def lane(_: int) -> None:
+        while sum(len(each.hits) for each in done) < number:
+            index = next(numbers)
+            draw = random.Random(1000 * seed + index)
+            done.append(killed_run(config, folder / f"run-{index}", durations, expected, draw, a_run))
+
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(lane, range(at_once)))
+    for hit, times in sorted(Counter(hit for each in done for hit in each.hits).items()):
+        print(f"{hit}: {times}")
+    kills = sum(len(each.hits) for each in done)
+    survived = sum(len(each.hits) for each in done if each.same)
+    slowest = max(each.slowest for each in done)
+    print(f"{survived} of {kills} kills in {len(done)} runs left the same weights; all ended within {slowest:.1f} s")
+    return int(survived < kills)
+
+
+def killed_run(
+    config: Mapping[str, Any],
+    place: Path,
+    durations: Mapping[str, float],
+    expected: Mapping[str, Any],
+    draw: random.Random,
+    times: int,
+) -> Killed:
+    """Kills a run so many times, and lets it end then."""
+    hits: list[str] = []
     slowest = 0.0
-    while kills < number:
-        runs += 1
-        place = folder / f"run-{runs}"
-        in_this = 0
-        while in_this < a_run and kills + in_this < number and not (place / "result.json").exists():
-            phase = draw.choice(list(MARKS))
-            moment = draw.uniform(0, durations[phase])
-            run = Run(config, place)
-            if run.reaches(phase):
-                time.sleep(moment)
-            if (killed := run.kill_one(draw)) is None:
-                break  # it was over before
-            name, seconds = killed
-            run.process.wait()
-            in_this += 1
-            slowest = max(slowest, seconds)
-            hit[f"{phase}: {name}"] += 1
-            print(
-                f"{kills + in_this}: {phase}, {moment:.1f} s into it, {name}: all ended {seconds:.1f} s later",
-                flush=True,
-            )
-        if not (place / "result.json").exists():
-            Run(config, place).process.wait()
-        kills += in_this
-        same = _same(place / "model" / "model.safetensors", expected)
-        print(f"run {runs}, killed {in_this} times: {'the same' if same else 'OTHER'} weights", flush=True)
-        if same:
-            shutil.rmtree(place)
-        else:
-            lost += in_this
-            print(f"  kept in {place}", flush=True)
-    for place_of_hit, count in sorted(hit.items()):
-        print(f"{place_of_hit}: {count}")
-    print(f"{kills - lost} of {kills} kills in {runs} runs left the same weights; all ended within {slowest:.1f} s")
-    return int(lost > 0)
+    while len(hits) < times and not (place / "result.json").exists():
+        phase = draw.choice(list(MARKS))
+        moment = draw.uniform(0, durations[phase])
+        run = Run(config, place)
+        if run.reaches(phase):
+            time.sleep(moment)
+        killed = run.kill_one(draw)
+        if killed is None:
+            break  # it was over before
+        name, seconds = killed
+        slowest = max(slowest, seconds)
+        hits.append(f"{phase}, {name}")
+        print(f"{place.name}: {moment:.1f} s into {phase}, {name}: all ended {seconds:.1f} s later", flush=True)
+    if not (place / "result.json").exists():
+        Run(config, place).process.wait()
+    same = _same(place / "model" / "model.safetensors", expected)
+    print(f"{place.name}, killed {len(hits)} times: {'the same' if same else 'OTHER'} weights", flush=True)
+    if not same:
+        print(place.with_suffix(".log").read_text(), flush=True)
+    return Killed(hits, slowest, same)
 
 
 def _same(file: Path, expected: Mapping[str, Any]) -> bool:

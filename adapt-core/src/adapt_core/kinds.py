@@ -185,7 +185,8 @@ class PluginSpec:
         install: the command that installs them.
         check: ``"module:function"`` that takes the finished plan and returns what is wrong with it, as pairs of the
             nested key (``("launch", "nodes")``) and a message: for what only several sections together can tell. The
-            module must not import torch.
+            module must not import torch. Of a configuration with other mistakes it gets a plan without what these leave
+            open; where it reads that, it ends.
     """
 
     name: str

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from adapt_core.config.document import KeyPath
 from adapt_core.config.sections import ROOT, SECTIONS
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind
@@ -97,6 +98,17 @@ class Owners:
             if (listing.kind, listing.name) not in installed:
                 found += _listed_owners(listing)
         return [owner for owner in found if owner.answers_to(key)]
+
+    def meant(self, key: str, section: str) -> set[KeyPath]:
+        """The options that an unknown key may stand for, and more rather than fewer: nobody knows their values."""
+        found: set[KeyPath] = set()
+        for owner in self.here:
+            names = (owner.key, *owner.flats)
+            if key == owner.library_name or owner.answers_to(key) or owner.means(key) or closest(key, names):
+                found.add((owner.section, owner.key) if owner.section else (owner.key,))
+        if not section and (near := closest(key, SECTIONS)):
+            found.add((near,))
+        return found
 
     def explain(self, key: str, section: str, valid: Collection[str]) -> Explanation:
         """Why a key is none of those that are valid in a section, "" for the top level."""

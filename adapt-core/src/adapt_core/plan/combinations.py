@@ -86,8 +86,10 @@ def why_not_parallel(method: Any, launcher: Any, registry: Registry) -> str | No
     """
     if launcher.parallel is None or launcher.parallel in method.parallel:
         return None
-    others = [entry.spec.name for entry in registry.entries(Kind.LAUNCHER) if entry.spec.parallel in method.parallel]
-    able = [entry.spec.name for entry in registry.entries(Kind.METHOD) if launcher.parallel in entry.spec.parallel]
+    launchers: list[Any] = [entry.spec for entry in registry.entries(Kind.LAUNCHER)]
+    methods: list[Any] = [entry.spec for entry in registry.entries(Kind.METHOD)]
+    others = [spec.name for spec in launchers if spec.parallel in method.parallel]
+    able = [spec.name for spec in methods if launcher.parallel in spec.parallel]
     choose = [f"launch.name: {' or '.join(others or ['local'])}"]
     choose += [f"a method that does: {', '.join(able)}"] if able else []
     return (

@@ -15,12 +15,14 @@ from adapt_core.errors import Problem
 from adapt_core.kinds import Kind
 from adapt_core.options import NoOptions, Options
 from adapt_core.plan.choose import Chosen
+from adapt_core.plan.combinations import IMPOSSIBLE
 from adapt_core.plan.run_plan import Choice
 from adapt_core.plan.unknown_keys import Owners
 from adapt_core.plugins.references import resolve
 from adapt_core.plugins.registry import Registry
 
-IMPOSSIBLE = "impossible-combination"
+STILL_DECIDED = ("no-such-file", IMPOSSIBLE)
+"""Codes of problems with values that are known all the same."""
 
 
 class Decided:
@@ -67,7 +69,7 @@ def still_wrong(
 
 def _undecided(nested: Nested, problems: Collection[Problem]) -> set[KeyPath]:
     """The options that problems are about; of a section that is no mapping, its name alone."""
-    keys = {problem.key for problem in problems}
+    keys = {problem.key for problem in problems if problem.code not in STILL_DECIDED}
     found: set[KeyPath] = {(key,) for key in keys if key in SECTIONS and key not in nested.data}
     for path, origin in nested.origins.items():
         inside = (f"{origin.key}.", f"{origin.key}[")

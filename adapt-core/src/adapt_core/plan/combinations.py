@@ -86,8 +86,10 @@ def why_not_parallel(method: Any, launcher: Any, registry: Registry) -> str | No
     """
     if launcher.parallel is None or launcher.parallel in method.parallel:
         return None
-    others = [entry.spec.name for entry in registry.entries(Kind.LAUNCHER) if entry.spec.parallel in method.parallel]
-    able = [entry.spec.name for entry in registry.entries(Kind.METHOD) if launcher.parallel in entry.spec.parallel]
+    launchers: list[Any] = [entry.spec for entry in registry.entries(Kind.LAUNCHER)]
+    methods: list[Any] = [entry.spec for entry in registry.entries(Kind.METHOD)]
+    others = [spec.name for spec in launchers if spec.parallel in method.parallel]
+    able = [spec.name for spec in methods if launcher.parallel in spec.parallel]
     choose = [f"launch.name: {' or '.join(others or ['local'])}"]
     choose += [f"a method that does: {', '.join(able)}"] if able else []
     return (
@@ -199,11 +201,12 @@ def _engines(nested: Nested, specs: Mapping[Kind, Any], engine: EngineSpec) -> I
             return
     launcher = specs.get(Kind.LAUNCHER)
     if launcher and launcher.parallel and launcher.parallel not in engine.parallel:
+        reason = f": {engine.why_not_parallel}" if engine.why_not_parallel else ""
         yield nested.problem(
             ("launch", "name"),
             IMPOSSIBLE,
             f"the engine {engine.name}, which trains the task {specs[Kind.TASK].name}, does not train "
-            f"{launcher.parallel} models in several processes, as the launcher {launcher.name} has them",
+            f"{launcher.parallel} models in several processes, as the launcher {launcher.name} has them{reason}",
         )
 
 

@@ -85,7 +85,7 @@ def _called(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return " or ".join(map(repr, parts))
     if get_origin(hint) is tuple:
-        return f"a tuple of {parts[0].__name__}"
+        return f"a tuple of {_called(parts[0])}"
     if get_origin(hint) is Mapping:
         return f"a mapping from {_called(parts[0])} to {_called(parts[1])}"
     if get_origin(hint) in (Union, UnionType):
@@ -185,7 +185,8 @@ class PluginSpec:
         install: the command that installs them.
         check: ``"module:function"`` that takes the finished plan and returns what is wrong with it, as pairs of the
             nested key (``("launch", "nodes")``) and a message: for what only several sections together can tell. The
-            module must not import torch.
+            module must not import torch. Of a configuration with other mistakes it gets a plan without what these leave
+            open; where it reads that, it ends.
     """
 
     name: str
@@ -214,6 +215,7 @@ class TaskSpec(PluginSpec):
         variant_of: the name of another task and a flat parameter: a configuration that names that task and gives the
             parameter means this one (``("text_classification", "subtask")``).
         model_kind: which learning rate of a method is recommended for its models.
+        other_kinds: further kinds of models that it takes.
     """
 
     libraries: tuple[Library, ...]
@@ -221,6 +223,7 @@ class TaskSpec(PluginSpec):
     prediction: str = "adapt_core.options:NoOptions"
     variant_of: tuple[str, ...] = ()
     model_kind: ModelKind = "encoder"
+    other_kinds: tuple[ModelKind, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

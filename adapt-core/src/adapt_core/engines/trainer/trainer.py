@@ -267,12 +267,13 @@ class AdaptTrainer(ShardedTraining, Trainer):
                 checkpoints.mark_incomplete(step)
             world.barrier()
             super()._save_checkpoint(model, trial)
+            own: Any = self.trained_values() if self.sharded and self._own_state else self.model
             world.barrier()
             if world.is_main:
                 # A pickle of the Trainer's arguments, which nothing reads.
                 (checkpoints.at(step) / "training_args.bin").unlink(missing_ok=True)
                 if method is not None:
-                    method.save_state(self.model, checkpoints.at(step))
+                    method.save_state(own, checkpoints.at(step))
                 checkpoints.mark_complete(step)
                 checkpoints.keep_newest(self.training.options.checkpoints)
             world.barrier()

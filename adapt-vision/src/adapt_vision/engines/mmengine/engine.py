@@ -114,7 +114,7 @@ class MMEngine(Engine):
         method.before_training(module, steps)
         self.log.start(steps, steps / of_epoch, self.state.step, self.state.lines)
         seconds = self._run(runner, request)
-        if runner.train_loop.stops and self.state.step < steps:
+        if (runner.train_loop.stops or request.signal is not None) and self.state.step < steps:
             raise stopped(request.signal or "a signal to another process", self.state.step, steps, self.folder)
         wrapper.optimizer.state.clear()  # a second copy of the model is loaded soon
         return Trained(

@@ -2,7 +2,7 @@
 
     python benchmarks/distributed.py against [--steps 30]
     python benchmarks/distributed.py memory [--processes 1 2 4]
-    python benchmarks/distributed.py kills --number 50
+    python benchmarks/distributed.py kills [--number 50] [--a-run 5] [--at-once 2]
 
 ``against`` fine-tunes MiniLM with LoRA on the first rows of rotten_tomatoes in two processes, by ``adapt run`` and by
 ``handwritten_distributed.py`` under torchrun, in turn, and prints time, throughput and memory. It exits with 1 where
@@ -11,8 +11,8 @@ Adapt trains more than 5 % longer.
 ``memory`` trains all of a Llama of 100 million parameters. It prints what each process has more than one with a tiny
 model, before an optimizer step, beside 16 bytes a parameter divided by the processes and what is gathered.
 
-``kills`` runs a small model in two processes, kills one of them or their parent at a random moment, resumes, and counts
-the runs whose weights are those of a run that nobody disturbed.
+``kills`` runs a small model in two processes, kills one of them or their parent at a random moment of a random phase,
+resumes, a few times a run, and counts the kills after which a run came to the weights of one that nobody disturbed.
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -162,8 +159,8 @@ def llama(folder: Path, **sizes: int) -> tuple[Path, int, int]:
 
 
 def kills(folder: Path, options: argparse.Namespace) -> int:
-    """Prints how many of so many killed runs came to the end that they would have had."""
-    from safetensors.torch import load_file
+    """Kills runs of a small model; 1 where one came to other weights."""
+    from random_kills import kill_often
 
     path, _, _ = llama(folder / "tiny", **SIZES["tiny"])
     config = {
@@ -178,36 +175,8 @@ def kills(folder: Path, options: argparse.Namespace) -> int:
         "save": "none",
         "launch": {"name": "fsdp", "num_processes": 2, "use_cpu": True},
     }  # fmt: skip
-    begin = time.perf_counter()
-    finished(run({**config, "output_dir": str(folder / "whole")}, folder))
-    length = time.perf_counter() - begin
-    expected = load_file(folder / "whole" / "model" / "model.safetensors")
-    draw, survived = random.Random(options.seed), 0
-    for number in range(options.number):
-        place = folder / f"run-{number}"
-        process = run({**config, "output_dir": str(place)}, folder)
-        time.sleep(draw.uniform(0, length))
-        workers = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
-        victim = draw.choice([process.pid, *map(int, workers.stdout.split())])
-        begun = time.perf_counter()
-        if process.poll() is None:
-            os.kill(victim, signal.SIGKILL)
-        process.communicate()
-        ended = time.perf_counter() - begun
-        attempts = 0
-        while not (place / "result.json").exists() and attempts < 3:
-            has_begun = (place / "config.yaml").exists()
-            finished(run({**config, "output_dir": str(place)}, folder, *(["--resume"] if has_begun else [])))
-            attempts += 1
-        found = load_file(place / "model" / "model.safetensors")
-        same = all(bool((found[name] == value).all()) for name, value in expected.items())
-        survived += same
-        print(
-            f"{number + 1}: ended {ended:.1f} s after the kill, {'the same' if same else 'OTHER'} weights", flush=True
-        )
-        shutil.rmtree(place)
-    print(f"{survived} of {options.number} killed runs came to the same weights")
-    return int(survived < options.number)
+    chosen = {"a_run": options.a_run, "at_once": options.at_once, "seed": options.seed}
+    return kill_often(config, folder, options.number, **chosen)
 
 
 def main() -> int:
@@ -222,6 +191,8 @@ def main() -> int:
             command.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4])
         else:
             command.add_argument("--number", type=int, default=50)
+            command.add_argument("--a-run", type=int, default=5)
+            command.add_argument("--at-once", type=int, default=2)
             command.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

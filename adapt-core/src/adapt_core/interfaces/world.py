@@ -23,8 +23,8 @@ class World:
         sharding: how a model is to be sharded over the processes; None where each has all of it. Keys:
             ``reshard`` (whether parameters are freed between forward and backward), ``offload`` (to main memory),
             ``wrap`` (``"layers"``, ``"size"`` or ``"none"``), ``layers`` (class names) and ``min_parameters`` for it,
-            ``checkpoints`` (``"full"`` or ``"sharded"``), ``one_reads`` (whether one process of a machine reads the
-            base's weights for all).
+            ``checkpoints`` (``"full"`` or ``"sharded"``), ``one_reads`` (whether the main process reads the base's
+            weights for all).
         unused_parameters: whether a step may leave trained parameters unused; None where the engine finds out.
         attempt: how often the processes have been started anew after a failure: such a run goes on by itself.
     """

@@ -33,6 +33,8 @@ class Eva(Lora):
     A layer that gets none keeps its weight and nothing else.
     """
 
+    reads_base: bool = True
+
     def start(self) -> dict[str, Any]:
         """The ``peft.EvaConfig``."""
         from peft import EvaConfig

@@ -150,7 +150,6 @@ class _Stream:
         # The first batch tells PEFT only which layers share their input.
         self.states.gathering = self._drawn > 1
 
-
     def settle(self, module: nn.Module) -> None:
         """Has a direction that only changes its sign count as settled: it is the same direction.
 

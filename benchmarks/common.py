@@ -11,6 +11,8 @@ from typing import Any
 
 DATA = Path(os.environ.get("ADAPT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "text_classification"
 SEED = 56
+SELDOM = {"interval": "steps", "interval_steps": 1_000_000}
+"""Training options for no evaluation and no checkpoint before the end, as the hand-written scripts have none."""
 
 
 def minilm() -> str:

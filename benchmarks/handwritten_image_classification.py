@@ -1,9 +1,10 @@
-"""A hand-written script as people write them with torchvision and the Trainer: what Adapt is measured against.
+"""A hand-written script as people write them with torchvision, PEFT and the Trainer: what Adapt is measured against.
 
 It knows nothing of Adapt. Its rows come in an order that follows from seed and epoch alone, which is Adapt's too. Its
 argument is a JSON object with ``library``, ``model`` (a folder), ``data`` (with ``train`` and ``test``), ``size``,
-``head_only``, ``lr``, ``batch_size``, ``epochs``, ``seed`` and ``output``. It prints one JSON object with the seconds
-of training and the accuracy on the test images.
+``method`` (full, last_layer, lora or ssf; lora with ``r``, ``alpha`` and ``dropout``), ``lr``, ``batch_size``,
+``epochs``, ``seed`` and ``output``. It prints one JSON object with the seconds of training, the accuracy on the test
+images, and how many parameters were trained.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ import time
 import numpy as np
 import timm
 import torch
+from peft import LoraConfig, get_peft_model
 from timm.data import create_transform, resolve_model_data_config
 from torch import nn
 from torch.utils.data import Sampler
@@ -34,6 +36,40 @@ classes = len(ImageFolder(f"{settings['data']}/train").classes)
 size = settings["size"]
 
 
+def scale_and_shift(layer, _, output):
+    return output * layer.scale + layer.shift
+
+
+def add_scale_and_shift(model):
+    """SSF: behind every convolution and batch normalisation, but for those that end with an activation."""
+    for layer in model.modules():
+        convolution = isinstance(layer, nn.Conv2d)
+        if convolution or (isinstance(layer, nn.BatchNorm2d) and not is_activation(getattr(layer, "act", None))):
+            channels = layer.out_channels if convolution else layer.num_features
+            layer.scale = nn.Parameter(torch.ones(channels, 1, 1))
+            layer.shift = nn.Parameter(torch.zeros(channels, 1, 1))
+            layer.register_forward_hook(scale_and_shift)
+
+
+def is_activation(layer):
+    return layer is not None and not isinstance(layer, nn.Identity)
+
+
+def with_lora(model):
+    """LoRA on every plain convolution that is not depthwise; PEFT does not pad as timm's own kinds of them do."""
+    targets = [name for name, each in model.named_modules() if type(each) is nn.Conv2d and each.groups == 1]
+    return get_peft_model(
+        model,
+        LoraConfig(
+            r=settings["r"],
+            lora_alpha=settings["alpha"],
+            lora_dropout=settings["dropout"],
+            target_modules=targets,
+            modules_to_save=["classifier"],
+        ),
+    )
+
+
 class Classifier(nn.Module):
     """A model of either library that takes and gives what the Trainer wants."""
 
@@ -45,15 +81,17 @@ class Classifier(nn.Module):
             self.model = AutoModelForImageClassification.from_pretrained(
                 settings["model"], num_labels=classes, ignore_mismatched_sizes=True
             )
-
-        self.head = self.model.classifier
-        if settings["head_only"]:
-            self.requires_grad_(False)
-            self.head.requires_grad_(True)
+        if settings["method"] in ("last_layer", "ssf"):
+            self.model.requires_grad_(False)
+            self.model.classifier.requires_grad_(True)
+        if settings["method"] == "ssf":
+            add_scale_and_shift(self.model)
+        if settings["method"] == "lora":
+            self.model = with_lora(self.model)
 
     def train(self, mode=True):
         super().train(mode)
-        if settings["head_only"]:  # frozen batch normalisation keeps its statistics
+        if settings["method"] != "full":  # frozen batch normalisation keeps its statistics
             for layer in self.modules():
                 if isinstance(layer, nn.BatchNorm2d):
                     layer.eval()
@@ -150,4 +188,6 @@ trainer = OrderedTrainer(
 begin = time.perf_counter()
 trainer.train()
 seconds = time.perf_counter() - begin
-print(json.dumps({"seconds": seconds, "accuracy": trainer.evaluate()["eval_accuracy"], "rows": len(test)}))
+trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
+accuracy = trainer.evaluate()["eval_accuracy"]
+print(json.dumps({"seconds": seconds, "accuracy": accuracy, "rows": len(test), "trained": trained}))

@@ -2,8 +2,9 @@
 
 It knows nothing of Adapt. Its rows come in an order that follows from seed and epoch alone, which is Adapt's too. Its
 argument is a JSON object with ``model`` (a folder), ``data`` (with ``annotations/train.json`` and so on), ``lr``,
-``batch_size``, ``epochs``, ``seed`` and ``output``. It prints one JSON object with the seconds of training, the losses
-of all steps and mask AP on the validation images. Objects must not overlap: they become one map an image.
+``batch_size``, ``epochs``, ``seed``, ``output`` and the ``split`` to measure on, ``val`` by default. It prints one JSON
+object with the seconds of training, the losses of all steps and mask AP. Objects must not overlap: they become one map
+an image.
 """
 
 import contextlib
@@ -30,8 +31,9 @@ from transformers import (
 
 settings = json.loads(sys.argv[1])
 set_seed(settings["seed"])
+split = settings.get("split", "val")
 with contextlib.redirect_stdout(io.StringIO()):
-    annotations = {split: COCO(f"{settings['data']}/annotations/{split}.json") for split in ("train", "val")}
+    annotations = {name: COCO(f"{settings['data']}/annotations/{name}.json") for name in {"train", split}}
 categories = sorted(annotations["train"].getCatIds())
 processor = AutoImageProcessor.from_pretrained(settings["model"])
 model = AutoModelForUniversalSegmentation.from_pretrained(
@@ -97,7 +99,7 @@ class OrderedTrainer(Trainer):
         return Order()
 
 
-train, val = Images("train"), Images("val")
+train, test = Images("train"), Images(split)
 trainer = OrderedTrainer(
     model=model,
     args=TrainingArguments(
@@ -122,8 +124,8 @@ seconds = time.perf_counter() - begin
 
 model.eval()
 results = []
-for start in range(0, len(val), 2 * settings["batch_size"]):
-    samples = [val[row] for row in range(start, min(start + 2 * settings["batch_size"], len(val)))]
+for start in range(0, len(test), 2 * settings["batch_size"]):
+    samples = [test[row] for row in range(start, min(start + 2 * settings["batch_size"], len(test)))]
     images = [image for image, _, _ in samples]
     batch = processor(images=images, return_tensors="pt").to(model.device)
     with torch.no_grad():
@@ -137,7 +139,7 @@ for start in range(0, len(val), 2 * settings["batch_size"]):
         for one, mask in zip(told, each["segmentation"] if told else [], strict=True):
             results.append(
                 {
-                    "image_id": val.ids[row],
+                    "image_id": test.ids[row],
                     "category_id": categories[one["label_id"]],
                     "segmentation": coco_mask.encode(np.asfortranarray(mask.cpu().numpy().astype(np.uint8))),
                     "score": one["score"],
@@ -146,7 +148,7 @@ for start in range(0, len(val), 2 * settings["batch_size"]):
 ap, ap50 = 0.0, 0.0
 if results:
     with contextlib.redirect_stdout(io.StringIO()):
-        measured = COCOeval(annotations["val"], annotations["val"].loadRes(results), "segm")
+        measured = COCOeval(annotations[split], annotations[split].loadRes(results), "segm")
         measured.evaluate()
         measured.accumulate()
         measured.summarize()

@@ -2,8 +2,8 @@
 
 It knows nothing of Adapt. Its rows come in an order that follows from seed and epoch alone, which is Adapt's too. Its
 argument is a JSON object with ``model`` (a folder), ``data`` (with ``annotations/train.json`` and so on), ``lr``,
-``batch_size``, ``epochs``, ``seed`` and ``output``. It prints one JSON object with the seconds of training, the losses
-of all steps and AP on the validation images.
+``batch_size``, ``epochs``, ``seed``, ``output`` and the ``split`` to measure on, ``val`` by default. It prints one JSON
+object with the seconds of training, the losses of all steps and AP.
 """
 
 import contextlib
@@ -22,8 +22,9 @@ from transformers import AutoImageProcessor, AutoModelForObjectDetection, Traine
 
 settings = json.loads(sys.argv[1])
 set_seed(settings["seed"])
+split = settings.get("split", "val")
 with contextlib.redirect_stdout(io.StringIO()):
-    annotations = {split: COCO(f"{settings['data']}/annotations/{split}.json") for split in ("train", "val")}
+    annotations = {name: COCO(f"{settings['data']}/annotations/{name}.json") for name in {"train", split}}
 categories = sorted(annotations["train"].getCatIds())
 processor = AutoImageProcessor.from_pretrained(settings["model"])
 model = AutoModelForObjectDetection.from_pretrained(
@@ -80,7 +81,7 @@ class OrderedTrainer(Trainer):
         return Order()
 
 
-train, val = Images("train"), Images("val")
+train, test = Images("train"), Images(split)
 trainer = OrderedTrainer(
     model=model,
     args=TrainingArguments(
@@ -105,8 +106,8 @@ seconds = time.perf_counter() - begin
 
 model.eval()
 results = []
-for start in range(0, len(val), 2 * settings["batch_size"]):
-    samples = [val[row] for row in range(start, min(start + 2 * settings["batch_size"], len(val)))]
+for start in range(0, len(test), 2 * settings["batch_size"]):
+    samples = [test[row] for row in range(start, min(start + 2 * settings["batch_size"], len(test)))]
     batch = collate(samples)
     labels = batch.pop("labels")
     with torch.no_grad():
@@ -126,7 +127,7 @@ for start in range(0, len(val), 2 * settings["batch_size"]):
                 }
             )
 with contextlib.redirect_stdout(io.StringIO()):
-    measured = COCOeval(annotations["val"], annotations["val"].loadRes(results), "bbox")
+    measured = COCOeval(annotations[split], annotations[split].loadRes(results), "bbox")
     measured.evaluate()
     measured.accumulate()
     measured.summarize()

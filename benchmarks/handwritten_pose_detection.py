@@ -2,8 +2,8 @@
 
 It knows nothing of Adapt. Its rows come in an order that follows from seed and epoch alone, which is Adapt's too. Its
 argument is a JSON object with ``model`` (a folder), ``data`` (with ``annotations/train.json`` and so on, an object an
-image), ``lr``, ``batch_size``, ``epochs``, ``seed`` and ``output``. It prints one JSON object with the seconds of
-training, the losses of all steps, and AP and PCK@0.1 on the validation images.
+image), ``lr``, ``batch_size``, ``epochs``, ``seed``, ``output`` and the ``split`` to measure on, ``val`` by
+default. It prints one JSON object with the seconds of training, the losses of all steps, AP and PCK@0.1.
 """
 
 import contextlib
@@ -24,8 +24,9 @@ from transformers import AutoImageProcessor, Trainer, TrainingArguments, VitPose
 
 settings = json.loads(sys.argv[1])
 set_seed(settings["seed"])
+split = settings.get("split", "val")
 with contextlib.redirect_stdout(io.StringIO()):
-    annotations = {split: COCO(f"{settings['data']}/annotations/{split}.json") for split in ("train", "val")}
+    annotations = {name: COCO(f"{settings['data']}/annotations/{name}.json") for name in {"train", split}}
 names = annotations["train"].loadCats(annotations["train"].getCatIds())[0]["keypoints"]
 processor = AutoImageProcessor.from_pretrained(settings["model"])
 model = VitPoseForPoseEstimation.from_pretrained(settings["model"], num_labels=len(names), ignore_mismatched_sizes=True)
@@ -110,7 +111,7 @@ class PoseTrainer(Trainer):
         return (loss, heatmaps) if return_outputs else loss
 
 
-train, val = Mice("train"), Mice("val")
+train, test = Mice("train"), Mice(split)
 trainer = PoseTrainer(
     model=model,
     args=TrainingArguments(
@@ -135,7 +136,7 @@ seconds = time.perf_counter() - begin
 
 model.eval()
 results, near, counted = [], 0, 0
-for image, found in val:
+for image, found in test:
     inputs = processor(images=image, boxes=[[found["bbox"]]], return_tensors="pt").to(model.device)
     with torch.no_grad():
         heatmaps = model(**inputs).heatmaps
@@ -154,7 +155,7 @@ for image, found in val:
         }
     )
 with contextlib.redirect_stdout(io.StringIO()):
-    measured = COCOeval(annotations["val"], annotations["val"].loadRes(results), "keypoints")
+    measured = COCOeval(annotations[split], annotations[split].loadRes(results), "keypoints")
     measured.params.kpt_oks_sigmas = np.full(len(names), 0.05)
     measured.evaluate()
     measured.accumulate()

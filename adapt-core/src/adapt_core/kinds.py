@@ -120,6 +120,7 @@ class EngineSpec:
             module must not import torch.
         based_on: the engine that it extends: what works with that one works with this one.
         parallel: how it can train in several processes: ``"replicated"`` (each has the whole model) and ``"sharded"``.
+        why_not_parallel: why it does not in the other ways, and what to write instead.
         test_inputs: ``"module:function"`` that makes its inputs of a tiny model, for the contract suites of methods.
     """
 
@@ -128,6 +129,7 @@ class EngineSpec:
     training: str = "adapt_core.config:TrainingOptions"
     based_on: EngineSpec | None = None
     parallel: tuple[Parallel, ...] = ()
+    why_not_parallel: str | None = None
     test_inputs: str | None = None
 
     def __post_init__(self) -> None:

@@ -132,11 +132,13 @@ def test_a_convolution_whose_settings_are_read_is_no_layer_for_a_wrapper_without
 def test_the_mobile_net_of_transformers_is_adapted_where_it_can_be() -> None:
     from transformers import MobileNetV2Config, MobileNetV2ForImageClassification
 
-    def made() -> Any:
+    def made(**settings: Any) -> Any:
         sizes = {"depth_multiplier": 0.25, "min_depth": 4, "depth_divisible_by": 4, "image_size": 32, "num_labels": 3}
-        return MobileNetV2ForImageClassification(MobileNetV2Config(**sizes))  # type: ignore[arg-type]
+        return MobileNetV2ForImageClassification(MobileNetV2Config(**sizes, **settings))  # type: ignore[arg-type]
 
     with pytest.raises(AdaptError, match=r"MobileNetV2ConvLayer reads settings of it .*\(ssf works there\)"):
         apply_method(made(), "lora", target_modules="conv")
-    adapted = apply_method(made(), "ssf", target_modules="conv").train()
-    adapted(pixel_values=torch.randn(2, 3, 32, 32), labels=torch.tensor([0, 1])).loss.backward()
+    # It reads them to pad as TensorFlow does.
+    for module, method in ((made(), "ssf"), (made(tf_padding=False), "lora")):
+        adapted = apply_method(module, method, target_modules="conv").train()
+        adapted(pixel_values=torch.randn(2, 3, 32, 32), labels=torch.tensor([0, 1])).loss.backward()

@@ -168,11 +168,14 @@ def _value(test: ast.expr, module: nn.Module) -> Any:
 
 
 def _plain(node: ast.expr, module: nn.Module) -> Any:
-    """A constant, or a number, text or switch of the module; UNKNOWN for anything else."""
+    """A constant, or a number, text or switch of the module or its ``config``; UNKNOWN for anything else."""
     match node:
         case ast.Constant(value=value):
             return value
         case ast.Attribute(value=ast.Name(id="self"), attr=name):
             found: Any = getattr(module, name, UNKNOWN)
-            return found if name != "training" and isinstance(found, bool | int | float | str | None) else UNKNOWN
-    return UNKNOWN
+        case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr="config"), attr=name):
+            found = getattr(getattr(module, "config", None), name, UNKNOWN)
+        case _:
+            return UNKNOWN
+    return found if name != "training" and isinstance(found, bool | int | float | str | None) else UNKNOWN

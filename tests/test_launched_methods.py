@@ -38,6 +38,9 @@ OPTIONS: dict[str, dict[str, Any]] = {"adalora": {"tinit": 1, "tfinal": 1, "drop
 STARTS = {"pissa": 8, "pissa_niter_4": 8, "olora": 8, "orthogonal": 8, "eva": 4, "loftq": 8}
 """Ways in which LoRA's update starts, and the rank."""
 
+WHOLE: dict[str, Any] = {"sharding": None, "unused_parameters": None}
+"""A world in which no launcher has said anything else."""
+
 CASES: dict[str, tuple[str, dict[str, Any], str]] = {}
 """A method, its options and a tiny model, by name."""
 
@@ -77,7 +80,7 @@ class Runs:
         self.folder = folder
         one = {name: self.run("one", name) for name in CASES}
         several = {cell: self.run(*cell) for cell in CELLS}
-        several = {cell: replace(run, world=made(cell[0]).settings()) for cell, run in several.items()}
+        several = {cell: replace(run, world=WHOLE | made(cell[0]).settings()) for cell, run in several.items()}
         self.failures: dict[Any, str | None] = dict(zip(one, train_all(list(one.values()), World()), strict=True))
         found = made("fsdp").launch(train_all, list(several.values()))
         self.failures |= dict(zip(several, found, strict=True))

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 MARKS = {"starting": "", "training": "step ", "saving": "Gathering the model", "checking": "Loading what was saved"}
 """The phases of a run, by what the main process prints at their beginning."""
 
-PATIENCE = 60
+PATIENCE = 600
 """Seconds after a kill until which all processes of a run must have ended."""
 
 

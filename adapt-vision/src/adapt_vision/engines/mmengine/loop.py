@@ -96,7 +96,7 @@ class StepLoop(BaseLoop):  # type: ignore[misc]  # MMEngine ships no types
         """Takes the steps that are left, or those until a signal has come to any process."""
         self.runner.call_hook("before_train")
         self.runner.optim_wrapper.zero_grad()
-        self.stops = self.of_run.world.any(self.of_run.request.signal is not None)
+        self.stops = self.of_run.world.any(self.of_run.request.signal is not None or self.of_run.world.asked_to_stop())
         while self.of_run.state.step < self.of_run.steps and not self.stops:
             self._epoch()
         self.runner.call_hook("after_train")
@@ -157,7 +157,7 @@ class StepLoop(BaseLoop):  # type: ignore[misc]  # MMEngine ships no types
 
     def _after_step(self) -> None:
         run = self.of_run
-        self.stops = run.world.any(run.request.signal is not None)
+        self.stops = run.world.any(run.request.signal is not None or run.world.asked_to_stop())
         run.advance(run.state.step)
         if run.state.step % run.options.logging_steps == 0:
             run.log(run.state.line(run.steps_of_epoch))

@@ -1,8 +1,8 @@
 """A hand-written script as people write them with MMDet's Runner: what Adapt is measured against.
 
 It knows nothing of Adapt. Its argument is a JSON object with ``config`` (a configuration's name), ``weights``, ``data``
-(with ``annotations/train.json`` and so on), ``size``, ``lr``, ``batch_size``, ``epochs``, ``seed`` and ``output``. It
-prints one JSON object with the seconds of training and AP on the validation images.
+(with ``annotations/train.json`` and so on), ``size``, ``lr``, ``batch_size``, ``epochs``, ``seed``,
+``augmented`` and ``output``. It prints one JSON object with the seconds of training and AP on the validation images.
 """
 
 import json

@@ -32,19 +32,19 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__fi
 
 
 def run(config: dict[str, Any], folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Starts ``adapt run`` in a session of its own."""
+    """Starts ``adapt run``."""
     file = folder / "config.json"
     file.write_text(json.dumps(config))
     command = [sys.executable, "-m", "adapt_core.cli", "run", str(file), "--json", *arguments]
-    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    return subprocess.Popen(command, env=ENVIRONMENT, start_new_session=True, **pipes)
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=ENVIRONMENT, **pipes)
 
 
 def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
     """What a run printed; ends the benchmark where it failed."""
-    output, _ = process.communicate()
+    output, shown = process.communicate()
     if process.returncode:
-        sys.exit(f"adapt run failed with {process.returncode}")
+        sys.exit(f"adapt run failed:\n{shown[-3000:]}")
     return dict(json.loads(output))
 
 

@@ -27,7 +27,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "writing_a_plugin.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 HOOKSPECS = [value for name, value in vars(hookspecs).items() if name.startswith("adapt_") and callable(value)]
 SPECS = [PluginSpec, *kinds.SPEC_TYPES.values()]
-PROTOCOLS = [getattr(interfaces, kind.value.capitalize()) for kind in Kind] + [interfaces.Engine]
+PROTOCOLS = [getattr(interfaces, kind.value.capitalize()) for kind in Kind] + [interfaces.Engine, interfaces.World]
 
 
 def unfolded(text: str) -> str:

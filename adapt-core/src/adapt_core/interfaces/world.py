@@ -67,5 +67,5 @@ class World:
         return None
 
     def describe(self) -> dict[str, Any]:
-        """What ``environment.json`` says of the processes."""
+        """What ``environment.json`` says of the processes; only the main one calls it."""
         return {"processes": self.size}

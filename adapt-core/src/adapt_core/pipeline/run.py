@@ -93,7 +93,7 @@ def _run(plan: RunPlan, world: World, progress: Progress) -> dict[str, Any]:
     if plan.training.do_eval:
         with watch("evaluate", "Evaluating"):
             evaluated = engine.evaluate(model, inputs)
-    if trained is not None and world.size > 1:
+    if trained is not None and (world.size > 1 or world.sharding is not None):
         with watch("save", "Gathering the model"):
             model = engine.gathered(model)
     of_all = world.gather((trained.samples if trained else 0, peak_memory_bytes()))

@@ -77,7 +77,9 @@ TUNERS: dict[str, Tuner] = {
     each.name: each
     for each in (
         Tuner("adamss", "Updates within clustered subspaces of a weight's decomposition (AdaMSS).", 5e-3, PLAIN),
-        Tuner("beft", "A learned bias on chosen layers (Huang et al. 2025, arXiv:2509.15974).", 5e-3, PLAIN),
+        Tuner(
+            "beft", "A learned bias on chosen layers (Huang et al. 2025, arXiv:2509.15974).", 5e-3, PLAIN, sharded=True
+        ),
         Tuner(
             "boft",
             "Orthogonal butterfly factors (Liu et al. 2023, arXiv:2311.06243).",
@@ -86,7 +88,12 @@ TUNERS: dict[str, Tuner] = {
             sharded=True,
         ),
         Tuner(
-            "c3a", "Circular convolutions as updates (Chen et al. 2024, arXiv:2407.19342).", 1e-1, PLAIN, identity=False
+            "c3a",
+            "Circular convolutions as updates (Chen et al. 2024, arXiv:2407.19342).",
+            1e-1,
+            PLAIN,
+            identity=False,
+            sharded=True,
         ),
         Tuner(
             "cartridge",
@@ -102,6 +109,7 @@ TUNERS: dict[str, Tuner] = {
             "A low-rank part of the weight is replaced by a learned one (Kumar et al. 2025, arXiv:2509.22793).",
             1e-3,
             LINEAR,
+            sharded=True,
         ),
         Tuner(
             "delora",
@@ -109,6 +117,7 @@ TUNERS: dict[str, Tuner] = {
             "with a delora_lambda of 1 rather than PEFT's 15.",
             1e-3,
             PLAIN,
+            sharded=True,
         ),
         Tuner(
             "fourierft",
@@ -123,23 +132,32 @@ TUNERS: dict[str, Tuner] = {
             "Sparse rotations of a full-rank basis that layers share (FRoD, AAAI 2026, doi:10.1609/aaai.v40i31.39813).",
             1e-3,
             LINEAR,
+            sharded=True,
         ),
         Tuner(
             "glora",
             "Low-rank scales and shifts of weight and bias (Chavan et al. 2023, arXiv:2306.07967).",
             1e-3,
             PLAIN,
+            sharded=True,
         ),
-        Tuner("gralora", "LoRA by blocks of the weight (Jung et al. 2025, arXiv:2505.20355).", 1e-3, LINEAR),
+        Tuner(
+            "gralora", "LoRA by blocks of the weight (Jung et al. 2025, arXiv:2505.20355).", 1e-3, LINEAR, sharded=True
+        ),
         Tuner(
             "hira",
             "The weight times a low-rank matrix, entry by entry (Huang et al. 2025, ICLR).",
             5e-3,
             LOW_RANK,
             quantization=BITS,
+            sharded=True,
         ),
         Tuner(
-            "hra", "Chains of Householder reflections (Yuan et al. 2024, arXiv:2405.17484).", 5e-3, ("Linear", "Conv2d")
+            "hra",
+            "Chains of Householder reflections (Yuan et al. 2024, arXiv:2405.17484).",
+            5e-3,
+            ("Linear", "Conv2d"),
+            sharded=True,
         ),
         Tuner(
             "ia3",
@@ -185,6 +203,7 @@ TUNERS: dict[str, Tuner] = {
             "One small matrix shared by the shards of a weight (Kang et al. 2024, arXiv:2409.15371).",
             1e-3,
             PLAIN,
+            sharded=True,
         ),
         Tuner(
             "oft",
@@ -213,6 +232,7 @@ TUNERS: dict[str, Tuner] = {
             "Updates from small networks that read the weight (Zhong et al. 2024, arXiv:2410.01870).",
             1e-3,
             PLAIN,
+            sharded=True,
         ),
         Tuner(
             "prefix_tuning",
@@ -232,7 +252,7 @@ TUNERS: dict[str, Tuner] = {
             identity=False,
             common=True,
         ),
-        Tuner("psoft", "Orthogonal transformations of the principal subspace (PSOFT).", 2e-3, PLAIN),
+        Tuner("psoft", "Orthogonal transformations of the principal subspace (PSOFT).", 2e-3, PLAIN, sharded=True),
         Tuner(
             "pvera",
             "VeRA whose vectors are drawn from a learned distribution (arXiv:2512.07703).",
@@ -246,6 +266,7 @@ TUNERS: dict[str, Tuner] = {
             3e-4,
             LINEAR,
             quantization=BITS,
+            sharded=True,
         ),
         Tuner(
             "road",
@@ -253,18 +274,21 @@ TUNERS: dict[str, Tuner] = {
             2e-2,
             PLAIN,
             quantization=BITS,
+            sharded=True,
         ),
         Tuner(
             "shira",
             "A sparse choice of the weight's own entries (Bhardwaj et al. 2024, arXiv:2406.13175).",
             1e-3,
             PLAIN,
+            sharded=True,
         ),
         Tuner(
             "supertuning",
             "Trains the entries of a weight that are largest, and no others (Super-Tuning, arXiv:2607.09287).",
             1e-3,
             PLAIN,
+            sharded=True,
         ),
         Tuner(
             "tinylora",
@@ -307,6 +331,7 @@ TUNERS: dict[str, Tuner] = {
             "A few learned wavelet coefficients of the update (Bilican et al. 2025, arXiv:2505.12532).",
             1e-3,
             LINEAR,
+            sharded=True,
         ),
         # They need inputs, layers or other adapters that a configuration alone does not give.
         *(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -72,12 +71,14 @@ def train_all(runs: Sequence[MethodRun], world: World) -> list[str | None]:
 
 
 def _failure(run: MethodRun, world: World) -> str | None:
+    """What a refusal says, which comes in every process alike; any other error ends them all."""
     try:
         train(run, world)
     except AdaptError as error:
         return f"{error.message} {error.hint or ''}"
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exc().splitlines(keepends=True)[-8:])}"
+    except BaseException as error:
+        error.add_note(f"{run.method} on {run.model}, {dict(run.options)}")
+        raise
     return None
 
 

@@ -38,6 +38,12 @@ OPTIONS: dict[str, dict[str, Any]] = {"adalora": {"tinit": 1, "tfinal": 1, "drop
 STARTS = {"pissa": 8, "pissa_niter_4": 8, "olora": 8, "orthogonal": 8, "eva": 4, "loftq": 8}
 """Ways in which LoRA's update starts, and the rank."""
 
+ROUGHLY = {"pvera": 5e-2}
+"""It adds noise in training, which each process draws by itself."""
+
+WHOLE: dict[str, Any] = {"sharding": None, "unused_parameters": None}
+"""A world in which no launcher has said anything else."""
+
 CASES: dict[str, tuple[str, dict[str, Any], str]] = {}
 """A method, its options and a tiny model, by name."""
 
@@ -77,7 +83,7 @@ class Runs:
         self.folder = folder
         one = {name: self.run("one", name) for name in CASES}
         several = {cell: self.run(*cell) for cell in CELLS}
-        several = {cell: replace(run, world=made(cell[0]).settings()) for cell, run in several.items()}
+        several = {cell: replace(run, world=WHOLE | made(cell[0]).settings()) for cell, run in several.items()}
         self.failures: dict[Any, str | None] = dict(zip(one, train_all(list(one.values()), World()), strict=True))
         found = made("fsdp").launch(train_all, list(several.values()))
         self.failures |= dict(zip(several, found, strict=True))
@@ -111,18 +117,18 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return {name: each for path in (folder / "model").rglob("*.safetensors") for name, each in load_file(path).items()}
 
 
-def assert_the_same(one: Path, other: Path) -> None:
-    assert len(losses(one)) == STEPS and losses(other) == pytest.approx(losses(one), abs=1e-5)
+def assert_the_same(one: Path, other: Path, tolerance: float = 1e-5) -> None:
+    assert len(losses(one)) == STEPS and losses(other) == pytest.approx(losses(one), abs=tolerance)
     expected, found = weights(one), weights(other)
     assert found.keys() == expected.keys() and found
-    off = [name for name, each in found.items() if not torch.allclose(each, expected[name], atol=1e-5)]
+    off = [name for name, each in found.items() if not torch.allclose(each, expected[name], atol=tolerance)]
     assert not off
 
 
 @pytest.mark.parametrize(("launcher", "case"), CELLS, ids=[f"{launcher}: {case}" for launcher, case in CELLS])
 def test_losses_and_what_is_saved_are_those_of_one_process(launcher: str, case: str, runs: Runs) -> None:
     assert runs.failures[case] is None and runs.failures[launcher, case] is None
-    assert_the_same(runs.folder / "one" / case, runs.folder / launcher / case)
+    assert_the_same(runs.folder / "one" / case, runs.folder / launcher / case, ROUGHLY.get(case, 1e-5))
 
 
 @pytest.mark.parametrize("case", ["dora", "ssf", "lora, pissa", "lora, eva", "lora, loftq"])

@@ -248,7 +248,9 @@ def cut(run: Path, folder: Path) -> Path:
 
 def claimed(config: Mapping[str, Any], *, resume: bool = False) -> Any:
     plan = plan_of(config, ["training.resume=true"] if resume else [])
-    RunFolder.create(plan.output_dir, plan.canonical(), resume=resume, overwrite=False, processes=2).release()
+    RunFolder.create(
+        plan.output_dir, plan.canonical(), resume=resume, overwrite=False, processes=plan.launcher.make().size
+    ).release()
     return plan
 
 

@@ -19,7 +19,7 @@ from adapt_core.interfaces import World
 from adapt_vision.data import cache
 from adapt_vision.data.cache import ImageReader
 from adapt_vision.image_classification.metrics import ImageClassificationMeter
-from adapt_vision.libraries.timm import data_config
+from adapt_vision.libraries.timm_processor import data_config
 from adapt_vision.libraries.transformers import form_of
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,88 +17,37 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from annotated_contract import METHODS, AnnotatedContract, planned, runner
 from PIL import Image
 from transformers import Mask2FormerImageProcessor
 
 import adapt_core
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World
-from adapt_core.testing import TaskContract
 from adapt_vision.annotations.drawing import Shown, drawn
 from adapt_vision.annotations.masks import area_of, box_of, decoded, encoded
 from adapt_vision.annotations.measuring import MaskMeter
 from adapt_vision.annotations.objects import AnnotatedImages, Annotation
 from adapt_vision.data.integrity import ImageFile
 
-METHODS: dict[str, dict[str, Any]] = {
-    "full": {"name": "full"},
-    "last_layer": {"name": "last_layer"},
-    "lora": {"name": "lora", "r": 2, "target_modules": "all-linear"},
-    "dora": {"name": "dora", "r": 2, "target_modules": "all-linear"},
-    "ssf": {"name": "ssf"},
-    "bitfit": {"name": "bitfit"},
-    "ia3": {"name": "ia3", "target_modules": "all-linear", "feedforward_modules": []},
-    "ln_tuning": {"name": "ln_tuning"},
-}
 
+class TestSegmentationContract(AnnotatedContract):
+    section, models, steps = "segmentation", "segmenters", 30
+    cases = tuple(product(("mask2former", "maskformer", "rf_detr"), METHODS))
 
-class TestSegmentationContract(TaskContract):
-    @pytest.fixture
-    def configuration(self, segmentation: dict[str, Any]) -> dict[str, Any]:
-        return segmentation
+    @staticmethod
+    def not_merged(model: str, method: str) -> bool:
+        """Convolutions and the merging of Swin's patches have no bias, and their class no switch for one."""
+        return method == "ssf"
 
 
 @pytest.fixture
 def segment(segmentation: dict[str, Any], tmp_path: Path, no_reload: None) -> Callable[..., dict[str, Any]]:
     """Runs two steps of a changed configuration, without the process that loads what was saved."""
-
-    def run(**changes: Any) -> dict[str, Any]:
-        made = {**segmentation, "output_dir": str(tmp_path / "run")}
-        for key, value in changes.items():
-            merges = key not in ("model", "method")
-            made[key] = {**made[key], **value} if merges else value
-        return adapt_core.run(made, overwrite=True)
-
-    return run
-
-
-@pytest.mark.parametrize("model", ["mask2former", "maskformer", "rf_detr"])
-@pytest.mark.parametrize("method", METHODS)
-def test_a_run_is_reloaded_evaluated_used_and_merged(
-    method: str, model: str, segment: Any, segmenters: dict[str, Any], objects: Path, tmp_path: Path
-) -> None:
-    result = segment(model=segmenters[model], method=METHODS[method])
-    folder = tmp_path / "run"
-    trained, total = result["parameters"]["trainable"], result["parameters"]["total"]
-    assert 0 < trained <= total and (method == "full" or trained < total)
-    again = adapt_core.evaluate_run(folder)["metrics"]
-    assert {name: result["metrics"][name] for name in again} == pytest.approx(again, abs=1e-4)
-    run = adapt_core.load_run(folder)
-    found = run.predict([str(objects / "val")], threshold=0.0, drawn=str(tmp_path / "drawn"))
-    assert [Path(each["image"]).name for each in found] == [f"val{n}.png" for n in range(4)]
-    assert all(one["category_id"] in (3, 7) for each in found for one in each["objects"])
-    assert sorted(each.name for each in (tmp_path / "drawn").iterdir()) == [f"val{n}.png" for n in range(4)]
-    if method in ("full", "last_layer"):
-        return
-    if (
-        method == "ssf"
-    ):  # convolutions and the merging of Swin's patches have no bias, and their class no switch for one
-        with pytest.raises(AdaptError, match=r"Merging gave \w+ \d+ parameters that its architecture lacks"):
-            adapt_core.merge_run(folder, tmp_path / "merged")
-        return
-    assert adapt_core.merge_run(folder, tmp_path / "merged")["difference"] <= 1e-3
+    return runner(segmentation, tmp_path)
 
 
 # ---- what the model reads and finds ---------------------------------------------------------------------------
-
-
-def planned(segmentation: dict[str, Any], tmp_path: Path, **changes: Any) -> Any:
-    from adapt_core.plan.build import build_plan
-
-    made = {**segmentation, "output_dir": str(tmp_path / "never")}
-    for key, value in changes.items():
-        made[key] = {**made[key], **value}
-    return build_plan(made).make_task()
 
 
 def shapes(size: tuple[int, int], *boxes: tuple[int, int, int, int]) -> list[Annotation]:
@@ -389,38 +336,3 @@ def test_masks_are_drawn_where_they_are() -> None:
     assert picture.size == (100, 50)
     assert picture.getbbox() == (10, 15, 40, 35)
     assert len({picture.getpixel((x, y)) for x in range(10, 40) for y in range(15, 35)}) == 1
-
-
-@pytest.mark.slow
-def test_a_killed_run_with_augmentation_resumes_bit_for_bit(
-    segmentation: dict[str, Any], tmp_path: Path, no_reload: None
-) -> None:
-    made = {
-        **segmentation,
-        "task": {"name": "instance_segmentation", "augmentation": "standard"},
-        "training": {
-            **segmentation["training"],
-            "max_steps": 30,
-            "interval": "steps",
-            "interval_steps": 2,
-            "do_eval": False,
-        },
-    }
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    adapt_core.run({**made, "output_dir": str(whole)})
-    (tmp_path / "config.json").write_text(json.dumps({**made, "output_dir": str(killed)}))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "adapt_core.cli", "run", str(tmp_path / "config.json")],
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 240
-    while len(list(killed.glob("checkpoints/*/complete.json"))) < 2:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (killed / "result.json").exists()
-    adapt_core.run({**made, "output_dir": str(killed)}, resume=True)
-    for name in ("model/model.safetensors", "metrics.jsonl"):
-        assert (killed / name).read_bytes() == (whole / name).read_bytes()

@@ -3,80 +3,38 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import detector_families
 import pytest
 import torch
+from annotated_contract import METHODS, AnnotatedContract, planned, runner
 from PIL import Image
 
 import adapt_core
 from adapt_core.errors import AdaptError, ConfigError
-from adapt_core.testing import TaskContract
-
-METHODS: dict[str, dict[str, Any]] = {
-    "full": {"name": "full"},
-    "last_layer": {"name": "last_layer"},
-    "lora": {"name": "lora", "r": 2, "target_modules": "all-linear"},
-    "dora": {"name": "dora", "r": 2, "target_modules": "all-linear"},
-    "ssf": {"name": "ssf"},
-    "bitfit": {"name": "bitfit"},
-    "ia3": {"name": "ia3", "target_modules": "all-linear", "feedforward_modules": []},
-    "ln_tuning": {"name": "ln_tuning"},
-}
 
 
-class TestDetectionContract(TaskContract):
-    @pytest.fixture
-    def configuration(self, detection: dict[str, Any]) -> dict[str, Any]:
-        return detection
+class TestDetectionContract(AnnotatedContract):
+    section, models = "detection", "detectors"
+    cases = tuple(product(("rt_detr", "yolos", "detr"), METHODS))
+
+    @staticmethod
+    def not_merged(model: str, method: str) -> bool:
+        """The convolutions of the others have no bias, and their class no switch for one."""
+        return method == "ssf" and model != "yolos"
 
 
 @pytest.fixture
 def detect(detection: dict[str, Any], tmp_path: Path, no_reload: None) -> Callable[..., dict[str, Any]]:
     """Runs two steps of a changed configuration, without the process that loads what was saved."""
-
-    def run(**changes: Any) -> dict[str, Any]:
-        made = {**detection, "output_dir": str(tmp_path / "run")}
-        for key, value in changes.items():
-            merges = key not in ("model", "method")
-            made[key] = {**made[key], **value} if merges else value
-        return adapt_core.run(made, overwrite=True)
-
-    return run
-
-
-@pytest.mark.parametrize("model", ["rt_detr", "yolos", "detr"])
-@pytest.mark.parametrize("method", METHODS)
-def test_a_run_is_reloaded_evaluated_used_and_merged(
-    method: str, model: str, detect: Any, detectors: dict[str, Any], objects: Path, tmp_path: Path
-) -> None:
-    result = detect(model=detectors[model], method=METHODS[method])
-    folder = tmp_path / "run"
-    trained, total = result["parameters"]["trainable"], result["parameters"]["total"]
-    assert 0 < trained <= total and (method == "full" or trained < total)
-    again = adapt_core.evaluate_run(folder)["metrics"]
-    assert {name: result["metrics"][name] for name in again} == pytest.approx(again, abs=1e-4)
-    run = adapt_core.load_run(folder)
-    found = run.predict([str(objects / "val")], threshold=0.0, drawn=str(tmp_path / "drawn"))
-    assert [Path(each["image"]).name for each in found] == [f"val{n}.png" for n in range(4)]
-    assert all(one["category_id"] in (3, 7) for each in found for one in each["objects"])
-    assert sorted(each.name for each in (tmp_path / "drawn").iterdir()) == [f"val{n}.png" for n in range(4)]
-    if method in ("full", "last_layer"):
-        return
-    if method == "ssf" and model != "yolos":  # its convolutions have no bias, and their class no switch for one
-        with pytest.raises(AdaptError, match=r"Merging gave \w+ \d+ parameters that its architecture lacks"):
-            adapt_core.merge_run(folder, tmp_path / "merged")
-        return
-    assert adapt_core.merge_run(folder, tmp_path / "merged")["difference"] <= 1e-3
+    return runner(detection, tmp_path)
 
 
 # ---- learning -------------------------------------------------------------------------------------------------
@@ -157,15 +115,6 @@ def test_images_that_do_not_fit_the_model_end_the_run_by_a_message(
 
 
 # ---- parameters -----------------------------------------------------------------------------------------------
-
-
-def planned(detection: dict[str, Any], tmp_path: Path, **changes: Any) -> Any:
-    from adapt_core.plan.build import build_plan
-
-    made = {**detection, "output_dir": str(tmp_path / "never")}
-    for key, value in changes.items():
-        made[key] = {**made[key], **value}
-    return build_plan(made).make_task()
 
 
 def test_the_flat_names_of_the_tables_mean_the_same(detectors: dict[str, Any], objects: Path) -> None:
@@ -346,46 +295,3 @@ def test_changed_data_and_odd_inputs_are_refused(
     (folder / "annotations" / "train.json").write_text(json.dumps(content))
     with pytest.raises(AdaptError, match="its fingerprint differs"):
         adapt_core.evaluate_run(tmp_path / "run")
-
-
-def test_a_model_that_finds_nothing_is_named(detection: dict[str, Any], tmp_path: Path) -> None:
-    from adapt_core.bundles import Evaluated
-
-    task = planned(detection, tmp_path)
-    assert len(task.notices(Evaluated({"ap50": 0.0}, None), None)) == 1
-    assert not task.notices(Evaluated({"ap50": 0.5}, None), None)
-
-
-@pytest.mark.slow
-def test_a_killed_run_with_augmentation_resumes_bit_for_bit(
-    detection: dict[str, Any], tmp_path: Path, no_reload: None
-) -> None:
-    made = {
-        **detection,
-        "task": {"name": "object_detection", "augmentation": "standard"},
-        "training": {
-            **detection["training"],
-            "max_steps": 60,
-            "interval": "steps",
-            "interval_steps": 2,
-            "do_eval": False,
-        },
-    }
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    adapt_core.run({**made, "output_dir": str(whole)})
-    (tmp_path / "config.json").write_text(json.dumps({**made, "output_dir": str(killed)}))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "adapt_core.cli", "run", str(tmp_path / "config.json")],
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 240
-    while len(list(killed.glob("checkpoints/*/complete.json"))) < 2:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (killed / "result.json").exists()
-    adapt_core.run({**made, "output_dir": str(killed)}, resume=True)
-    for name in ("model/model.safetensors", "metrics.jsonl"):
-        assert (killed / name).read_bytes() == (whole / name).read_bytes()

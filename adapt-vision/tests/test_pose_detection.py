@@ -3,91 +3,49 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import annotated_contract
 import numpy as np
 import pytest
 import torch
+from annotated_contract import AnnotatedContract, planned, runner
 from PIL import Image
 
 import adapt_core
 from adapt_core.errors import AdaptError
-from adapt_core.testing import TaskContract
 
 METHODS: dict[str, dict[str, Any]] = {
-    "full": {"name": "full"},
-    "last_layer": {"name": "last_layer"},
-    "lora": {"name": "lora", "r": 2, "target_modules": "all-linear"},
-    "dora": {"name": "dora", "r": 2, "target_modules": "all-linear"},
-    "ssf": {"name": "ssf"},
-    "bitfit": {"name": "bitfit"},
+    **annotated_contract.METHODS,
     "ia3": {"name": "ia3"},
-    "ln_tuning": {"name": "ln_tuning"},
     "vera": {"name": "vera", "r": 16},
     "oft": {"name": "oft", "oft_block_size": 8},
     "bottleneck": {"name": "bottleneck"},
 }
-OTHER_MODELS = {"full", "last_layer", "lora", "ssf", "ia3"}
+OTHER_MODELS = ("full", "last_layer", "lora", "ssf", "ia3")
 
 
-class TestPoseContract(TaskContract):
-    @pytest.fixture
-    def configuration(self, pose: dict[str, Any]) -> dict[str, Any]:
-        return pose
+class TestPoseContract(AnnotatedContract):
+    section, models, data, methods, measure = "pose", "estimators", "poses", METHODS, "pck"
+    reported = ("pck", "ap", "ap50", "loss")
+    cases = (*product(("simple",), METHODS), *product(("classic", "plus"), OTHER_MODELS))
+
+    def check_found(self, found: Sequence[Mapping[str, Any]]) -> None:
+        for one in (one for each in found for one in each["objects"]):
+            assert len(one["keypoints"]) == 3 * 4 and one["category_id"] == 5
 
 
 @pytest.fixture
 def estimate(pose: dict[str, Any], tmp_path: Path, no_reload: None) -> Callable[..., dict[str, Any]]:
     """Runs two steps of a changed configuration, without the process that loads what was saved."""
-
-    def run(**changes: Any) -> dict[str, Any]:
-        made = {**pose, "output_dir": str(tmp_path / "run")}
-        for key, value in changes.items():
-            merges = key not in ("model", "method")
-            made[key] = {**made[key], **value} if merges else value
-        return adapt_core.run(made, overwrite=True)
-
-    return run
-
-
-def planned(pose: dict[str, Any], tmp_path: Path, **changes: Any) -> Any:
-    from adapt_core.plan.build import build_plan
-
-    made = {**pose, "output_dir": str(tmp_path / "never")}
-    for key, value in changes.items():
-        made[key] = {**made[key], **value}
-    return build_plan(made).make_task()
-
-
-@pytest.mark.parametrize(
-    ("model", "method"),
-    [(model, name) for name in METHODS for model in ("simple", "classic", "plus")[: 3 if name in OTHER_MODELS else 1]],
-)
-def test_a_run_is_reloaded_evaluated_used_and_merged(
-    method: str, model: str, estimate: Any, estimators: dict[str, Any], poses: Path, tmp_path: Path
-) -> None:
-    result = estimate(model=estimators[model], method=METHODS[method])
-    folder = tmp_path / "run"
-    trained, total = result["parameters"]["trainable"], result["parameters"]["total"]
-    assert 0 < trained <= total and (method == "full" or trained < total)
-    again = adapt_core.evaluate_run(folder)["metrics"]
-    assert {name: result["metrics"][name] for name in again} == pytest.approx(again, abs=1e-5)
-    assert {"pck", "ap", "ap50", "loss"} <= set(again)
-    found = adapt_core.load_run(folder).predict([str(poses / "val")])
-    assert [Path(each["image"]).name for each in found] == [f"val{n}.png" for n in range(4)]
-    assert all(len(one["keypoints"]) == 3 * 4 and one["category_id"] == 5 for each in found for one in each["objects"])
-    if method in ("full", "last_layer", "bottleneck"):
-        return
-    assert adapt_core.merge_run(folder, tmp_path / "merged")["difference"] <= 1e-3
+    return runner(pose, tmp_path)
 
 
 # ---- learning -------------------------------------------------------------------------------------------------
@@ -197,15 +155,6 @@ def test_augmentation_changes_training_crops_alone(pose: dict[str, Any], tmp_pat
                 for row in range(4)
             ]
             assert all(torch.equal(rows[row].pixels, plain[row]) for row in range(4)) == same
-
-
-def test_a_model_that_finds_nothing_is_named(pose: dict[str, Any], tmp_path: Path) -> None:
-    from adapt_core.bundles import Evaluated
-
-    task = planned(pose, tmp_path)
-    data = task.load_data()
-    assert len(task.notices(Evaluated({"pck": 0.0}, None), data)) == 1
-    assert not task.notices(Evaluated({"pck": 0.5}, None), data)
 
 
 def test_a_keypoint_that_is_never_annotated_is_named(pose: dict[str, Any], poses: Path, tmp_path: Path) -> None:
@@ -396,35 +345,3 @@ def test_adapt_eval_data_and_init_work_on_the_command_line(
     train, validation = adapt_core.inspect_data(made, examples=3)
     assert (len(train.keys), len(validation.keys)) == (8, 4)
     assert train.labels == {"animal": 8} and len(train.examples[0].rows) == 3
-
-
-# ---- interruption ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_a_killed_run_with_augmentation_resumes_bit_for_bit(
-    pose: dict[str, Any], tmp_path: Path, no_reload: None
-) -> None:
-    made = {
-        **pose,
-        "task": {"name": "pose_detection", "augmentation": "standard"},
-        "training": {**pose["training"], "max_steps": 60, "interval": "steps", "interval_steps": 2, "do_eval": False},
-    }
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    adapt_core.run({**made, "output_dir": str(whole)})
-    (tmp_path / "config.json").write_text(json.dumps({**made, "output_dir": str(killed)}))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "adapt_core.cli", "run", str(tmp_path / "config.json")],
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 240
-    while len(list(killed.glob("checkpoints/*/complete.json"))) < 2:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (killed / "result.json").exists()
-    adapt_core.run({**made, "output_dir": str(killed)}, resume=True)
-    for name in ("model/model.safetensors", "metrics.jsonl"):
-        assert (killed / name).read_bytes() == (whole / name).read_bytes()

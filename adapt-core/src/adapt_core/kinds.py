@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
+
+from adapt_core.utils.field_types import called, fits, types_of
 
 
 class Kind(StrEnum):
@@ -56,49 +56,12 @@ def _is_reference(text: str) -> bool:
     return len(parts) == 2 and all(name.isidentifier() for part in parts for name in part.split("."))
 
 
-@cache
-def _types_of(spec: type) -> dict[str, Any]:
-    """The types of a spec's fields, by name."""
-    return get_type_hints(spec)
-
-
-def _fits(value: object, hint: Any) -> bool:
-    """Whether a value is of one of the types that specs have."""
-    parts = get_args(hint)
-    if get_origin(hint) is Literal:
-        return value in parts
-    if get_origin(hint) is tuple:
-        return isinstance(value, tuple) and all(_fits(each, parts[0]) for each in value)
-    if get_origin(hint) is Mapping:
-        pairs = value.items() if isinstance(value, Mapping) else [(None, None)]
-        return all(_fits(key, parts[0]) and _fits(each, parts[1]) for key, each in pairs)
-    if get_origin(hint) in (Union, UnionType):
-        return any(_fits(value, part) for part in parts)
-    if isinstance(value, bool):
-        return hint is bool
-    return isinstance(value, int | float if hint is float else hint)
-
-
-def _called(hint: Any) -> str:
-    """A type for people."""
-    parts = get_args(hint)
-    if get_origin(hint) is Literal:
-        return " or ".join(map(repr, parts))
-    if get_origin(hint) is tuple:
-        return f"a tuple of {_called(parts[0])}"
-    if get_origin(hint) is Mapping:
-        return f"a mapping from {_called(parts[0])} to {_called(parts[1])}"
-    if get_origin(hint) in (Union, UnionType):
-        return " or ".join(map(_called, parts))
-    return "None" if hint is NoneType else str(hint.__name__)
-
-
 def _check_types(spec: Any, own: type) -> None:
     """Raises ValueError for a field of a wrong type, or a reference that is none."""
-    for attribute, hint in _types_of(own).items():  # further fields are the affair of whoever adds them
+    for attribute, hint in types_of(own).items():  # further fields are the affair of whoever adds them
         value = getattr(spec, attribute)
-        if not _fits(value, hint):
-            raise ValueError(f"{attribute} of {spec.name!r} must be {_called(hint)}, not {value!r}")
+        if not fits(value, hint):
+            raise ValueError(f"{attribute} of {spec.name!r} must be {called(hint)}, not {value!r}")
         if attribute in ("learning_rate", "bits") and not value > 0:
             raise ValueError(f"{attribute} of {spec.name!r} must be above 0, not {value!r}")
         if attribute == "learning_rates" and not all(each > 0 for each in value.values()):

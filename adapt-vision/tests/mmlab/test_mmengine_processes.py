@@ -84,6 +84,30 @@ def configurations(test_data: Path, weights: Path) -> dict[str, dict[str, Any]]:
     }
 
 
+def tasks_of(configs: Mapping[str, Mapping[str, Any]], folder: Path) -> dict[str, Run | Cut]:
+    """What two processes do, by name: the same runs, and some that stop, fail, or go on with what others have left."""
+    found: dict[str, Run | Cut] = {}
+
+    def add(name: str, base: str, *, launch: Mapping[str, Any] = TWO, signals: bool = False, **training: Any) -> None:
+        given = dict(configs[base]["training"])
+        given["batch_size"] //= 2
+        config = {**configs[base], "training": {**given, **training}, "launch": launch}
+        found[name] = Run({**config, "output_dir": str(folder / name)}, signals=signals)
+
+    def go_on(name: str, source: str, step: int, *overrides: str) -> None:
+        found[f"cut for {name}"] = Cut(str(folder / source), str(folder / name), step)
+        found[name] = Run(str(folder / name), ("training.resume=true", *overrides))
+
+    for name in configs:
+        add(f"{name}-2", name)
+    add("stopped", "detection", signals=True, epochs=50, interval_steps=2, do_eval=False)
+    go_on("two-on-two", "detection-2", 3)
+    in_two = ("launch.name=ddp", "launch.num_processes=2", "launch.use_cpu=true")
+    go_on("one-on-two", "detection-1", 2, "training.batch_size=2", *in_two)
+    add("unused", "statistics", launch={**TWO, "find_unused_parameters": False}, epochs=2)
+    return found
+
+
 @pytest.fixture(scope="module")
 def done(test_data: Path, yolox_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
     """All runs, with one start of two processes."""
@@ -92,28 +116,18 @@ def done(test_data: Path, yolox_weights: Path, tmp_path_factory: pytest.TempPath
     from adapt_dist.options import DdpOptions
 
     folder = tmp_path_factory.mktemp("processes")
-    tasks: dict[str, Run | Cut] = {}
+    configs = configurations(test_data, yolox_weights)
+    tasks = tasks_of(configs, folder)
+    plan: Any = list(tasks.values())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(saving, "_differences", lambda *_: {"model": 0.0})
         patch.setenv("OMP_NUM_THREADS", "1")
-        for name, config in configurations(test_data, yolox_weights).items():
+        for name, config in configs.items():
             adapt_core.run({**config, "output_dir": str(folder / f"{name}-1")})
-            halved = {**config["training"], "batch_size": config["training"]["batch_size"] // 2}
-            both = {**config, "training": halved, "launch": TWO, "output_dir": str(folder / f"{name}-2")}
-            tasks[name] = Run(both)
-            if name == "detection":
-                long = {**halved, "epochs": 50, "interval_steps": 2, "do_eval": False}
-                tasks["stopped"] = Run({**both, "training": long, "output_dir": str(folder / "stopped")}, signals=True)
-        tasks["cut"] = Cut(str(folder / "detection-2"), str(folder / "two-on-two"), 3)
-        tasks["two-on-two"] = Run(str(folder / "two-on-two"), ["training.resume=true"])
-        tasks["cut more"] = Cut(str(folder / "detection-1"), str(folder / "one-on-two"), 2)
-        more = ["training.resume=true", "training.batch_size=2", "launch.name=ddp", "launch.num_processes=2"]
-        tasks["one-on-two"] = Run(str(folder / "one-on-two"), [*more, "launch.use_cpu=true"])
-        found: Any = Ddp(DdpOptions(num_processes=2, use_cpu=True)).launch(work, list(tasks.values()))  # type: ignore[arg-type]
+        found: Any = Ddp(DdpOptions(num_processes=2, use_cpu=True)).launch(work, plan)
         Cut(str(folder / "detection-2"), str(folder / "two-on-one"), 2).make()
         adapt_core.run(folder / "two-on-one", ["launch.name=local", "training.batch_size=4"], resume=True)
-        runs = [name for name, task in tasks.items() if isinstance(task, Run)]
-        yield Done(folder, dict(zip(runs, found, strict=True)))
+    yield Done(folder, dict(zip((name for name, task in tasks.items() if isinstance(task, Run)), found, strict=True)))
     shutil.rmtree(folder)
 
 
@@ -157,13 +171,14 @@ def test_running_statistics_are_the_mean_over_processes(done: Done) -> None:
 
 def test_parameters_are_looked_for_only_where_the_first_batch_leaves_some_unused(done: Done) -> None:
     found = {name: each["looked"] for name, each in done.results.items()}
-    assert found == {name: [name == "statistics"] for name in found}
+    assert found == {name: [name == "statistics-2"] for name in found}
+    assert "set launch.find_unused_parameters to true" in done.results["unused"]["ended"].lower()
 
 
 def test_a_signal_to_one_process_stops_all_with_one_checkpoint(done: Done) -> None:
     steps = sorted(int(each.parent.name.split("-")[1]) for each in done.folder.glob("stopped/checkpoints/*/*.json"))
     assert 2 <= steps[-1] < 100
-    said = done.results["stopped"]["stopped"]
+    said = done.results["stopped"]["ended"]
     assert f"after step {steps[-1]} of 100; the state of step {steps[-1]} is saved" in said
 
 

@@ -64,12 +64,14 @@ def test_a_killed_run_resumes_to_the_same_weights(moment: str, request: pytest.F
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    end = time.monotonic() + 300
-    while not reached(killed):
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    end = time.monotonic() + 600
+    try:
+        while not reached(killed):
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.002)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     assert not (killed / "result.json").exists() and not (killed / "model").exists(), "it was killed too late"
     adapt_core.run({**made, "output_dir": str(killed)}, resume=True)
     adapt_core.run({**made, "output_dir": str(whole)})

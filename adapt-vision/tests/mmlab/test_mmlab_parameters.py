@@ -90,14 +90,15 @@ def test_a_table_with_its_own_values_runs(task: str, request: pytest.FixtureRequ
     adapt_core.run({**config, **table, "SCHEDULER_TYPE": "CosineAnnealingLR"})
     folder = Path(config["output_dir"])
     told = json.loads((folder / "data.json").read_text())
-    assert told["splits"] == {"train": "train.json", "validation": "val.json"} and told["rows"]["train"] == 8
+    assert {"train": "train.json", "validation": "val.json"}.items() <= told["splits"].items()
+    assert told["rows"] == {"train": 8, "validation": 4}
     assert [each.name for each in (folder / "checkpoints").iterdir()] == ["checkpoint-2"]
 
 
 def test_annotation_files_are_those_that_are_named(flat: Callable[..., Any], cells: dict[str, Any]) -> None:
-    flat(train_ann_file="val.json", val_ann_file="test.json", EPOCHS=1)
-    told = json.loads(Path(cells["output_dir"], "data.json").read_text())
-    assert told["splits"] == {"train": "val.json", "validation": "test.json"}
-    flat(EPOCHS=1)
-    other = json.loads(Path(cells["output_dir"], "data.json").read_text())
-    assert told["fingerprint"] != other["fingerprint"] and told["labels"] != other["labels"]
+    told = []
+    for names in ({"train_ann_file": "val.json", "val_ann_file": "test.json"}, {}):
+        flat(**names, EPOCHS=1)
+        told.append(json.loads(Path(cells["output_dir"], "data.json").read_text()))
+    assert told[0]["splits"]["train"] == "val.json"
+    assert told[0]["fingerprint"] != told[1]["fingerprint"] and told[0]["labels"] != told[1]["labels"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adapt_core.errors import Interrupted
+from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World
 
 
@@ -81,13 +81,14 @@ def _run(task: Run, world: World) -> dict[str, Any]:
     from adapt_core.runs.claiming import claimed
 
     plan = plan_of(task.config, task.overrides)
+    world.unused_parameters = plan.launcher.options.find_unused_parameters  # type: ignore[attr-defined]
     with claimed(plan, world, processes=world.size, overwrite=False):
         if task.signals and world.rank == 1:
             threading.Thread(target=_signal, args=[Path(plan.output_dir)], daemon=True).start()
         try:
             return run_pipeline(plan, world)
-        except Interrupted as stopped:
-            return {"stopped": stopped.message}
+        except AdaptError as error:
+            return {"ended": f"{error.message}\n{error.hint}"}
 
 
 def _signal(folder: Path) -> None:

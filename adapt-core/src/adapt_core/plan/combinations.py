@@ -55,7 +55,8 @@ def impossible(
             ("quantization", "name"),
             IMPOSSIBLE,
             f"the weights that {quantizer.name} makes cannot be {launcher.parallel}, as the launcher {launcher.name} "
-            "has them; choose launch.name: ddp, or no quantization",
+            "has them: what decodes them is kept outside of the parameters, which alone are dealt out and gathered; "
+            "choose launch.name: ddp, or no quantization",
         )
 
 

@@ -15,6 +15,13 @@ from typing import Any
 from adapt_core.errors import AdaptError
 
 
+def cache_folder() -> Path:
+    """``$ADAPT_CACHE``, or ``adapt`` in the user's folder of caches (``$XDG_CACHE_HOME``, ``~/.cache``)."""
+    if own := os.environ.get("ADAPT_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adapt"
+
+
 def jsonable(value: Any) -> Any:
     """The value in JSON's types: tuples and sets are lists, paths are strings, arrays and their scalars are numbers.
 

@@ -14,20 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from adapt_core.errors import AdaptError
-from adapt_core.utils.files import crc32
+from adapt_core.utils.files import cache_folder, crc32
 
 FORMAT = 1
 """Raised when what is written changes, so that older entries are not taken for newer ones."""
 
 MANIFEST = "manifest.json"
 """Names the files of an entry, with their sizes and checksums, and says what the entry holds. Written last."""
-
-
-def default_folder() -> Path:
-    """``$ADAPT_CACHE``, or ``adapt`` in the user's folder of caches (``$XDG_CACHE_HOME``, ``~/.cache``)."""
-    if own := os.environ.get("ADAPT_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adapt"
 
 
 @dataclass(frozen=True)
@@ -63,11 +56,11 @@ class Cache:
     made anew.
 
     Args:
-        folder: where entries lie; :func:`default_folder` by default.
+        folder: where entries lie; :func:`cache_folder` by default.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = Path(folder) if folder is not None else default_folder()
+        self.folder = Path(folder) if folder is not None else cache_folder()
 
     def entry(self, key: str, make: Callable[[Path], Mapping[str, Any]]) -> Entry:
         """What a key stands for: found, or made.

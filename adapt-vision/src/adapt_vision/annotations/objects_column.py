@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adapt_core.errors import AdaptError
+from adapt_core.errors import AdaptError, UsageError
 from adapt_core.utils.units import listed
 from adapt_vision.annotations.coco import split_of
 from adapt_vision.annotations.keypoints import keypoint_form
@@ -22,6 +22,7 @@ from adapt_vision.annotations.reading import (
     require,
     size_of,
 )
+from adapt_vision.data.parquet import image_columns, schema_of, shards_of, splits_in, written
 from adapt_vision.data.source import USUAL_NAMES
 
 TABLES = ("metadata.jsonl", "metadata.parquet")
@@ -45,7 +46,18 @@ def find(folder: Path, named: Named) -> dict[str, Path]:
             )
         if found:
             files.setdefault(role, found[0])
+    if not files:
+        shards = splits_in(folder) if folder.is_dir() else {}
+        for role, names in USUAL_NAMES.items():
+            usual = [shards[name][0] for name in shards if name.lower() in names and _has_objects(shards[name][0])]
+            if usual:
+                files[role] = usual[0]
     return files
+
+
+def _has_objects(file: Path) -> bool:
+    schema = schema_of(file)
+    return schema is not None and "objects" in schema.names
 
 
 def read(file: Path, reading: Reading) -> Split:
@@ -57,8 +69,12 @@ def read(file: Path, reading: Reading) -> Split:
     Raises:
         AdaptError: annotations are malformed; all that is wrong is named by line, up to twenty.
     """
-    rows, declared = _rows(file)
-    root = Path(reading.options.image_root) if reading.options.image_root else file.parent
+    rows, declared, folder = _rows(file)
+    if folder is not None and reading.options.image_root:
+        raise UsageError(
+            f"{file} holds the images itself, and dataset.image_root names a folder of images.", "Remove image_root."
+        )
+    root = folder or Path(reading.options.image_root or file.parent)
     images: list[dict[str, Any]] = []
     objects: list[dict[str, Any]] = []
     where: dict[int, str] = {}
@@ -91,8 +107,11 @@ def read(file: Path, reading: Reading) -> Split:
     return split_of(file, images, objects, dict(enumerate(names)), reading.wanted, form, where, str(root))
 
 
-def _rows(file: Path) -> tuple[list[tuple[str, dict[str, Any]]], list[str] | None]:
-    """The rows, each with its place, and the names of the classes where the table has them."""
+Rows = tuple[list[tuple[str, dict[str, Any]]], list[str] | None, Path | None]
+"""Rows, each with its place; the names of the classes, and the folder of the images, where the table tells them."""
+
+
+def _rows(file: Path) -> Rows:
     if file.suffix == ".parquet":
         return _parquet(file)
     rows = []
@@ -109,28 +128,36 @@ def _rows(file: Path) -> tuple[list[tuple[str, dict[str, Any]]], list[str] | Non
     require(file, faults)
     if not rows:
         raise AdaptError(f"{file} has no rows.", "Check that it was written completely.")
-    return rows, None
+    return rows, None, None
 
 
-def _parquet(file: Path) -> tuple[list[tuple[str, dict[str, Any]]], list[str] | None]:
+def _parquet(file: Path) -> Rows:
     import pyarrow
     from pyarrow import parquet
 
+    files = shards_of(file)
+    stored = image_columns(schema_of(file))
     try:
-        table = parquet.read_table(file)
+        columns = [name for name in parquet.read_schema(file).names if name not in stored]
+        table = pyarrow.concat_tables([parquet.read_table(each, columns=columns) for each in files])
     except (OSError, pyarrow.ArrowException) as error:
         raise AdaptError(f"{file} cannot be read: {error}", "Check that it is whole.") from error
-    if "file_name" not in table.column_names:
+    if "file_name" not in table.column_names and not stored:
         raise AdaptError(
-            f"{file} has no column file_name; it has {listed(table.column_names)}.",
-            "Images that are stored within a table must be written as files beside it first.",
+            f"{file} has no column file_name and none with images; it has {listed(table.column_names)}.",
+            "Give the paths of the images in file_name, or the images in image, as datasets.Image stores them.",
         )
     if not table.num_rows:
         raise AdaptError(f"{file} has no rows.", "Check that it was written completely.")
     declared = None
-    if stored := (table.schema.metadata or {}).get(b"huggingface"):  # where datasets keeps names of classes
-        declared = _names_in(json.loads(stored))
-    return [(f"row {number}", row) for number, row in enumerate(table.to_pylist(), 1)], declared
+    if about := (table.schema.metadata or {}).get(b"huggingface"):  # where datasets keeps names of classes
+        declared = _names_in(json.loads(about))
+    rows = table.to_pylist()
+    if "file_name" in table.column_names:
+        return [(f"row {number}", row) for number, row in enumerate(rows, 1)], declared, None
+    folder, file_names = written(files, "image" if "image" in stored else stored[0])
+    named = [{**row, "file_name": name} for row, name in zip(rows, file_names, strict=True)]
+    return [(f"row {number}", row) for number, row in enumerate(named, 1)], declared, folder
 
 
 def _names_in(features: Any) -> list[str] | None:
@@ -205,7 +232,7 @@ def _form(file: Path, objects: Sequence[Mapping[str, Any]], reading: Reading) ->
 
 OBJECTS = Format(
     "an image folder with objects",
-    "metadata.jsonl or metadata.parquet, in the folder or in train",
+    "metadata.jsonl or metadata.parquet, in the folder or in train, or train.parquet with the images in it",
     frozenset({"boxes", "masks", "keypoints"}),
     find,
     read,

@@ -90,8 +90,8 @@ def open_annotations(
             raise UsageError(
                 f"dataset.path is a file, {path}, and dataset.train_ann_file names another.", "Remove one of them."
             )
-        asked["train"] = path.name
-        folder = path.parent
+        folder = _root_of(path)
+        asked["train"] = str(path.relative_to(folder))
         named = {role: name for role, name in asked.items() if name}
         form = _format(folder, options, named, wanted)
         found = FORMATS[form].find(folder, named)
@@ -107,6 +107,16 @@ def open_annotations(
     if not files:
         raise UsageError(f"{path} holds no annotations.", f"Looked for was {FORMATS[form].layout}.")
     return AnnotationFiles(path if path.is_dir() else path.parent, form, files)
+
+
+def _root_of(file: Path) -> Path:
+    """The folder of the data set that a file is of. A list of images may lie below it, as in ``ImageSets/Main``."""
+    if file.suffix.lower() == ".txt":
+        for folder in list(file.parents)[:3]:
+            named = {"train": str(file.relative_to(folder))}
+            if any(FORMATS[kind].find(folder, named) for kind in BY_SUFFIX[".txt"]):
+                return folder
+    return file.parent
 
 
 def _format(path: Path, options: AnnotatedImageOptions, named: dict[str, str], wanted: Wanted) -> str:

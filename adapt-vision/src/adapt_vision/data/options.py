@@ -19,7 +19,8 @@ class ImageDataOptions(DatasetOptions):
         min_length=1,
         path=True,
         help="Local data: a folder split/class/image or class/image, one with metadata.csv or metadata.jsonl, a table "
-        "of paths and labels (CSV, JSON lines, Parquet), a folder of such tables, or a saved `datasets` folder.",
+        "of paths and labels (CSV, JSON lines, Parquet), a folder of such tables, Parquet files that hold the images "
+        "themselves, or a saved `datasets` folder.",
     )
     train_split: str | None = option(
         None, min_length=1, help="Name of the training split; by default train, found by its usual names."

@@ -15,6 +15,7 @@ from adapt_core.utils.units import listed
 from adapt_vision.data.folders import metadata_in, split_of, subfolders
 from adapt_vision.data.listing import Listing
 from adapt_vision.data.options import ImageDataOptions
+from adapt_vision.data.parquet import holds_images, is_parquet, shards_of, splits_in
 from adapt_vision.data.tables import IMAGE_NAMES, KNOWN, LABEL_NAMES, column, is_table, listing_of
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
@@ -107,11 +108,16 @@ def open_local(name: str, options: ImageDataOptions) -> ImageSource:
     if not os.path.exists(path):  # noqa: PTH110  # Path.exists() raises for a name that is too long.
         raise UsageError(f"There is no data at {path}.", "Check the path; it is taken from the current directory.")
     if not path.is_dir():
+        if is_parquet(path) and holds_images(path):
+            return _parquet({"train": shards_of(path)}, str(path), options)
         if not is_table(path):
             raise UsageError(f"{path} is no table that can be read.", f"Name a folder, or a table: {KNOWN}.")
         return ImageSource(str(path), {"train": partial(listing_of, path, options)})
     if any((path / each).is_file() for each in ("dataset_dict.json", "state.json")):
         return _saved(path, options)
+    stored = splits_in(path)
+    if stored and not metadata_in(path) and holds_images(next(iter(stored.values()))[0]):
+        return _parquet(stored, str(path), options)
     return _folder(path, options)
 
 
@@ -168,6 +174,19 @@ def _saved(path: Path, options: ImageDataOptions) -> ImageSource:
     return ImageSource(str(path), dict(_stored(splits, str(path), options)))
 
 
+def _parquet(files: Mapping[str, Sequence[Path]], name: str, options: ImageDataOptions) -> ImageSource:
+    import datasets
+
+    named = {split: [str(each) for each in shards] for split, shards in files.items()}
+    try:
+        found = datasets.load_dataset("parquet", data_files=named)
+    # Broad: the library states no list of what a damaged file makes it raise.
+    except Exception as error:
+        reason = error.__cause__ or error
+        raise AdaptError(f"{name} cannot be loaded: {reason}", "Check that its Parquet files are whole.") from error
+    return ImageSource(name, dict(_stored(found, name, options)))
+
+
 def _hub(name: str, options: ImageDataOptions) -> ImageSource:
     import datasets
 
@@ -194,6 +213,10 @@ def _stored(
 def _list_stored(rows: Any, source: str, options: ImageDataOptions) -> Listing:
     import datasets
 
+    columns = dict(rows.features)
+    for each, kind in columns.items():
+        if isinstance(kind, Mapping) and set(kind) == {"bytes", "path"}:  # images, of which the table does not say so
+            rows = rows.cast_column(each, datasets.Image())
     columns = dict(rows.features)
     image = column(columns, options.image_column, IMAGE_NAMES, "image", source)
     label = column(columns, options.label_column, LABEL_NAMES, "label", source)

@@ -14,18 +14,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-from torchvision.transforms import InterpolationMode
 from transformers import AutoModelForInstanceSegmentation, AutoModelForUniversalSegmentation
-from transformers.image_utils import SizeDict
 
 from adapt_core.bundles import Model
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.errors import AdaptError
 from adapt_core.utils.seeds import derived_seed
 from adapt_core.utils.units import listed
-from adapt_vision.annotations.masks import decoded, encoded
+from adapt_vision.annotations.masks import encoded
 from adapt_vision.annotations.objects import Annotation
 from adapt_vision.libraries.counting import counted_here
+from adapt_vision.libraries.mask_targets import coco, enlarged, stand_in, targets
 from adapt_vision.libraries.transformers import Transformers
 
 MOST = 100
@@ -41,6 +40,9 @@ Found = dict[str, Any]
 """What was found in an image, the surest first: ``masks``, in COCO's compressed run-length encoding, and ``scores`` and
 ``labels``, tensors of shape (n,)."""
 
+
+OF_OBJECTS = ("class_labels", "boxes", "area", "iscrowd", "masks")
+"""What labels hold of each object."""
 
 OF_NAN = ("corner", "invalid numeric")
 """What the losses of transformers say of outputs that are NaN."""
@@ -105,7 +107,7 @@ class Segmenters(Transformers):
         apart = [[each for each in found if not each.crowd] for found in objects]
         if self.by_box:
             annotations = [
-                {"image_id": row, "annotations": [_coco(each, image) for each in found or [_stand_in(image)]]}
+                {"image_id": row, "annotations": [coco(each, image) for each in found or [stand_in(image)]]}
                 for row, (found, image) in enumerate(zip(apart, images, strict=True))
             ]
             made = processor(
@@ -118,7 +120,7 @@ class Segmenters(Transformers):
             return {**made, "labels": labels, "sizes": sizes}
         made = dict(processor(images=list(images), return_tensors="pt"))
         canvas = made["pixel_values"].shape[-2:]
-        pairs = [_targets(processor, image, found, canvas) for image, found in zip(images, apart, strict=True)]
+        pairs = [targets(processor, image, found, canvas) for image, found in zip(images, apart, strict=True)]
         masks, classes = zip(*pairs, strict=True)
         return {**made, "mask_labels": list(masks), "class_labels": list(classes), "sizes": sizes}
 
@@ -195,7 +197,7 @@ class Segmenters(Transformers):
         told = made["segments_info"]
         kept: list[tuple[str, float, int]] = []
         for place in np.argsort([-each["score"] for each in told], kind="stable")[:MOST]:
-            mask = _enlarged(made["segmentation"][place], size)
+            mask = enlarged(made["segmentation"][place], size)
             if mask.any():
                 kept.append((encoded(mask), told[place]["score"], told[place]["label_id"]))
         masks, scores, labels = zip(*kept, strict=True) if kept else ((), (), ())
@@ -234,60 +236,6 @@ class Segmenters(Transformers):
 
     def use_code(self) -> str:
         return CALL
-
-
-def _stand_in(image: Image.Image) -> Annotation:
-    """An object to take out again: processors of detectors fail where there is no mask."""
-    return Annotation(0, 0, (0.0, 0.0, 1.0, 1.0), 1.0, mask=encoded(np.eye(image.height, image.width, dtype=bool)))
-
-
-OF_OBJECTS = ("class_labels", "boxes", "area", "iscrowd", "masks")
-"""What labels hold of each object."""
-
-
-def _coco(each: Annotation, image: Image.Image) -> dict[str, Any]:
-    """An object as COCO has it, its mask in run lengths that are not compressed, which processors decode."""
-    pixels = decoded(str(each.mask), image.size).T.reshape(-1)
-    ends = np.flatnonzero(np.diff(pixels, prepend=False, append=not pixels[-1]))
-    counts = np.diff(ends, prepend=0).tolist()
-    return {
-        "bbox": each.box,
-        "category_id": each.category,
-        "area": each.area,
-        "iscrowd": 0,
-        "segmentation": [{"size": [image.height, image.width], "counts": counts}],
-    }
-
-
-def _targets(
-    processor: Any, image: Image.Image, objects: Sequence[Annotation], canvas: Sequence[int]
-) -> tuple[Tensor, Tensor]:
-    """Masks, float32 of shape (objects, height, width), and classes, int64, as the processor makes them of a map.
-
-    It is given no map, in which objects cannot overlap: each mask is resized as the map would be, to the nearest pixel.
-    What is padded belongs to no object, and objects of which no pixel is left are left out.
-    """
-    masks, classes = [torch.zeros((0, *canvas))], []
-    for each in objects:
-        mask = torch.from_numpy(decoded(str(each.mask), image.size))[None].to(torch.uint8)
-        if processor.do_resize:
-            mask = processor.resize(
-                image=mask,
-                size=SizeDict(**dict(processor.size)),
-                size_divisor=processor.size_divisor,
-                resample=InterpolationMode.NEAREST_EXACT,
-            )
-        if mask.any():
-            masks.append(functional.pad(mask.float(), (0, canvas[1] - mask.shape[-1], 0, canvas[0] - mask.shape[-2])))
-            classes.append(each.category)
-    return torch.cat(masks), torch.tensor(classes, dtype=torch.int64)
-
-
-def _enlarged(mask: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """A mask of an image's height and width, bool."""
-    if tuple(mask.shape) != size:
-        mask = functional.interpolate(mask[None, None].float(), size=size, mode="nearest")[0, 0]
-    return mask.bool().cpu().numpy()
 
 
 CALL = """

@@ -146,7 +146,12 @@ class ShardedTraining(Trainer):
         elif not self._in_shards:
             values = whole_values(self._plain, self.training.world, trained_only=self._adapter)
             if self._main:
+                sharded = self.model
+                if self._adapter:  # PEFT calls a part of the model to save it
+                    assert self._skeleton is not None
+                    self.model = filled(self._skeleton, values)
                 self._save(output_dir, state_dict=values)
+                self.model = sharded
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         if not self.sharded:

@@ -14,7 +14,7 @@ from mmengine.device import get_device
 
 from adapt_core.bundles import Evaluated, Model, Trained
 from adapt_core.engines.common.clock import Clock
-from adapt_core.engines.common.failures import out_of_memory, stopped
+from adapt_core.engines.common.failures import left_unused, out_of_memory, stopped
 from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader
 from adapt_core.engines.common.log import RunLog
 from adapt_core.engines.common.measuring import measure, rows_in
@@ -114,7 +114,7 @@ class MMEngine(Engine):
         method.before_training(module, steps)
         self.log.start(steps, steps / of_epoch, self.state.step, self.state.lines)
         seconds = self._run(runner, request)
-        if runner.train_loop.stops and self.state.step < steps:
+        if (runner.train_loop.stops or request.signal is not None) and self.state.step < steps:
             raise stopped(request.signal or "a signal to another process", self.state.step, steps, self.folder)
         wrapper.optimizer.state.clear()  # a second copy of the model is loaded soon
         return Trained(
@@ -227,6 +227,8 @@ class MMEngine(Engine):
             except torch.OutOfMemoryError as error:
                 raise out_of_memory(error, "batch_size (BATCH_SIZE)") from error
             except RuntimeError as error:
+                if (unused := left_unused(error)) is not None:
+                    raise unused from error
                 # A signal to the whole group may end a data loader's process that was just starting.
                 if "DataLoader worker" not in str(error) or not request.comes_within(seconds=1):
                     raise

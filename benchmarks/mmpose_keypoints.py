@@ -1,6 +1,6 @@
 """Poses with a small top-down model of MMPose through Adapt: PCK@0.1 beside that of the mean pose.
 
-    python benchmarks/mmpose.py [--epochs 14] [--repeats 2]
+    python benchmarks/mmpose_keypoints.py [--epochs 14] [--repeats 2]
 
 MobileNetV2 with heatmaps, whole, from random weights, on the mouse of openfield_mouse: 90 frames, 26 to measure on,
 batch 16, learning rate 2e-3 with CosineAnnealingLR and a warmup of ten steps, seed 56 and those after it. Two runs go

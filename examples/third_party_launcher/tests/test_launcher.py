@@ -82,7 +82,8 @@ def written(config, folder, **training):
 
 
 def losses(run):
-    return [json.loads(line)["loss"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
 
 
 def test_two_workers_train_as_one_process_does_and_save_once(config, tmp_path):
@@ -91,7 +92,7 @@ def test_two_workers_train_as_one_process_does_and_save_once(config, tmp_path):
     output, shown = process.communicate(timeout=500)
     assert process.returncode == 0, shown
     result = json.loads(output)
-    assert result["status"] == "completed" and result["reload_difference"] == {"adapter": 0.0}
+    assert result["status"] == "completed" and result["reload_difference"] == {"model": 0.0}
     assert "Ray: 2 processes: cpu, cpu" in shown
     assert json.loads((run / "environment.json").read_text())["world"]["processes"] == 2
     assert {each.name for each in (run / "logs" / "1").iterdir()} == {
@@ -112,7 +113,7 @@ def test_an_error_of_one_worker_is_that_of_the_command(config, tmp_path):
 
 
 def test_ctrl_c_leaves_a_checkpoint_from_which_one_process_goes_on(config, tmp_path):
-    file, run = written(config, tmp_path, max_steps=2000)
+    file, run = written(config, tmp_path, max_steps=400)
     process = adapt_run(file)
     deadline = time.monotonic() + 300
     while not (run / "metrics.jsonl").is_file() or len(losses(run)) < 3:
@@ -123,6 +124,5 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_one_process_goes_on(config, tmp_p
     assert process.returncode == 130, shown
     (checkpoint,) = (run / "checkpoints").iterdir()
     step = int(checkpoint.name.partition("-")[2])
-    assert f"after step {step} of 2000; the state of step {step} is saved" in " ".join(shown.split())
-    overrides = ["launch.name=local", "training.batch_size=8", f"training.max_steps={step + 2}"]
-    assert adapt_core.run(run, overrides, resume=True)["steps"] == step + 2
+    assert f"after step {step} of 400; the state of step {step} is saved" in " ".join(shown.split())
+    assert adapt_core.run(run, ["launch.name=local", "training.batch_size=8"], resume=True)["steps"] == 400

@@ -79,11 +79,15 @@ class RayTrain(Launcher):
 def reason(failures, size, logs):
     """The error of one of the workers that failed: of a lost one rather than of those that it left waiting."""
     from ray.exceptions import RayError
+    from ray.train.v2.api.exceptions import RayTrainError
 
-    rank, error = min(failures.items(), key=lambda each: (not isinstance(each[1], RayError), each[0]))
+    def lost(error):
+        return isinstance(error, (RayError, RayTrainError))
+
+    rank, error = min(failures.items(), key=lambda each: (not lost(each[1]), each[0]))
     if isinstance(error, AdaptError):
         return error
-    what = "was lost" if isinstance(error, RayError) else f"failed: {type(error).__name__}: {error}"
+    what = "was lost" if lost(error) else f"failed: {type(error).__name__}: {error}"
     return AdaptError(f"Process {rank} of {size} {what}", f"What every process printed is in {logs}.")
 
 

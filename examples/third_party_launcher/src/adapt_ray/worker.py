@@ -2,9 +2,15 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
+import torch.distributed as dist
+
 from adapt_ray.world import RayWorld
+
+PATIENCE = 10
+"""Seconds for which a worker keeps an error of its connection: another one is gone, which Ray is to see first."""
 
 
 def work(job):
@@ -17,4 +23,9 @@ def work(job):
         os.dup2(file, number)
     if world.is_main:
         print(f"Ray: {world.size} processes: {', '.join(world.devices)}", file=sys.stderr, flush=True)
-    return job["function"](job["plan"], world)
+    try:
+        return job["function"](job["plan"], world)
+    except RuntimeError as error:
+        if isinstance(error, dist.DistError) or "gloo" in str(error):
+            time.sleep(PATIENCE)
+        raise

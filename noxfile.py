@@ -44,7 +44,7 @@ QUICKSTART = {"PYTHONPATH": "examples/quickstart"}
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest"]
-nox.options.sessions += ["quickstart", "quickstart_vision", "third_party", "tests", "mmlab"]
+nox.options.sessions += ["quickstart", "quickstart_vision", "third_party", "third_party_launcher", "tests", "mmlab"]
 
 
 def pinned(*requirements: str) -> tuple[str, ...]:
@@ -225,6 +225,19 @@ def third_party(session: nox.Session) -> None:
     }
     (work / "config.json").write_text(json.dumps(settings))
     session.run("adapt", "run", str(work / "config.json"), "--overwrite", env=ONE_THREAD)
+    session.run("pytest", "--rootdir", str(example), str(example / "tests"), env=ONE_THREAD)
+
+
+@nox.session
+def third_party_launcher(session: nox.Session) -> None:
+    """A launcher from outside the five packages: its wheel is installed, and its tests start runs by it."""
+    example = ROOT / "examples" / "third_party_launcher"
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("uv", "build", "--quiet", "--wheel", str(example), "--out-dir", str(dist))
+    (wheel,) = dist.glob("*.whl")
+    groups = ("--group", f"{example}/pyproject.toml:test")
+    session.install("--reinstall-package=adapt-ray", *pinned(*folders("core", "nlp"), str(wheel), *groups))
     session.run("pytest", "--rootdir", str(example), str(example / "tests"), env=ONE_THREAD)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 import adapt_core
 from adapt_core.pipeline import saving
@@ -82,3 +84,17 @@ def test_torchrun_around_it_is_recognised_and_nothing_is_started_twice(config: d
     assert "DDP: 2 processes on one machine over gloo: cpu, cpu (started by torchrun)" in done.stderr
     environment = json.loads((run / "environment.json").read_text())
     assert environment["world"]["processes"] == 2
+
+
+def test_fsdp_of_one_process_ends_as_one_without_a_launcher(config: dict[str, Any], tmp_path: Path) -> None:
+    """Its parameters are in shards all the same, and are gathered before they are saved."""
+    training = {**config["training"], "max_steps": 4}
+    alone = {**config, "method": "full", "training": training}
+    sharded = {**alone, "launch": {"name": "fsdp", "num_processes": 1, "use_cpu": True}}
+    result = adapt_core.run({**sharded, "output_dir": str(tmp_path / "sharded")})
+    adapt_core.run({**alone, "launch": "local", "output_dir": str(tmp_path / "alone")})
+    assert result["reload_difference"]["model"] == 0
+    found, expected = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("sharded", "alone"))
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,121 @@
+"""Ray Train starts the processes of a run, and tells what became of them."""
+
+import os
+import sys
+import tempfile
+import threading
+from concurrent.futures import Future, wait
+from pathlib import Path
+
+from adapt_core.errors import AdaptError
+from adapt_core.interfaces import Launcher
+from adapt_core.plan.run_plan import RunPlan
+from adapt_ray.options import RayOptions
+from adapt_ray.this_machine import SETTINGS, ray_here
+
+
+class RayTrain(Launcher):
+    """Workers of Ray Train on this machine."""
+
+    options: RayOptions
+
+    @property
+    def size(self):
+        return self.options.num_processes
+
+    def launch(self, function, plan):
+        # In /tmp, since Ray's sockets lie in it, whose paths must be short.
+        with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as scratch:
+            logs = new_logs(Path(plan.output_dir if isinstance(plan, RunPlan) else scratch, "logs"))
+            own = {name: os.environ[name] for name in SETTINGS if name in os.environ}  # of the person's
+            job = {"function": function, "plan": plan, "environment": own, "logs": str(logs), "stop": f"{scratch}/stop"}
+            with ray_here(self.size, scratch):
+                return self.followed(job, scratch)
+
+    def followed(self, job, scratch):
+        """Starts the workers, shows what the main one prints, and returns what it returns.
+
+        Raises:
+            KeyboardInterrupt: a person has stopped the run for the second time.
+            AdaptError: a worker failed, with its reason.
+        """
+        from ray.train import RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
+        from ray.train.torch import TorchConfig, TorchTrainer
+
+        from adapt_ray.worker import work
+
+        trainer = TorchTrainer(
+            work,
+            train_loop_config=job,
+            torch_config=TorchConfig(backend="gloo" if self.options.use_cpu else "cpu:gloo,cuda:nccl"),
+            scaling_config=ScalingConfig(num_workers=self.size, use_gpu=not self.options.use_cpu),
+            run_config=RunConfig(name="train", storage_path=scratch),
+        )
+        done = Future()
+        # In the main thread, Ray would end the run at Ctrl-C, without a checkpoint.
+        threading.Thread(target=settle, args=(done, trainer.fit), daemon=True).start()
+        streams = {"out": sys.stdout, "err": sys.stderr}
+        shown = [Shown(Path(job["logs"], f"rank-0.{name}"), stream) for name, stream in streams.items()]
+        while True:
+            try:
+                ended = wait([done], timeout=0.2).done
+            except KeyboardInterrupt:
+                if Path(job["stop"]).exists():
+                    raise
+                Path(job["stop"]).touch()
+                continue
+            for each in shown:
+                each.show()
+            if ended:
+                break
+        try:
+            return done.result().return_value
+        except WorkerGroupError as error:
+            raise reason(error.worker_failures, self.size, job["logs"]) from error
+        except TrainingFailedError as error:
+            raise AdaptError(f"Ray Train failed: {error}") from error
+
+
+def reason(failures, size, logs):
+    """The error of one of the workers that failed: of a lost one rather than of those that it left waiting."""
+    from ray.exceptions import RayError
+    from ray.train.v2.api.exceptions import RayTrainError
+
+    def lost(error):
+        return isinstance(error, (RayError, RayTrainError))
+
+    rank, error = min(failures.items(), key=lambda each: (not lost(each[1]), each[0]))
+    if isinstance(error, AdaptError):
+        return error
+    what = "was lost" if lost(error) else f"failed: {type(error).__name__}: {error}"
+    return AdaptError(f"Process {rank} of {size} {what}", f"What every process printed is in {logs}.")
+
+
+def settle(future, function):
+    try:
+        future.set_result(function())
+    except BaseException as error:  # noqa: BLE001  # raised again in the main thread
+        future.set_exception(error)
+
+
+def new_logs(folder):
+    """A folder for what the processes of this start print; those of earlier starts stay."""
+    starts = [int(each.name) for each in folder.glob("*") if each.name.isdigit()]
+    new = folder / str(max(starts, default=0) + 1)
+    new.mkdir(parents=True)
+    return new
+
+
+class Shown:
+    """A file whose growth is shown to the person at the terminal."""
+
+    def __init__(self, file, stream):
+        self.file, self.stream, self.position = file, stream, 0
+
+    def show(self):
+        if self.file.exists():
+            with self.file.open(errors="replace") as opened:
+                opened.seek(self.position)
+                self.stream.write(opened.read())
+                self.position = opened.tell()
+            self.stream.flush()

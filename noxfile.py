@@ -93,7 +93,8 @@ def mmlab(session: nox.Session) -> None:
     The compiled package stays in the folder that ``ADAPT_WHEELS`` names, by default beside the sessions' environments.
     """
     kept = Path(os.environ.get("ADAPT_WHEELS", ROOT / ".nox" / ".wheels")).resolve()
-    session.install(*pinned(*folders("core", "vision"), *test_groups("core", "vision")), "pip")
+    packages = ("core", "vision", "dist")  # the last for the launchers
+    session.install(*pinned(*folders(*packages), *test_groups(*packages)), "pip")
     constraints = Path(session.create_tmp()) / "constraints.txt"
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     constraints.write_text("\n".join(line for line in lines if not line.startswith("setuptools")))

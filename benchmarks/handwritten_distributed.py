@@ -1,57 +1,170 @@
-"""A hand-written script as people start it with torchrun: Trainer and PEFT, the model whole in every process.
+"""Hand-written scripts as people start them with torchrun: Trainer, PEFT and TRL, the model whole in every process.
 
-It knows nothing of Adapt. Its argument is a JSON object with ``model``, ``train`` (a file), ``rows``, ``lr``,
-``batch_size`` (of each process), ``steps``, ``r`` and ``output``. The main process prints one JSON object: seconds of
-training, rows a second, and the peak memory of every process.
+They know nothing of Adapt. Rows come in an order that follows from seed and epoch alone, which is Adapt's. The argument
+is a JSON object with ``kind`` (``classification``, ``qlora`` or ``detection``), ``model``, ``train`` (a file, or COCO's
+folder), ``lr``, ``batch_size`` (of each process), ``steps``, ``seed`` and ``output``. The main process writes
+``result.json`` there: seconds of training, losses of all steps, and the peak memory of every process.
 """
 
+import hashlib
 import json
 import sys
 import time
 from pathlib import Path
 
+import torch
 import torch.distributed as dist
-from datasets import load_dataset
-from peft import LoraConfig, get_peft_model
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    DataCollatorWithPadding,
-    Trainer,
-    TrainingArguments,
-    set_seed,
-)
+from torch.utils.data import Dataset, Sampler
+from transformers import Trainer, TrainingArguments, set_seed
 
-settings = json.loads(sys.argv[1])
-set_seed(56)
-form = {".csv": "csv", ".jsonl": "json"}[Path(settings["train"]).suffix]
-data = load_dataset(form, data_files=settings["train"], cache_dir=f"{settings['output']}/cache")["train"]
-data = data.select(range(settings["rows"]))
-tokenizer = AutoTokenizer.from_pretrained(settings["model"])
-data = data.map(lambda rows: tokenizer(rows["text"], truncation=True, max_length=512), batched=True)
-data = data.remove_columns(["text"]).rename_column("label", "labels").class_encode_column("labels")
-classes = data.features["labels"].num_classes
-model = AutoModelForSequenceClassification.from_pretrained(settings["model"], num_labels=classes)
-model = get_peft_model(model, LoraConfig(task_type="SEQ_CLS", r=settings["r"], target_modules="all-linear"))
-arguments = TrainingArguments(
-    output_dir=settings["output"],
-    per_device_train_batch_size=settings["batch_size"],
-    max_steps=settings["steps"],
-    learning_rate=settings["lr"],
-    train_sampling_strategy="group_by_length",
-    ddp_find_unused_parameters=False,
-    use_cpu=True,
-    save_strategy="no",
-    report_to="none",
-    disable_tqdm=True,
-)
-trainer = Trainer(model=model, args=arguments, train_dataset=data, data_collator=DataCollatorWithPadding(tokenizer))
-begin = time.perf_counter()
-trainer.train()
-seconds = time.perf_counter() - begin
-fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
-peaks = [None] * dist.get_world_size()
-dist.all_gather_object(peaks, int(fields["VmHWM"].split()[0]) * 1024)
-if dist.get_rank() == 0:
-    rows = settings["steps"] * settings["batch_size"] * len(peaks)
-    print(json.dumps({"seconds": seconds, "rows_per_second": rows / seconds, "peaks": peaks}))
+LORA = {"r": 8, "lora_alpha": 16, "lora_dropout": 0.0, "target_modules": "all-linear"}
+
+
+def derived_seed(*parts):
+    """As Adapt makes it, so that both train on the rows in one order."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
+
+
+class Order(Sampler):
+    """A permutation of the rows that depends on the seed and the epoch alone."""
+
+    epoch = 0
+
+    def __init__(self, rows, seed):
+        self.rows, self.seed = rows, seed
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
+        return iter(torch.randperm(len(self), generator=generator).tolist())
+
+
+def ordered(trainer):
+    class Ordered(trainer):
+        def _get_train_sampler(self, train_dataset=None):
+            return Order(self.train_dataset, self.args.seed)
+
+    return Ordered
+
+
+def arguments(settings, kind=TrainingArguments, **more):
+    return kind(
+        output_dir=settings["output"],
+        per_device_train_batch_size=settings["batch_size"],
+        max_steps=settings["steps"],
+        learning_rate=settings["lr"],
+        seed=settings["seed"],
+        ddp_find_unused_parameters=False,
+        bf16=False,
+        use_cpu=True,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        optim="adamw_torch",
+        **more,
+    )
+
+
+def rows_of(settings):
+    from datasets import load_dataset
+
+    return load_dataset("json", data_files=settings["train"], cache_dir=f"{settings['output']}/cache")["train"]
+
+
+def classification(settings):
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
+
+    data, tokenizer = rows_of(settings), AutoTokenizer.from_pretrained(settings["model"])
+    classes = len(set(data["label"]))
+    data = data.map(lambda rows: tokenizer(rows["text"], truncation=True, max_length=512), batched=True)
+    data = data.remove_columns(["text"]).rename_column("label", "labels")
+    model = AutoModelForSequenceClassification.from_pretrained(settings["model"], num_labels=classes)
+    model = get_peft_model(model, LoraConfig(task_type="SEQ_CLS", **LORA))
+    collate = DataCollatorWithPadding(tokenizer)
+    return ordered(Trainer)(model=model, args=arguments(settings), train_dataset=data, data_collator=collate)
+
+
+def qlora(settings):
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+    from trl import SFTConfig, SFTTrainer
+
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+    )
+    model = AutoModelForCausalLM.from_pretrained(
+        settings["model"], dtype=torch.float32, quantization_config=quantization, device_map={"": "cpu"}
+    )
+    return ordered(SFTTrainer)(
+        model=model,
+        args=arguments(settings, SFTConfig, max_length=256, gradient_checkpointing=False),
+        train_dataset=rows_of(settings),
+        processing_class=AutoTokenizer.from_pretrained(settings["model"]),
+        peft_config=LoraConfig(task_type="CAUSAL_LM", **LORA),
+    )
+
+
+def detection(settings):
+    from PIL import Image
+    from pycocotools.coco import COCO
+    from transformers import AutoImageProcessor, AutoModelForObjectDetection
+
+    coco = COCO(f"{settings['train']}/annotations/train.json")
+    categories = sorted(coco.getCatIds())
+    processor = AutoImageProcessor.from_pretrained(settings["model"])
+    model = AutoModelForObjectDetection.from_pretrained(settings["model"], num_labels=len(categories))
+
+    class Images(Dataset):
+        """Images with their annotations, the categories numbered from 0."""
+
+        def __len__(self):
+            return len(coco.imgs)
+
+        def __getitem__(self, row):
+            number = list(coco.imgs)[row]
+            image = Image.open(f"{settings['train']}/train/{coco.imgs[number]['file_name']}").convert("RGB")
+            found = coco.loadAnns(coco.getAnnIds(number))
+            found = [{**each, "category_id": categories.index(each["category_id"])} for each in found]
+            return image, {"image_id": number, "annotations": found}
+
+    def collate(samples):
+        images, found = zip(*samples, strict=True)
+        return dict(processor(images=list(images), annotations=list(found), return_tensors="pt"))
+
+    args = arguments(settings, remove_unused_columns=False)
+    return ordered(Trainer)(model=model, args=args, train_dataset=Images(), data_collator=collate)
+
+
+def peaks():
+    """The most memory that every process has had, in bytes."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    found = [None] * dist.get_world_size()
+    dist.all_gather_object(found, int(fields["VmHWM"].split()[0]) * 1024)
+    return found
+
+
+def main():
+    settings = json.loads(sys.argv[1])
+    set_seed(settings["seed"])
+    trainer = {"classification": classification, "qlora": qlora, "detection": detection}[settings["kind"]](settings)
+    begin = time.perf_counter()
+    trainer.train()
+    seconds = time.perf_counter() - begin
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    result = {"seconds": seconds, "losses": losses, "peaks": peaks()}
+    if dist.get_rank() == 0:
+        Path(settings["output"], "result.json").write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -28,10 +28,9 @@ prepared = [
 reading = [{"type": "LoadImageFromFile"}, {"type": "LoadAnnotations", "with_bbox": True}]
 packing = {"type": "PackDetInputs", "meta_keys": ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")}
 plain = [*reading, *prepared, packing]
-random = [*reading, *prepared, {"type": "YOLOXHSVRandomAug"}, {"type": "RandomFlip", "prob": 0.5}, packing]
 
 
-def loader(split, pipeline, shuffled):
+def loader(split, shuffled):
     """A loader of a split."""
     return {
         "batch_size": settings["batch_size"] * (1 if shuffled else 2),
@@ -43,7 +42,7 @@ def loader(split, pipeline, shuffled):
             "data_root": str(data),
             "ann_file": f"annotations/{split}.json",
             "data_prefix": {"img": f"{split}/"},
-            "pipeline": pipeline,
+            "pipeline": plain,
             "test_mode": not shuffled,
         },
     }
@@ -51,7 +50,7 @@ def loader(split, pipeline, shuffled):
 
 config.model.bbox_head.num_classes = len(classes)
 config.model.data_preprocessor.batch_augments = None
-config.train_dataloader, config.val_dataloader = loader("train", random, True), loader("val", plain, False)
+config.train_dataloader, config.val_dataloader = loader("train", True), loader("val", False)
 config.val_evaluator = {"type": "CocoMetric", "ann_file": str(data / "annotations" / "val.json"), "metric": "bbox"}
 config.test_dataloader = config.test_evaluator = config.test_cfg = None
 config.train_cfg = {"type": "EpochBasedTrainLoop", "max_epochs": settings["epochs"], "val_interval": 10**6}

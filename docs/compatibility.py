@@ -21,7 +21,8 @@ Layers that `method.target_modules` may name, by class; a class that extends one
 transformers' transposed linear layer."""
 
 METHODS = """\
-The engine takes the training steps of a task. Bits are the widths of quantized bases that a method trains on. One
+The engine takes the training steps of a task. With a launcher of several processes, each has the whole model (`ddp`) or
+a part of it (`fsdp`). Bits are the widths of quantized bases that a method trains on. One
 that merges can be exported as an ordinary model; one that starts as the base gives its outputs until the first step."""
 
 HEADS = {"beside": "beside it", "only": "nothing else", "all": "with all"}
@@ -49,7 +50,7 @@ def compatibility() -> list[str]:
     engines = list(dict.fromkeys(each.engine for spec in specs[Kind.TASK] for each in spec.libraries))
     tables = {
         "Methods and layers": (LAYERS, _layers(tested, registry)),
-        "Methods": (METHODS, _methods(tested, engines)),
+        "Methods": (METHODS, _methods(tested, engines, specs[Kind.LAUNCHER])),
         "Quantizers": ("", _quantizers(specs[Kind.QUANTIZER], tested)),
         "Savers": ("", _savers(specs[Kind.SAVER])),
         "Launchers": ("", _launchers(specs[Kind.LAUNCHER], engines)),
@@ -71,10 +72,12 @@ def _layers(methods: Sequence[Any], registry: Registry) -> str:
     return grid(["method", *types], rows) + f"\n\nChoosing by themselves what they train: {rest}."
 
 
-def _methods(methods: Sequence[Any], engines: Sequence[EngineSpec]) -> str:
+def _methods(methods: Sequence[Any], engines: Sequence[EngineSpec], launchers: Sequence[Any]) -> str:
+    several = [spec for spec in launchers if spec.parallel]
     columns = [
         "method",
         *(code(engine.name) for engine in engines),
+        *(code(launcher.name) for launcher in several),
         "bits",
         "merges",
         "starts as the base",
@@ -85,6 +88,7 @@ def _methods(methods: Sequence[Any], engines: Sequence[EngineSpec]) -> str:
         [
             code(spec.name),
             *(_mark(_runs(spec.engines, engine)) for engine in engines),
+            *(_mark(launcher.parallel in spec.parallel) for launcher in several),
             ", ".join(map(str, spec.quantization)),
             _mark(spec.merges),
             _mark(spec.identity),

@@ -10,6 +10,8 @@ from typing import Any
 
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World
+from adapt_core.methods.full.method import Full
+from adapt_core.pipeline.reading import read_once
 
 
 def fail_in_one(plan: Any, world: World) -> None:
@@ -44,3 +46,31 @@ def die_once(plan: Any, world: World) -> Any:
     if world.rank == 1 and world.attempt == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return [world.attempt, *world.gather(world.rank)]
+
+
+def memory_of_a_base(plan: Any, world: World) -> Any:
+    """Of each process: the bytes of its own that it has for the weights of a model, and whether these are there.
+
+    First where each process is to have them, then where they are to be sharded.
+    """
+    import torch
+    from transformers import AutoModel
+
+    small, base = plan
+    AutoModel.from_pretrained(small)  # with all that is imported for it
+    found = []
+    for sharding in (None, world.sharding):
+        world.sharding = sharding
+        begin = _own_memory()
+        with read_once(world, Full(None)):
+            model = AutoModel.from_pretrained(base, dtype=torch.float32)
+        there = bool(model.embeddings.word_embeddings.weight[5].any())
+        found.append(world.gather((_own_memory() - begin, there)))
+        del model
+    return found
+
+
+def _own_memory() -> int:
+    """Without what is mapped from files, which processes of a machine share."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(fields["RssAnon"].split()[0]) * 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +85,22 @@ def test_skypilot_gets_a_task() -> None:
     assert (task["num_nodes"], task["resources"]["accelerators"]) == (3, "H100:8")
     assert '--node-rank "$SKYPILOT_NODE_RANK"' in task["run"]
     assert '--nproc-per-node "$SKYPILOT_NUM_GPUS_PER_NODE"' in task["run"]
+
+
+def test_skypilot_takes_the_folders_along_that_adapt_was_installed_from() -> None:
+    """Those of this repository, or with an Adapt from an index its names."""
+    from adapt_core.plugins.installation import source_folder
+
+    task = yaml.safe_load(SYSTEMS["skypilot"](job()))
+    first, second, *places = task["setup"].split()
+    assert (first, second) == ("pip", "install")
+    packages = ["adapt-core", "adapt-nlp", "adapt-vision", "adapt-quant", "adapt-dist"]
+    assert [place.removeprefix("~/") for place in places] == packages
+    mounts = task.get("file_mounts", {})
+    assert [place for place in places if place.startswith("~")] == list(mounts)
+    if (folder := source_folder("adapt-core")) is not None:
+        assert mounts["~/adapt-core"] == str(folder)
+        assert all((Path(each) / "pyproject.toml").is_file() for each in mounts.values())
 
 
 @pytest.mark.parametrize("system", ["slurm", "kubernetes", "skypilot"])

@@ -152,6 +152,10 @@ class Inspected:
         limit: what is longer is cut, or split; None where nothing is.
         unit: of lengths: ``"tokens"``.
         labels: how often each label comes.
+        numbers: further numbers of the rows, or of what is in them, by what they are (``"width in pixels"``): their
+            spread is shown.
+        counts: how often further values come, by what they are (``"format"``).
+        names: what to call each row, as in a message; then those that come again are named.
         examples: a few rows as the model will see them, what the loss sees marked.
         notices: what a person should know of the split, a sentence each.
     """
@@ -162,6 +166,9 @@ class Inspected:
     limit: int | None = None
     unit: str = "tokens"
     labels: Mapping[str, int] = field(default_factory=dict)
+    numbers: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    names: Sequence[str] = ()
     examples: Sequence[Section] = ()
     notices: Sequence[str] = ()
 

@@ -85,7 +85,7 @@ def _called(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return " or ".join(map(repr, parts))
     if get_origin(hint) is tuple:
-        return f"a tuple of {parts[0].__name__}"
+        return f"a tuple of {_called(parts[0])}"
     if get_origin(hint) is Mapping:
         return f"a mapping from {_called(parts[0])} to {_called(parts[1])}"
     if get_origin(hint) in (Union, UnionType):
@@ -120,6 +120,7 @@ class EngineSpec:
             module must not import torch.
         based_on: the engine that it extends: what works with that one works with this one.
         parallel: how it can train in several processes: ``"replicated"`` (each has the whole model) and ``"sharded"``.
+        why_not_parallel: why it does not in the other ways, and what to write instead.
         test_inputs: ``"module:function"`` that makes its inputs of a tiny model, for the contract suites of methods.
     """
 
@@ -128,6 +129,7 @@ class EngineSpec:
     training: str = "adapt_core.config:TrainingOptions"
     based_on: EngineSpec | None = None
     parallel: tuple[Parallel, ...] = ()
+    why_not_parallel: str | None = None
     test_inputs: str | None = None
 
     def __post_init__(self) -> None:
@@ -183,7 +185,8 @@ class PluginSpec:
         install: the command that installs them.
         check: ``"module:function"`` that takes the finished plan and returns what is wrong with it, as pairs of the
             nested key (``("launch", "nodes")``) and a message: for what only several sections together can tell. The
-            module must not import torch.
+            module must not import torch. Of a configuration with other mistakes it gets a plan without what these leave
+            open; where it reads that, it ends.
     """
 
     name: str
@@ -212,6 +215,7 @@ class TaskSpec(PluginSpec):
         variant_of: the name of another task and a flat parameter: a configuration that names that task and gives the
             parameter means this one (``("text_classification", "subtask")``).
         model_kind: which learning rate of a method is recommended for its models.
+        other_kinds: further kinds of models that it takes.
     """
 
     libraries: tuple[Library, ...]
@@ -219,6 +223,7 @@ class TaskSpec(PluginSpec):
     prediction: str = "adapt_core.options:NoOptions"
     variant_of: tuple[str, ...] = ()
     model_kind: ModelKind = "encoder"
+    other_kinds: tuple[ModelKind, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

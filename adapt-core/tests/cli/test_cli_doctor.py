@@ -14,6 +14,7 @@ from cli_runner import adapt
 from fake_distributions import install, method_plugin
 
 from adapt_core.cli import diagnosis
+from adapt_core.plugins.installation import install_command
 
 
 def test_it_shows_versions_devices_and_disk() -> None:
@@ -106,7 +107,7 @@ def test_a_distribution_of_ours_that_is_not_installed_gets_the_command_that_inst
     found = adapt("doctor", "--json").json
     assert found["versions"]["adapt-nlp"] == "not installed"
     (missing,) = [one for one in found["not_installed"] if one["distribution"] == "adapt-nlp"]
-    assert missing["command"] == "pip install adapt-nlp"
+    assert missing["command"] == install_command("adapt-nlp")
     assert "task text_classification" in missing["offers"]
     shown = adapt("doctor").out
     assert "not installed: adapt-nlp (task " in shown and "task text_classification" in shown

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from cli_runner import adapt
 from fake_distributions import install, method_plugin, task_plugin
 
-from adapt_core.config.sections import DatasetOptions, ModelOptions, RootOptions, TrainingOptions
+from adapt_core.config.sections import SECTIONS, DatasetOptions, ModelOptions, RootOptions, TrainingOptions
 from adapt_core.kinds import Kind, MethodSpec
 from adapt_core.methods.lora.options import LoraOptions
 from adapt_core.plan.build import build_plan
@@ -36,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[module]
 
 
-@pytest.mark.parametrize("method", ["lora", "LoRA", "full", "last_layer"])
+@pytest.mark.parametrize("method", ["lora", "LoRA", "full", "last_layer", "prompt_tuning"])
 def test_a_starter_file_passes_check_once_its_paths_exist(folder: Path, method: str) -> None:
     done = adapt("init", "tested", "--method", method, "-o", "run.yaml")
     assert (done.code, done.err) == (0, "wrote run.yaml\n")
@@ -58,6 +59,48 @@ def test_a_task_of_causal_models_gets_the_rate_for_them(
     install(tmp_path, f"{name}-dist", "1.0", plugin, {name: f"{name}_plugin"})
     monkeypatch.syspath_prepend(tmp_path)
     assert re.search(rf"  lr: {rate:g} ", adapt("init", name, "--method", method).out)
+
+
+def test_a_task_of_several_kinds_of_models_says_the_rate_of_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = task_plugin("both_kinds", OPTIONS, DATASET)
+    plugin["both_kinds_plugin"] = plugin["both_kinds_plugin"].replace(
+        "TaskSpec(\n", 'TaskSpec(\n        other_kinds=("causal",),\n'
+    )
+    install(tmp_path, "both-dist", "1.0", plugin, {"both": "both_kinds_plugin"})
+    monkeypatch.syspath_prepend(tmp_path)
+    meant = "Peak learning rate; 0.0005 is recommended for lora on encoders, 0.0002 on causal language models."
+    assert re.search(rf"  lr: 0.0005 +# {meant}$", adapt("init", "both_kinds").out, re.MULTILINE)
+    meant = "Peak learning rate; 0.002 is recommended for ssf."  # the same for both
+    assert re.search(rf"  lr: 0.002 +# {meant}$", adapt("init", "both_kinds", "--method", "ssf").out, re.MULTILINE)
+
+
+QUANTIZER = """\
+from adapt_core.hookspecs import hookimpl
+from adapt_core.kinds import QuantizerSpec
+
+@hookimpl
+def adapt_quantizers():
+    yield QuantizerSpec(name="in_four", summary="A test.", target="fractions:Fraction", bits=4)
+    yield QuantizerSpec(name="in_three", summary="A test.", target="fractions:Fraction", bits=3)
+    yield QuantizerSpec(name="of_timm", summary="A test.", target="fractions:Fraction", bits=4, libraries=("timm",))
+"""
+
+
+def test_every_section_is_there_and_names_what_else_it_may_choose(folder: Path) -> None:
+    install(folder.parent / "site", "few-dist", "1.0", {"few_plugin": QUANTIZER}, {"few": "few_plugin"})
+    text = adapt("init", "tested").out
+    assert list(yaml.safe_load(text)) == list(SECTIONS)
+    quantization = text[text.index("quantization:") : text.index("training:")]
+    assert "  name: none " in quantization
+    assert "in_four" in quantization  # LoRA trains on 4 bits, not on 3, and the task's models are of transformers
+    assert "in_three" not in quantization and "of_timm" not in quantization
+    frozen = adapt("init", "tested", "--method", "full").out  # full fine-tuning trains on no quantized base
+    assert "No quantizer that is installed goes with this task and this method." in frozen
+    savers = set(Registry.load().names(Kind.SAVER)) - {"state_dict"}
+    saving = text[text.index("save:") : text.index("launch:")]
+    assert all(name in saving for name in savers | {"none"})
 
 
 def test_before_its_paths_exist_check_names_exactly_those(folder: Path) -> None:

@@ -32,6 +32,7 @@ COMMON = {
     "WARMUP": "training.warmup",
     "WAMRUP": "training.warmup",  # as one of the pages spells it
     "WARMUP_RATIO": "training.warmup_ratio",
+    "WAMRUP_RATIO": "training.warmup_ratio",
     "WARMUP_ITERS": "training.warmup_iters",
     "MILESTONES": "training.milestones",
     "GAMMA": "training.gamma",

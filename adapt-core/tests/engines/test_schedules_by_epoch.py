@@ -48,7 +48,7 @@ def warm(step: int) -> float:
         ({"SCHEDULER_TYPE": "MultiStepLR", "MILESTONES": [1, 3], "GAMMA": 0.5}, stairs),
         ({"SCHEDULER_TYPE": "LinearLR"}, line),
         ({"SCHEDULER_TYPE": "CosineAnnealingLR", "WARMUP": True, "WARMUP_RATIO": 0.2, "WARMUP_ITERS": 6}, warm),
-        ({"SCHEDULER_TYPE": "CosineAnnealingLR", "WAMRUP": True, "WARMUP_RATIO": 0.2, "WARMUP_ITERS": 6}, warm),
+        ({"SCHEDULER_TYPE": "CosineAnnealingLR", "WAMRUP": True, "WAMRUP_RATIO": 0.2, "WARMUP_ITERS": 6}, warm),
     ],
 )
 def test_every_step_has_the_rate_of_the_equation(toy_config: Any, options: dict[str, Any], expected: Any) -> None:

@@ -60,6 +60,28 @@ def everything(states: Tensor) -> Tensor:
     return states.reshape(-1, states.shape[-1])
 
 
+def test_a_direction_that_changes_its_sign_settles() -> None:
+    """Its two largest numbers are about as large, and which is larger changes with every batch, as does PEFT's sign."""
+    given = 0
+    signs = torch.tensor([1.0, -1.0] * 8)[:, None]
+
+    class Batches:
+        def __iter__(self) -> Any:
+            nonlocal given
+            for number in range(60):
+                given += 1
+                larger = torch.tensor([1.1, -1.0, 0.0, 0.0]) if number % 2 else torch.tensor([1.0, -1.1, 0.0, 0.0])
+                rows = (signs * larger)[: 8 if number == 1 else 16]
+                yield {"input": rows + 0.001 * torch.eye(4)[2] * torch.arange(len(rows))[:, None].cos()}
+
+    module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    options = {"init_lora_weights": "eva", "r": 1, "eva_rho": 1.0, "target_modules": ["0"], "dropout": 0.0}
+    adapted = apply_method(module, "lora", batches=Batches(), train_head=False, **options)
+    down = updates(adapted)["0"].lora_A["default"].weight.detach().abs()
+    assert down[0] == pytest.approx(torch.tensor([0.5**0.5, 0.5**0.5, 0.0, 0.0]), abs=0.05)
+    assert given < 10
+
+
 def test_the_update_starts_with_the_directions_of_most_variance() -> None:
     tiny = MODELS["causal_lm"]
     expected = principal(tiny.seeded(), [tiny.batch()], everything)

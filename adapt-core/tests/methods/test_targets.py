@@ -147,6 +147,28 @@ def test_a_preset_leaves_out_what_the_method_does_not_adapt(method: str) -> None
     assert found == ({"whole", "parted"} if method == "ssf" else {"whole"})
 
 
+class Shared(nn.Module):
+    """A convolution that stands at two places, as in the heads of RTMDet, and one that stands at one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.own = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+        self.again = self.first
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.again(self.own(self.first(pixels))))
+
+
+@pytest.mark.parametrize("method", ["lora", "dora", "ssf", "loha"])
+def test_a_convolution_at_several_places_gets_no_adapter(method: str) -> None:
+    """It would work at the first place alone, and merged at both."""
+    options = {} if method == "ssf" else {"target_modules": "conv"}
+    adapted = apply_method(Shared(), method, **options)
+    assert {name.split(".")[2] for name, each in adapted.named_parameters() if each.requires_grad} == {"own"}
+    with pytest.raises(AdaptError, match="stands at 2 places, also as again"):
+        apply_method(Shared(), method, target_modules=["first"])
+
+
 def test_a_preset_of_nothing_that_the_method_adapts_is_refused() -> None:
     model = nn.ModuleDict({"parted": nn.Conv2d(4, 4, 3, groups=2)})
     with pytest.raises(AdaptError, match=r"no layer of the preset 'conv' that the method adapts, which are Linear,"):

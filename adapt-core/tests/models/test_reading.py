@@ -138,6 +138,7 @@ def test_the_mobile_net_of_transformers_is_adapted_where_it_can_be() -> None:
 
     with pytest.raises(AdaptError, match=r"MobileNetV2ConvLayer reads settings of it .*\(ssf works there\)"):
         apply_method(made(), "lora", target_modules="conv")
-    for module, method in ((made(), "ssf"), (made(tf_padding=False), "lora")):  # it reads them to pad as TensorFlow does
+    # It reads them to pad as TensorFlow does.
+    for module, method in ((made(), "ssf"), (made(tf_padding=False), "lora")):
         adapted = apply_method(module, method, target_modules="conv").train()
         adapted(pixel_values=torch.randn(2, 3, 32, 32), labels=torch.tensor([0, 1])).loss.backward()

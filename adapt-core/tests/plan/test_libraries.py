@@ -120,9 +120,41 @@ def test_options_of_another_library_are_refused_with_their_owner(tmp_path: Path)
 def test_a_library_that_is_not_installed_says_how_to_install_it(tmp_path: Path) -> None:
     text = BASE.replace("read", "see").replace("model: hub/model", "model: {name: x, library: far}")
     (problem,) = problems(text, tmp_path)
-    assert problem.code == "package-missing"
+    assert (problem.key, problem.code) == ("model.library", "package-missing")
     assert "far_away and further are not installed" in problem.message
     assert "pip install far[away]" in problem.message
+
+
+def test_a_library_that_is_not_installed_hides_no_other_mistake(tmp_path: Path) -> None:
+    text = BASE.replace("read", "see").replace("model: hub/model", "model: {name: x, library: far}")
+    text = text.replace("hub-data", "{name: data, xyzzy: 3}") + "training: {stages: 3, epochs: 0}\n"
+    assert {(each.key, each.code) for each in problems(text, tmp_path)} == {
+        ("model.library", "package-missing"),
+        ("training.stages", "wrong-type"),
+        ("training.epochs", "out-of-range"),
+        ("dataset.xyzzy", "unknown-key"),
+    }
+
+
+def test_a_check_of_several_sections_is_made_beside_a_mistake_elsewhere(tmp_path: Path) -> None:
+    """As long as it reads nothing that is undecided."""
+    careful = BASE.replace("low_rank", "careful")
+
+    def found(text: str) -> set[tuple[str, str]]:
+        return {(each.key, each.code) for each in problems(careful + text, tmp_path)}
+
+    wrong = ("training.batch_size", "impossible-combination")
+    assert found("training: {batch_size: 128}\n") == {wrong}
+    assert found("training: {batch_size: 128, lr: fast}\n") == {wrong, ("training.lr", "wrong-type")}
+    assert found("training: {batch_size: 128, xyzzy: 1}\n") == {wrong, ("training.xyzzy", "unknown-key")}
+    assert found("training: {batch_size: 128}\nxyzzy: 1\n") == {wrong, ("xyzzy", "unknown-key")}
+    assert wrong in found("training: {batch_size: 128}\nsave: nowhere\n")
+    for accumulation in ("gradient_accumulation_steps: 0", "gradient_accumulation_step: 2"):
+        assert wrong not in found(f"training: {{batch_size: 128, {accumulation}}}\n"), "its product is not known"
+    assert wrong not in found("training: {batch_size: 128}\ngradient_accumulation_steps: 2\n"), "misplaced"
+    assert wrong not in found("training: {batch_size: 128}\nGRADIENT_ACCUMULATION_STEP: 2\n"), "mistyped"
+    assert wrong not in found("trainig: {batch_size: 128}\n")
+    assert found("training: 128\n") == {("training", "wrong-type")}
 
 
 def test_a_library_that_the_task_does_not_have(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from fake_distributions import Install, method_plugin
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.kinds import Kind
+from adapt_core.plugins.installation import install_command
 from adapt_core.plugins.references import resolve
 from adapt_core.plugins.registry import Registry
 
@@ -90,7 +91,7 @@ def test_a_plugin_of_a_distribution_that_is_not_installed_names_the_command_that
     with pytest.raises(UsageError) as caught:
         Registry.load().get(Kind.TASK, "Text-Classification")
     assert caught.value.message == ("the task 'Text-Classification' is provided by adapt-nlp, which is not installed")
-    assert caught.value.hint == "pip install adapt-nlp"
+    assert caught.value.hint == install_command("adapt-nlp")
 
 
 @pytest.mark.usefixtures("without_nlp")

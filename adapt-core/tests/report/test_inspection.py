@@ -36,6 +36,36 @@ def test_one_length_is_one_bar() -> None:
     assert [row[:2] for row in histogram.rows] == [["7", 2]]
 
 
+def test_columns_of_what_nothing_has_are_left_out() -> None:
+    (plain,) = sections([Inspected("train", ["a"])])
+    assert plain.columns == ["split", "rows", "duplicates", "also elsewhere"]
+    lengthy, *_ = sections([Inspected("train", ["a", "b", "c"], [3, 9, 5], unit="objects")])
+    assert lengthy.columns == [*plain.columns, "fewest objects", "median", "most"]
+    assert lengthy.rows == [["train", 3, 0, "none", 3, 5, 9]]
+
+
+def test_numbers_and_counts_are_shown_by_split() -> None:
+    one = Inspected("train", ["a", "b"], numbers={"width": [4, 2]}, counts={"format": {"PNG": 2}})
+    other = Inspected("test", ["c"], numbers={"width": [7], "height": []}, counts={"format": {"PNG": 1, "JPEG": 9}})
+    _, numbers, counts = sections([one, other])
+    assert numbers.rows == [["width", "train", 2, 4, 4], ["width", "test", 7, 7, 7]]
+    assert (counts.title, counts.columns) == ("Format", ["format", "train", "test"])
+    assert counts.rows == [["JPEG", 0, 9], ["PNG", 2, 1]]
+    known = facts([one, other])["splits"]
+    assert known["train"]["numbers"] == {"width": {"least": 2, "median": 4, "most": 4}}
+    assert known["test"]["counts"] == {"format": {"PNG": 1, "JPEG": 9}}
+    assert "height" not in known["test"]["numbers"]
+
+
+def test_rows_with_names_that_come_again_are_named() -> None:
+    one = Inspected("train", ["k", "l", "k"], names=["a.png", "b.png", "c.png"])
+    other = Inspected("test", ["l", "m"], names=["d.png", "e.png"])
+    _, again = sections([one, other])
+    assert again.rows == [["train", "c.png", "train", "a.png"], ["test", "d.png", "train", "b.png"]]
+    _, many = sections([Inspected("train", ["k"] * 30, names=[str(number) for number in range(30)])])
+    assert many.title == "Rows that come again: the first 20 of 29" and len(many.rows) == 20
+
+
 def test_rows_labels_and_examples_are_sections_of_a_page(tmp_path: Path) -> None:
     example = Section("First rows", "spans", ["loss"], [["what <b>is</b> read", [(0, 4, "loss")], "row 1"]])
     shown = sections([Inspected("train", ["a"], labels={"x": 1}, examples=[example]), TEST])

@@ -15,7 +15,7 @@ def precision(plan: Any) -> Iterator[tuple[tuple[str, str], str]]:
     asked = plan.launcher.options.mixed_precision
     if asked is None:
         return
-    holds = next((name for name in ("bf16", "fp16") if getattr(plan.training, name, False)), "no")
+    holds = next((name for name in ("bf16", "fp16") if getattr(plan.training, name)), "no")
     if asked != holds:
         write = f"set training.{asked}" if asked != "no" else f"remove training.{holds}"
         yield ("launch", "mixed_precision"), f"it is {asked}, and the training section says {holds}; {write}"

@@ -104,7 +104,7 @@ class FsdpOptions(LaunchOptions):
     cpu_ram_efficient_loading: bool = option(
         True,
         flat="fsdp_cpu_ram_efficient_loading",
-        help="One process of each machine reads the base's weights, and the others get theirs from the main one.",
+        help="The main process alone reads the weights of a base of transformers, and the others get theirs from it.",
     )
     mixed_precision: str | None = option(
         None,

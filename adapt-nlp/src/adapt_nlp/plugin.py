@@ -23,6 +23,7 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         libraries=TRANSFORMERS,
         check="adapt_nlp.data.streaming:check",
         aliases=("sequence_classification",),
+        other_kinds=("causal",),
     )
     yield TaskSpec(
         name="token_classification",
@@ -65,6 +66,7 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         prediction="adapt_nlp.seq2seq.options:Seq2SeqGeneration",
         libraries=TRANSFORMERS,
         check="adapt_nlp.data.streaming:check",
+        other_kinds=("causal",),
     )
     yield TaskSpec(
         name="translation",
@@ -75,4 +77,5 @@ def adapt_tasks() -> Iterable[TaskSpec]:
         prediction="adapt_nlp.seq2seq.options:Seq2SeqGeneration",
         libraries=TRANSFORMERS,
         check="adapt_nlp.data.streaming:check",
+        other_kinds=("causal",),
     )

@@ -1,4 +1,4 @@
-"""Runs of MMDet's models on a few real images, small."""
+"""Runs of the libraries' models on a few real images, small."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import adapt_core
 NOT_INSTALLED = "the OpenMMLab libraries are not installed: python -m adapt_vision.mmlab"
 
 YOLOX = "yolox_nano_8xb8-300e_coco"
+TRAINING = {"max_steps": 2, "batch_size": 4, "lr": 1e-3, "num_workers": 0, "logging_steps": 1}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,7 +42,43 @@ def cells(test_data: Path, yolox_weights: Path, tmp_path: Path) -> dict[str, Any
             "max_eval_samples": 4,
         },
         "method": {"name": "full"},
-        "training": {"max_steps": 2, "batch_size": 4, "lr": 1e-3, "num_workers": 0, "logging_steps": 1},
+        "training": TRAINING,
+        "save": "none",
+        "output_dir": str(tmp_path / "run"),
+    }
+
+
+@pytest.fixture
+def masks(test_data: Path, tmp_path: Path) -> dict[str, Any]:
+    """A configuration: RTMDet-Ins on a few images of nuclei."""
+    return {
+        "task": {"name": "instance_segmentation", "image_size": 96, "augmentation": "standard"},
+        "model": {"library": "mmdet", "name": "rtmdet-ins_tiny_8xb32-300e_coco", "pretrained": False},
+        "dataset": {
+            "path": str(test_data / "instance_segmentation" / "dsb2018_nuclei"),
+            "max_train_samples": 8,
+            "max_eval_samples": 4,
+        },
+        "method": "full",
+        "training": TRAINING,
+        "save": "none",
+        "output_dir": str(tmp_path / "run"),
+    }
+
+
+@pytest.fixture
+def poses(test_data: Path, tmp_path: Path) -> dict[str, Any]:
+    """A configuration: heatmaps of MobileNetV2 on a few frames of a mouse."""
+    return {
+        "task": {"name": "pose_detection", "augmentation": "standard"},
+        "model": {"library": "mmpose", "name": "td-hm_mobilenetv2_8xb64-210e_coco-256x192", "pretrained": False},
+        "dataset": {
+            "path": str(test_data / "pose" / "openfield_mouse"),
+            "max_train_samples": 8,
+            "max_eval_samples": 4,
+        },
+        "method": "full",
+        "training": TRAINING,
         "save": "none",
         "output_dir": str(tmp_path / "run"),
     }

@@ -1,4 +1,4 @@
-"""Masks with RTMDet-Ins and poses with a top-down model: trained, loaded without Adapt, resumed after a kill."""
+"""Masks with RTMDet-Ins and poses with a top-down model: trained, used, and loaded without Adapt."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from adapt_core.errors import AdaptError
 pytest.importorskip("mmdet", reason="the OpenMMLab libraries are not installed: python -m adapt_vision.mmlab")
 pytest.importorskip("mmpose", reason="the OpenMMLab libraries are not installed: python -m adapt_vision.mmlab")
 
-TRAINING = {"max_steps": 2, "batch_size": 4, "lr": 1e-3, "num_workers": 0, "logging_steps": 1}
-
 WITHOUT_ADAPT = """
 import sys
 sys.modules["adapt_core"] = sys.modules["adapt_vision"] = None
@@ -28,63 +26,12 @@ exec(code.replace("score >= 0.5", "score >= 0.0"))
 """
 
 
-@pytest.fixture
-def masks(test_data: Path, tmp_path: Path) -> dict[str, Any]:
-    return {
-        "task": {"name": "instance_segmentation", "image_size": 96, "augmentation": "standard"},
-        "model": {"library": "mmdet", "name": "rtmdet-ins_tiny_8xb32-300e_coco", "pretrained": False},
-        "dataset": {
-            "path": str(test_data / "instance_segmentation" / "dsb2018_nuclei"),
-            "max_train_samples": 8,
-            "max_eval_samples": 4,
-        },
-        "method": "full",
-        "training": TRAINING,
-        "save": "none",
-        "output_dir": str(tmp_path / "run"),
-    }
-
-
-@pytest.fixture
-def poses(test_data: Path, tmp_path: Path) -> dict[str, Any]:
-    return {
-        "task": {"name": "pose_detection", "augmentation": "standard"},
-        "model": {"library": "mmpose", "name": "td-hm_mobilenetv2_8xb64-210e_coco-256x192", "pretrained": False},
-        "dataset": {
-            "path": str(test_data / "pose" / "openfield_mouse"),
-            "max_train_samples": 8,
-            "max_eval_samples": 4,
-        },
-        "method": "full",
-        "training": TRAINING,
-        "save": "none",
-        "output_dir": str(tmp_path / "run"),
-    }
-
-
 def _said(folder: Path, *images: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_ADAPT, *images],
         cwd=folder / "model", capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     return [line for line in done.stdout.splitlines() if line.startswith(images[0])]
-
-
-def _resumed_as_whole(config: dict[str, Any], tmp_path: Path) -> None:
-    """A run that is stopped by a kill after its second step ends as one that was not."""
-    every = {**TRAINING, "max_steps": 4, "batch_size": 3, "interval": "steps", "interval_steps": 1, "do_eval": False}
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    adapt_core.run({**config, "training": {**every, "checkpoints": 9}, "output_dir": str(whole)})
-    adapt_core.run({**config, "training": {**every, "checkpoints": 9}, "output_dir": str(killed)})
-    for name in ("result.json", "report.html"):
-        (killed / name).unlink()
-    for step in (3, 4):  # as a kill after step 2 would have left it
-        for file in (killed / "checkpoints" / f"checkpoint-{step}").iterdir():
-            file.unlink()
-    adapt_core.run({**config, "training": {**every, "checkpoints": 9}, "output_dir": str(killed)}, resume=True)
-    one, other = (torch.load(each / "model" / "model.pth", weights_only=True)["state_dict"] for each in (whole, killed))
-    assert all(torch.equal(each, other[name]) for name, each in one.items())
-    assert (whole / "metrics.jsonl").read_text() == (killed / "metrics.jsonl").read_text()
 
 
 @pytest.mark.usefixtures("no_reload")
@@ -99,9 +46,6 @@ class TestMasks:
         assert len(list((tmp_path / "drawn").iterdir())) == 1
         lines = _said(Path(masks["output_dir"]), str(image))
         assert len(lines) == len(found["objects"])
-
-    def test_it_resumes_to_the_same_weights(self, masks: dict[str, Any], tmp_path: Path) -> None:
-        _resumed_as_whole(masks, tmp_path)
 
     def test_a_model_without_masks_is_refused(self, masks: dict[str, Any]) -> None:
         with pytest.raises(AdaptError, match="no masks"):
@@ -135,9 +79,6 @@ class TestPoses:
         lines = _said(Path(poses["output_dir"]), str(image))
         expected = [value for line in lines for value in map(float, line.split()[-3:])]
         assert found["objects"][0]["keypoints"] == pytest.approx(expected, abs=1.0)
-
-    def test_it_resumes_to_the_same_weights(self, poses: dict[str, Any], tmp_path: Path) -> None:
-        _resumed_as_whole(poses, tmp_path)
 
     def test_what_is_no_top_down_model_is_refused(self, poses: dict[str, Any]) -> None:
         with pytest.raises(AdaptError, match="another way"):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,38 +93,6 @@ def test_the_command_line_evaluates_predicts_and_draws(
     page = Path(folder, "report.html").read_text()
     assert "Average precision by class" in page and "data:image/" in page
     assert list(Path(folder, "logs", "mmengine").rglob("*.log")), "MMEngine's log is not in the run folder"
-
-
-def test_a_killed_run_resumes_to_the_same_weights(cells: dict[str, Any], no_reload: None, tmp_path: Path) -> None:
-    """With augmentation and worker processes: kill -9 after the second checkpoint."""
-    made = {
-        **cells,
-        "training": {
-            "max_steps": 6, "batch_size": 3, "lr": 1e-3, "interval": "steps", "interval_steps": 1, "checkpoints": 9,
-            "do_eval": False, "num_workers": 0,
-        },
-        "task": {**cells["task"], "augmentation": "standard"},
-    }  # fmt: skip
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    adapt_core.run({**made, "output_dir": str(whole)})
-    (tmp_path / "config.json").write_text(json.dumps({**made, "output_dir": str(killed)}))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "adapt_core.cli", "run", str(tmp_path / "config.json")],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    end = time.monotonic() + 300
-    while len(list(killed.glob("checkpoints/*/complete.json"))) < 2:
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (killed / "result.json").exists()
-    adapt_core.run({**made, "output_dir": str(killed)}, resume=True)
-    one, other = (
-        torch.load(folder / "model" / "model.pth", weights_only=True)["state_dict"] for folder in (whole, killed)
-    )
-    assert all(torch.equal(each, other[name]) for name, each in one.items())
 
 
 def test_options_of_the_engine_have_their_effect(run: Callable[..., Any], cells: dict[str, Any]) -> None:

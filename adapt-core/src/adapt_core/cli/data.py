@@ -21,8 +21,9 @@ from adapt_core.cli.output import libraries_print_to_stderr, print_json, require
 def data(file: str, overrides: tuple[str, ...], examples: int, html: str | None, as_json: bool) -> None:
     """Show what a model will see of the data that the configuration FILE names.
 
-    Rows, lengths and what is cut, labels, duplicates, rows that splits share, and examples with what the loss sees
-    marked. It needs the model's tokenizer or image processor, not its weights.
+    Of texts, lengths and what is cut; of images, sizes, formats and how many objects they have; of both, labels,
+    duplicates, rows that splits share, and examples as the model sees them. It needs the model's tokenizer or image
+    processor, not its weights.
     """
     if html:
         require_new(html)
@@ -43,4 +44,4 @@ def data(file: str, overrides: tuple[str, ...], examples: int, html: str | None,
 
         from adapt_core.terminal.tables import print_sections
 
-        print_sections(inspection.sections(splits), Console(highlight=False))
+        print_sections(inspection.sections(splits), Console(highlight=False), "which --html FILE draws")

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from packaging.requirements import Requirement
 
 from adapt_core.kinds import Kind
+from adapt_core.plugins.installation import install_command
 from adapt_core.plugins.registry import Registry, missing_modules
 
 LIBRARIES = (
@@ -111,6 +112,10 @@ def diagnose() -> Diagnosis:
     return Diagnosis(versions, devices, shutil.disk_usage(".").free, faults, list(_not_installed(registry)))
 
 
+def _again(distribution: str) -> str:
+    return install_command(distribution, flag="--force-reinstall")
+
+
 def _version(distribution: str) -> str | None:
     try:
         return importlib.metadata.version(distribution)
@@ -121,12 +126,12 @@ def _version(distribution: str) -> str | None:
 def _broken(registry: Registry) -> Iterator[Fault]:
     """Plugins that could not be loaded or cannot be used."""
     for broken in registry.broken:
-        yield Fault(str(broken), f"pip install --force-reinstall {broken.distribution}, or report it to its authors")
+        yield Fault(str(broken), f"{_again(broken.distribution)}, or report it to its authors")
     for entry, examined in zip(registry.entries(), registry.examined(), strict=True):
         if examined.error:
             what = f"the {entry.kind.value} {entry.spec.name!r} of {entry.distribution} {entry.version} cannot be used"
             clashes = entry.error is not None
-            remedy = "uninstall one of them" if clashes else f"pip install --force-reinstall {entry.distribution}"
+            remedy = "uninstall one of them" if clashes else _again(entry.distribution)
             yield Fault(f"{what}: {examined.error}", remedy)
 
 
@@ -143,7 +148,7 @@ def _unmet(distributions: list[str]) -> Iterator[Fault]:
             if version is None or not requirement.specifier.contains(version, prereleases=True):
                 needed = f"{requirement.name}{requirement.specifier}"
                 state = f"{version} is installed" if version else "it is not installed"
-                yield Fault(f"{distribution} needs {needed}; {state}", f"pip install {needed!r}")
+                yield Fault(f"{distribution} needs {needed}; {state}", install_command(needed))
 
 
 def _devices() -> tuple[list[Device], list[Fault]]:
@@ -152,7 +157,7 @@ def _devices() -> tuple[list[Device], list[Fault]]:
     try:
         import torch
     except (ImportError, OSError) as error:
-        return devices, [Fault(f"PyTorch cannot be imported: {error}", "pip install --force-reinstall torch")]
+        return devices, [Fault(f"PyTorch cannot be imported: {error}", _again("torch"))]
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         devices.append(Device(f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"))
@@ -168,7 +173,7 @@ def _not_installed(registry: Registry) -> Iterator[Missing]:
         offers.setdefault(listing.distribution, []).append(f"{listing.kind.value} {listing.name}")
     for distribution, names in offers.items():
         if _version(distribution) is None:
-            yield Missing(distribution, ", ".join(names), f"pip install {distribution}")
+            yield Missing(distribution, ", ".join(names), install_command(distribution))
     tasks: dict[tuple[str, str], list[str]] = {}
     for entry in registry.entries(Kind.TASK):
         for library in getattr(entry.spec, "libraries", ()):

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from adapt_core.cli.explain import KINDS
 from adapt_core.cli.option_info import OptionInfo, describe, yaml_value
 from adapt_core.config.sections import (
     BESIDE,
     DEFAULT_LAUNCHER,
     DEFAULT_SAVER,
+    NOTHING,
     SECTIONS,
     RootOptions,
 )
-from adapt_core.kinds import Kind, MethodSpec, TaskSpec
+from adapt_core.kinds import Kind, MethodSpec, PluginSpec, QuantizerSpec, TaskSpec
 from adapt_core.options import Options
-from adapt_core.plan.choose import option_models
+from adapt_core.plan.choose import MAY_BE_NOTHING, option_models
+from adapt_core.plugins.installation import install_command
 from adapt_core.plugins.registry import Registry
 
 HEADER = """\
@@ -24,8 +27,8 @@ HEADER = """\
 #   adapt check FILE    finds every mistake in this file
 #   adapt run FILE      trains
 #
-# Every option is here with its meaning. Behind a "#" stands a default: take the "#" and the space away to change it.
-# The commands adapt explain task {task} and adapt explain method {method} say more.
+# Every option of what is chosen here is there with its meaning. Behind a "#" stands a default: take the "#" and the
+# space away to change it. adapt explain task {task} and adapt explain method {method} say more.
 """
 
 WIDEST = 36
@@ -58,30 +61,77 @@ def starter(registry: Registry, task_name: str, method_name: str) -> str:
     task, models = entry.spec, option_models(entry, registry)
     assert isinstance(task, TaskSpec)
     assert isinstance(method, MethodSpec)
-    saver = registry.get(Kind.SAVER, DEFAULT_SAVER).spec
     launcher = registry.get(Kind.LAUNCHER, DEFAULT_LAUNCHER).spec
-    lr = method.learning_rate_for(task.model_kind)
     head = [] if method.head != "beside" else [one for one in describe(SECTIONS["method"]) if one.key in BESIDE]
     sections = {
         "task": _lines(describe(models["task"]), {"name": (task.name, task.summary)}),
         "model": _lines(describe(models["model"]), {"path": ("path/to/model", None)}),
         "dataset": _lines(describe(models["dataset"]), {"path": ("path/to/data", None)}),
         "method": _lines([*describe(registry.options(method)), *head], {"name": (method.name, method.summary)}),
+        "quantization": _lines([], {"name": (NOTHING, _quantizers(registry, task, method))}),
         "training": _lines(
             describe(models["training"]),
             {
                 "epochs": (_default(models["training"], "epochs"), None),
                 "batch_size": (_default(models["training"], "batch_size"), None),
-                "lr": (lr, f"Peak learning rate; {lr:g} is recommended for {method.name}."),
+                "lr": (method.learning_rate_for(task.model_kind), _rates(method, task)),
             },
         ),
-        "save": _lines(describe(registry.options(saver)), {"name": (saver.name, saver.summary)}),
-        "launch": _lines(describe(registry.options(launcher)), {"name": (launcher.name, launcher.summary)}),
+        "save": _export(registry, method),
+        "launch": _lines(
+            describe(registry.options(launcher)), {"name": (launcher.name, _others(registry, Kind.LAUNCHER, launcher))}
+        ),
     }
     parts = [HEADER.format(task=task.name, summary=task.summary, method=method.name)]
     parts += ["\n".join([f"{name}:", *_shown(lines, "  ")]) + "\n" for name, lines in sections.items()]
     parts += ["\n".join(_shown(_lines(describe(RootOptions), {}), "")) + "\n"]
     return "\n".join(parts)
+
+
+def _rates(method: MethodSpec, task: TaskSpec) -> str:
+    """The meaning of the learning rate, with the rate for every kind of model that the task takes."""
+    lr = method.learning_rate_for(task.model_kind)
+    others = [kind for kind in task.other_kinds if method.learning_rate_for(kind) != lr]
+    text = f"Peak learning rate; {lr:g} is recommended for {method.name}"
+    if not others:
+        return f"{text}."
+    rates = [f"{method.learning_rate_for(kind):g} on {KINDS[kind]}" for kind in others]
+    return f"{text} on {KINDS[task.model_kind]}, {', '.join(rates)}."
+
+
+def _export(registry: Registry, method: MethodSpec) -> list[Line]:
+    """The section of the format of the export, which is a merged model."""
+    if not method.merges:
+        return _lines([], {"name": (NOTHING, f"No export: {method.name} merges into no weights; it is in model/.")})
+    saver = registry.get(Kind.SAVER, DEFAULT_SAVER).spec
+    return _lines(describe(registry.options(saver)), {"name": (saver.name, _others(registry, Kind.SAVER, saver))})
+
+
+def _others(registry: Registry, kind: Kind, chosen: PluginSpec) -> str:
+    """What a plugin is, and the names of the others of its kind."""
+    names = [name for name in registry.names(kind) if name != chosen.name]
+    names += [NOTHING] if kind in MAY_BE_NOTHING else []
+    return f"{chosen.summary} Others: {', '.join(names)} (adapt explain {kind} NAME)." if names else chosen.summary
+
+
+def _quantizers(registry: Registry, task: TaskSpec, method: MethodSpec) -> str:
+    """What may stand in the place of no quantizer."""
+    text = "The base model's weights as they are."
+    specs = [entry.spec for entry in registry.entries(Kind.QUANTIZER)]
+    able = [
+        spec.name
+        for spec in specs
+        if isinstance(spec, QuantizerSpec)
+        and spec.bits in method.quantization
+        and {each.name for each in task.libraries} & set(spec.libraries)
+    ]
+    if able:
+        return f"{text} In fewer bits: {', '.join(able)} (adapt explain quantizer NAME)."
+    if specs:
+        return f"{text} No quantizer that is installed goes with this task and this method."
+    listed = [each.distribution for each in registry.catalogue() if each.kind is Kind.QUANTIZER]
+    commands = " or ".join(install_command(each) for each in dict.fromkeys(listed))
+    return f"{text} A quantizer comes with: {commands}." if commands else text
 
 
 def _default(model: type[Options], key: str) -> object:

@@ -81,6 +81,10 @@ class DatasetOptions(Options):
         if (self.name is None) == (self.path is None):
             given = "both are given" if self.name else "neither is given"
             raise ValueError(f"exactly one of name (DATASET) and path (CUSTOM_DATASET_PATH) is needed; {given}")
+        return self
+
+    @model_validator(mode="after")
+    def _configuration_of_the_hub(self) -> DatasetOptions:
         if self.config is not None and self.name is None:
             raise ValueError("config (DATASET_CONFIG) is only for a hub data set; remove it or give name (DATASET)")
         return self
@@ -125,9 +129,13 @@ class TrainingOptions(Options):
     logging_steps: int = option(10, gt=0, help="Steps between two lines of the log.")
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
+    def _one_precision(self) -> Self:
         if self.fp16 and self.bf16:
             raise ValueError("fp16 (FP16) and bf16 exclude each other; choose one")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
         if not self.do_train and not self.do_eval:
             raise ValueError("do_train (DO_TRAIN) and do_eval (DO_EVAL) are both false: there is nothing to do")
         return self

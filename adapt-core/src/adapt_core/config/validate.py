@@ -25,11 +25,13 @@ class Checked:
     Attributes:
         options: None when there are problems.
         problems: values that do not fit.
+        rules: values that do not fit together, of which validation finds the first alone.
         unknown: the nested keys that the model does not have.
     """
 
     options: Options | None
     problems: tuple[Problem, ...] = ()
+    rules: tuple[Problem, ...] = ()
     unknown: tuple[KeyPath, ...] = ()
 
 
@@ -57,16 +59,18 @@ def _hold(model: type[Options], nested: Nested, prefix: KeyPath, data: dict[Any,
     # Broad: validators are a plugin's own code; whatever they raise is a fault of the plugin, and reported as such.
     except Exception as error:  # noqa: BLE001
         message = f"{model.__module__}.{model.__qualname__} failed on it: {type(error).__name__}: {error}"
-        return Checked(None, (nested.problem(prefix, "plugin-broken", message),), unknown)
+        return Checked(None, (nested.problem(prefix, "plugin-broken", message),), (), unknown)
     else:
-        return Checked(None if unknown else options, (), unknown)
+        return Checked(None if unknown else options, (), (), unknown)
     extra = [error for error in errors if error["type"] == "extra_forbidden"]
     wrong = [error for error in errors if error["type"] != "extra_forbidden"]
-    problems = [
-        _problem(nested, prefix, _section_data(data, path), path, group)
+    problems = {
+        path: _problem(nested, prefix, _section_data(data, path), path, group)
         for path, group in _by_value(wrong, data).items()
-    ]
-    return Checked(None, tuple(problems), (*unknown, *((*prefix, *_real(error, data)) for error in extra)))
+    }
+    rules = (problems.pop(()),) if () in problems else ()
+    unknown = (*unknown, *((*prefix, *_real(error, data)) for error in extra))
+    return Checked(None, tuple(problems.values()), rules, unknown)
 
 
 def validate_options(model: type[Options], values: Mapping[str, Any], what: str) -> Options:
@@ -89,7 +93,7 @@ def validate_options(model: type[Options], values: Mapping[str, Any], what: str)
         for path in checked.unknown
     ]
     if checked.options is None:
-        raise ConfigError([*checked.problems, *unknown])
+        raise ConfigError([*checked.problems, *checked.rules, *unknown])
     return checked.options
 
 
@@ -133,11 +137,15 @@ def _problem(nested: Nested, prefix: KeyPath, value: Any, path: KeyPath, errors:
     code, message = _explained(errors, value)
     if path or not prefix:
         return nested.problem((*prefix, *path), code, message)
-    # The error is about several keys: it stands at the first of them that was given.
-    for key in nested.data.get(prefix[0], {}):
+    return together(nested, prefix[0], message, code)
+
+
+def together(nested: Nested, section: str, message: str, code: str = "invalid-value") -> Problem:
+    """What is wrong with several keys of a section: it stands at the first of them that was given."""
+    for key in nested.data.get(section, {}):
         if re.search(rf"\b{re.escape(str(key))}\b", message):
-            return nested.problem((*prefix, key), code, message)
-    return nested.problem(prefix, code, message)
+            return nested.problem((section, key), code, message)
+    return nested.problem((section,), code, message)
 
 
 def _explained(errors: list[ErrorDetails], value: Any) -> tuple[str, str]:

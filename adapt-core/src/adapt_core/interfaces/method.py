@@ -31,9 +31,14 @@ class Method(ABC):
     Attributes:
         changes_base: whether it has put other weights in place of the base's, which :meth:`save` writes to
             :data:`OWN_BASE` then; known once it is applied.
+        reads_base: whether the shapes of what :meth:`apply` or :meth:`calibrate` makes, or tensors that it keeps
+            outside the module's parameters and buffers, depend on the base's weights. Where a model is sharded, every
+            process reads these then; else all but one have zeros until training begins, when they get the main one's
+            parameters and buffers.
     """
 
     changes_base: bool = False
+    reads_base: bool = False
 
     def __init__(self, options: Any) -> None:
         self.options = options

@@ -13,7 +13,8 @@ T = TypeVar("T")
 class World:
     """The processes of a run, as everything but the launcher and the engine sees them.
 
-    This one is a single process; launchers of several return a subclass.
+    This one is a single process. Launchers of several return a subclass, which sets the attributes and overrides
+    :meth:`gather`; the rest works by it.
 
     Attributes:
         rank: this process's number.
@@ -23,8 +24,8 @@ class World:
         sharding: how a model is to be sharded over the processes; None where each has all of it. Keys:
             ``reshard`` (whether parameters are freed between forward and backward), ``offload`` (to main memory),
             ``wrap`` (``"layers"``, ``"size"`` or ``"none"``), ``layers`` (class names) and ``min_parameters`` for it,
-            ``checkpoints`` (``"full"`` or ``"sharded"``), ``one_reads`` (whether one process of a machine reads the
-            base's weights for all).
+            ``checkpoints`` (``"full"`` or ``"sharded"``), ``one_reads`` (whether the main process reads the base's
+            weights for all).
         unused_parameters: whether a step may leave trained parameters unused; None where the engine finds out.
         attempt: how often the processes have been started anew after a failure: such a run goes on by itself.
     """
@@ -44,6 +45,7 @@ class World:
 
     def barrier(self) -> None:
         """Returns once every process has called it."""
+        self.any(False)
 
     def gather(self, value: T) -> list[T]:
         """Every process's value, in order of rank, on every process."""
@@ -52,6 +54,13 @@ class World:
     def any(self, flag: bool) -> bool:
         """Whether the flag is true in any process; every process calls it, and gets the same answer."""
         return flag if self.size == 1 else any(self.gather(flag))
+
+    def asked_to_stop(self) -> bool:
+        """Whether the launcher has been asked to end this process's run; engines ask after each step.
+
+        For launchers whose processes get no signals. Of the others, engines notice Ctrl-C and SIGTERM by themselves.
+        """
+        return False
 
     def why_lost(self, error: BaseException) -> AdaptError | None:
         """What an error means that only tells that other processes are gone; None for any other."""

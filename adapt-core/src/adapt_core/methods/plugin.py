@@ -85,6 +85,7 @@ def adapt_methods() -> Iterable[MethodSpec]:
         quantization=(4, 8),
         module_types=LAYER_TYPES["bottleneck"],
         merges=False,
+        parallel=("replicated", "sharded"),
     )
     yield MethodSpec(
         name="adalora",

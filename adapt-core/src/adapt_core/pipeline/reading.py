@@ -1,50 +1,54 @@
-"""Reading a base model's weights once where several processes of a machine need them."""
+"""Reading a base model's weights once where several processes shard them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
 
-from adapt_core.interfaces import World
-
-SWITCHES = ("ACCELERATE_USE_FSDP", "FSDP_CPU_RAM_EFFICIENT_LOADING")
-"""Environment variables by which transformers leaves a model's weights empty but in the first process of a machine."""
+from adapt_core.interfaces import Method, World
 
 
 @contextmanager
-def read_once(world: World) -> Iterator[None]:
-    """Within it, transformers reads weights in one process of each machine, if the world's sharding asks for that.
+def read_once(world: World, method: Method) -> Iterator[None]:
+    """Within it, transformers reads weights in the main process alone, if the world's sharding asks for that.
 
-    The others get memory that is reserved and never written. The engine deals them their shards of the main process's
-    weights before the first step.
+    The others get zeros in memory that is never written, and so takes no room: the engine deals them their shards of
+    the main process's weights before the first step. transformers 5.23 itself reads in all of them.
+
+    Args:
+        world: the processes.
+        method: which may need the weights in every process.
     """
-    if world.size == 1 or world.sharding is None or not world.sharding["one_reads"]:
+    sharding = world.sharding
+    if world.is_main or sharding is None or not sharding["one_reads"] or method.reads_base:
         yield
         return
-    before = {name: os.environ.get(name) for name in SWITCHES}
-    os.environ.update(dict.fromkeys(SWITCHES, "true"))
+    from transformers import core_model_loading
+
+    read = core_model_loading._materialize_copy
+    core_model_loading._materialize_copy = _not_read
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
+        core_model_loading._materialize_copy = read
 
 
-def reserve_memory(module: nn.Module) -> None:
-    """Gives what transformers has left without memory some that is never written: a fresh head, say; in place."""
-    made: dict[int, nn.Parameter] = {}
-    for layer in module.modules():
-        for name, each in layer._parameters.items():
-            if each is not None and each.is_meta:
-                empty = torch.empty_like(each, device="cpu")
-                layer._parameters[name] = made.setdefault(id(each), nn.Parameter(empty, each.requires_grad))
-        for name, buffer in layer._buffers.items():
-            if buffer is not None and buffer.is_meta:
-                layer._buffers[name] = torch.zeros_like(buffer, device="cpu")
+def _not_read(tensor: Any, device: Any = None, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """Zeros in the place of a tensor in a file, of which transformers has a slice, or a tensor that is mapped."""
+    shape = tuple(tensor.get_shape() if hasattr(tensor, "get_shape") else tensor.shape)
+    return zeros(shape, dtype or (tensor[:0] if shape else tensor[...]).dtype).to(device)
+
+
+def zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Zeros in pages that the system makes when they are written; torch would write its own.
+
+    Zeros, and not what memory happens to hold, since a method may decompose weights before the true ones come.
+    """
+    count = torch.Size(shape).numel() * dtype.itemsize
+    if not count:
+        return torch.empty(shape, dtype=dtype)
+    return torch.from_numpy(np.zeros(count, dtype=np.uint8)).view(dtype).reshape(shape)

@@ -13,7 +13,7 @@ from adapt_core.models.counting import count_parameters
 from adapt_core.models.experts import notices_of_experts
 from adapt_core.pipeline.applying import applied, require_trained
 from adapt_core.pipeline.environment import describe_environment, peak_memory_bytes
-from adapt_core.pipeline.reading import read_once, reserve_memory
+from adapt_core.pipeline.reading import read_once
 from adapt_core.pipeline.resources import require_same_data, require_space_for, seed_everything
 from adapt_core.pipeline.saving import require_exportable, save
 from adapt_core.pipeline.timing import Stopwatch
@@ -55,9 +55,8 @@ def _run(plan: RunPlan, world: World, progress: Progress) -> dict[str, Any]:
         data = task.load_data()
         require_same_data(folder, data)
     with watch("load", "Loading the model"):
-        with read_once(world):
+        with read_once(world, method):
             model = task.load_model(data.info, quantizer=quantizer)
-            reserve_memory(model.module)
         base = require_same_base(folder, model, plan.model.source) if world.is_main else None
     with watch("prepare", "Applying the method"):
         model = quantizer.prepare(model) if quantizer else model

@@ -28,6 +28,7 @@ from adapt_core.options import NoOptions, Options, is_path
 from adapt_core.plan.choose import Chosen, choose
 from adapt_core.plan.combinations import IMPOSSIBLE, impossible, missing_files
 from adapt_core.plan.run_plan import Choice, RunPlan
+from adapt_core.plan.undecided import still_wrong
 from adapt_core.plan.unknown_keys import Owners
 from adapt_core.plugins.references import resolve
 from adapt_core.plugins.registry import Registry
@@ -108,9 +109,12 @@ def examine(source: Source, overrides: Sequence[str], registry: Registry, *, fil
         *(missing_files(nested, _with_files(chosen)) if files_must_exist else ()),
     ]
     options = {section: one.options for section, one in checked.items()}
-    plan = None if problems else _plan(chosen, options, document.file)
+    whole = not problems and not any(section.rules for section in checked.values())
+    plan = _plan(chosen, options, document.file) if whole else None
     if plan and (problems := list(_checked(plan, nested))):
         plan = None
+    elif plan is None:
+        problems += still_wrong(nested, chosen, checked, problems, registry)
     return Examined(nested, chosen, _ordered(problems, document.file), plan)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from adapt_core.config.flat import Nested, Table, as_boolean
@@ -10,6 +11,7 @@ from adapt_core.config.sections import CHOOSERS, CORE_SECTIONS, DEFAULT_LAUNCHER
 from adapt_core.errors import AdaptError, Problem
 from adapt_core.kinds import Kind, Library, MethodSpec, TaskSpec, normalise
 from adapt_core.options import Options, is_none
+from adapt_core.plugins.installation import install_command
 from adapt_core.plugins.registry import Entry, Registry, missing_modules, option_model
 
 _DEFAULTS = {Kind.SAVER: DEFAULT_SAVER, Kind.LAUNCHER: DEFAULT_LAUNCHER}
@@ -50,6 +52,7 @@ def choose(nested: Nested, table: Table, registry: Registry) -> Chosen:
             entry = _variant(nested, registry, registry.get(kind, name))
             if isinstance(entry.spec, TaskSpec):
                 chosen.library = _library(nested, entry.spec)
+                chosen.problems += _not_installed(nested, chosen.library)
             models = option_models(entry, registry, chosen.library)
             for section, model in models.items():
                 chosen.table = chosen.table.with_options(section, model)
@@ -116,12 +119,17 @@ def _variant(nested: Nested, registry: Registry, entry: Entry) -> Entry:
 
 
 def _library(nested: Nested, task: TaskSpec) -> Library | None:
-    """Where the model comes from. Raises AdaptError where what that takes is not installed."""
+    """Where the model comes from; None where the task has no such library."""
     name = nested.data.get("model", {}).get("library")
-    library = task.library(name if isinstance(name, str) else None)
+    return task.library(name if isinstance(name, str) else None)
+
+
+def _not_installed(nested: Nested, library: Library | None) -> Iterator[Problem]:
+    """What a library takes that is not there. Its options are known all the same."""
     if library and (missing := missing_modules(library.requires, library.install)):
-        raise AdaptError(f"models of {library.name} cannot be used: {missing}", code="package-missing")
-    return library
+        path = ("model", "library") if nested.data.get("model", {}).get("library") else ("task", "name")
+        place = path if nested.origin(path) else path[:1]
+        yield nested.problem(place, "package-missing", f"models of {library.name} cannot be used: {missing}")
 
 
 def _name(kind: Kind, nested: Nested, registry: Registry, method: Entry | None) -> str | None:
@@ -154,6 +162,10 @@ def _head_method(registry: Registry) -> str:
 def _required(kind: Kind, registry: Registry) -> str:
     if registry.names(kind):
         return f"a {kind.value} is required; there are: {registry.offers(kind)}"
-    listed = [f"{one.name} (pip install {one.distribution})" for one in registry.catalogue() if one.kind is kind]
-    offers = f"; there are: {', '.join(listed)}" if listed else ""
+    listed: dict[str, list[str]] = {}
+    for one in registry.catalogue():
+        if one.kind is kind:
+            listed.setdefault(one.distribution, []).append(one.name)
+    each = [f"{', '.join(names)} ({install_command(distribution)})" for distribution, names in listed.items()]
+    offers = f"; there are: {'; '.join(each)}" if each else ""
     return f"a {kind.value} is required, and none is installed{offers}"

@@ -48,14 +48,8 @@ def impossible(
         if library is not None:
             yield from _engines(nested, specs, library.engine)
     launcher = specs.get(Kind.LAUNCHER)
-    if method and launcher and launcher.parallel and launcher.parallel not in method.parallel:
-        able = ", ".join(method.parallel) or "one process"
-        yield nested.problem(
-            ("launch", "name"),
-            IMPOSSIBLE,
-            f"the method {method.name} does not train with {launcher.parallel} models, as the launcher "
-            f"{launcher.name} has them; it trains with: {able}",
-        )
+    if method and launcher and (refused := why_not_parallel(method, launcher, registry)):
+        yield nested.problem(("launch", "name"), IMPOSSIBLE, refused)
     if quantizer and launcher and launcher.parallel and launcher.parallel not in quantizer.parallel:
         yield nested.problem(
             ("quantization", "name"),
@@ -80,6 +74,28 @@ def why_not_quantized(method: Any, bits: int, registry: Registry, quantizer: str
     by = f" ({quantizer})" if quantizer else ""
     hint = f"; methods that can: {', '.join(able)}" if able else ""
     return f"the method {method.name} cannot train on a base in {bits} bits{by}{hint}"
+
+
+def why_not_parallel(method: Any, launcher: Any, registry: Registry) -> str | None:
+    """Why a method does not train with a launcher, with what to take instead; None where it says that it does.
+
+    Args:
+        method: its spec.
+        launcher: likewise.
+        registry: the plugins.
+    """
+    if launcher.parallel is None or launcher.parallel in method.parallel:
+        return None
+    launchers: list[Any] = [entry.spec for entry in registry.entries(Kind.LAUNCHER)]
+    methods: list[Any] = [entry.spec for entry in registry.entries(Kind.METHOD)]
+    others = [spec.name for spec in launchers if spec.parallel in method.parallel]
+    able = [spec.name for spec in methods if launcher.parallel in spec.parallel]
+    choose = [f"launch.name: {' or '.join(others or ['local'])}"]
+    choose += [f"a method that does: {', '.join(able)}"] if able else []
+    return (
+        f"the method {method.name} does not train with {launcher.parallel} models, as the launcher {launcher.name} "
+        f"has them; choose {', or '.join(choose)}"
+    )
 
 
 def missing_files(nested: Nested, models: Mapping[str, type[Options]]) -> Iterator[Problem]:
@@ -185,11 +201,12 @@ def _engines(nested: Nested, specs: Mapping[Kind, Any], engine: EngineSpec) -> I
             return
     launcher = specs.get(Kind.LAUNCHER)
     if launcher and launcher.parallel and launcher.parallel not in engine.parallel:
+        reason = f": {engine.why_not_parallel}" if engine.why_not_parallel else ""
         yield nested.problem(
             ("launch", "name"),
             IMPOSSIBLE,
             f"the engine {engine.name}, which trains the task {specs[Kind.TASK].name}, does not train "
-            f"{launcher.parallel} models in several processes, as the launcher {launcher.name} has them",
+            f"{launcher.parallel} models in several processes, as the launcher {launcher.name} has them{reason}",
         )
 
 

@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from adapt_core.config.document import KeyPath
 from adapt_core.config.sections import ROOT, SECTIONS
 from adapt_core.errors import AdaptError
 from adapt_core.kinds import Kind
 from adapt_core.options import Options, flat_names, library_names
 from adapt_core.plan.choose import all_option_models
+from adapt_core.plugins.installation import install_command
 from adapt_core.plugins.registry import Entry, Registry, is_common
 from adapt_core.utils.spelling import closest
 
@@ -97,6 +99,17 @@ class Owners:
                 found += _listed_owners(listing)
         return [owner for owner in found if owner.answers_to(key)]
 
+    def meant(self, key: str, section: str) -> set[KeyPath]:
+        """The options that an unknown key may stand for, and more rather than fewer: nobody knows their values."""
+        found: set[KeyPath] = set()
+        for owner in self.here:
+            names = (owner.key, *owner.flats)
+            if key == owner.library_name or owner.answers_to(key) or owner.means(key) or closest(key, names):
+                found.add((owner.section, owner.key) if owner.section else (owner.key,))
+        if not section and (near := closest(key, SECTIONS)):
+            found.add((near,))
+        return found
+
     def explain(self, key: str, section: str, valid: Collection[str]) -> Explanation:
         """Why a key is none of those that are valid in a section, "" for the top level."""
         known = [owner for owner in self.here if owner.answers_to(key)]
@@ -140,7 +153,7 @@ class Owners:
             first.section, first.kind.value
         )
         if first.missing:
-            install = f"which is not installed; install it: pip install {first.missing}"
+            install = f"which is not installed; install it: {install_command(first.missing)}"
             return f"{key} belongs to {what} {names} of {first.missing}, {install}"
         chosen = self.chosen.get(first.kind)
         instead = f"the {first.kind.value} here is {chosen.spec.name}" if chosen else f"no {first.kind.value} is chosen"

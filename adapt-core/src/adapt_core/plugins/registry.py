@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.kinds import Kind, PluginSpec, TaskSpec, normalise
 from adapt_core.plugins.discovery import entry_points, offers, reason
+from adapt_core.plugins.installation import install_command
 from adapt_core.plugins.references import module_exists, resolve, resolve_module
 from adapt_core.utils.spelling import closest, nearest
 
@@ -251,6 +252,6 @@ def _not_installed(what: str, distribution: str) -> UsageError:
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         message = f"{what} is provided by {distribution}, which is not installed"
-        return UsageError(message, f"pip install {distribution}", "plugin-not-installed")
+        return UsageError(message, install_command(distribution), "plugin-not-installed")
     message = f"{what} is not in the installed {distribution} {version}"
-    return UsageError(message, f"pip install --upgrade {distribution}", "plugin-not-installed")
+    return UsageError(message, install_command(distribution, flag="--upgrade"), "plugin-not-installed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from adapt_core.bundles import Inspected, Section
@@ -12,7 +12,10 @@ BAR = 40
 """The most bars of a histogram, and the most characters of a bar."""
 
 MOST_LABELS = 50
-"""The most labels that are listed; the most frequent ones."""
+"""The most labels, or other values, that are listed; the most frequent ones."""
+
+MOST_AGAIN = 20
+"""The most rows that come again which are named."""
 
 
 def facts(splits: Sequence[Inspected]) -> dict[str, Any]:
@@ -28,35 +31,53 @@ def facts(splits: Sequence[Inspected]) -> dict[str, Any]:
 
 
 def sections(splits: Sequence[Inspected]) -> list[Section]:
-    """Rows, lengths, labels and examples of every split."""
+    """Rows, lengths, numbers, labels and examples of every split."""
     found = [_rows(splits)]
     if notices := [[split.name, text] for split in splits for text in split.notices]:
         found.append(Section("To know", "table", ["split", ""], notices))
+    if again := _again(splits):
+        found.append(again)
+    if any(split.numbers for split in splits):
+        found.append(_spreads(splits))
     found += [_histogram(split) for split in splits if split.lengths]
+    for what in dict.fromkeys(what for split in splits for what in split.counts):
+        found.append(_counts(what.capitalize(), what, splits, [split.counts.get(what, {}) for split in splits]))
     if any(split.labels for split in splits):
-        found.append(_labels(splits))
+        found.append(_counts("Labels", "label", splits, [split.labels for split in splits]))
     return found + [section for split in splits for section in split.examples]
 
 
 def _facts_of(split: Inspected) -> dict[str, Any]:
-    lengths = sorted(split.lengths)
     known: Mapping[str, Any] = {}
-    if lengths:
+    if split.lengths:
+        shortest, median, longest = _spread(split.lengths)
         known = {
             "unit": split.unit,
             "limit": split.limit,
-            "shortest": lengths[0],
-            "median": lengths[len(lengths) // 2],
-            "longest": lengths[-1],
-            "beyond_limit": sum(length > split.limit for length in lengths) if split.limit else 0,
+            "shortest": shortest,
+            "median": median,
+            "longest": longest,
+            "beyond_limit": sum(length > split.limit for length in split.lengths) if split.limit else 0,
         }
     return {
         "rows": len(split.keys),
         "duplicates": len(split.keys) - len(set(split.keys)),
         "lengths": dict(known),
+        "numbers": {
+            what: dict(zip(("least", "median", "most"), _spread(values), strict=True))
+            for what, values in split.numbers.items()
+            if values
+        },
+        "counts": {what: dict(counts) for what, counts in split.counts.items()},
         "labels": dict(split.labels),
         "notices": list(split.notices),
     }
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """The least, the median (of an even number the upper one) and the most of some numbers."""
+    ordered = sorted(values)
+    return ordered[0], ordered[len(ordered) // 2], ordered[-1]
 
 
 def _shared(one: Inspected, other: Inspected) -> int:
@@ -67,18 +88,52 @@ def _shared(one: Inspected, other: Inspected) -> int:
 
 def _rows(splits: Sequence[Inspected]) -> Section:
     rows = []
+    measured = any(split.lengths for split in splits)
+    cut = any(split.limit for split in splits)
     for split in splits:
         known = _facts_of(split)
         lengths = known["lengths"]
-        beyond = f"{lengths['beyond_limit'] / known['rows']:.1%}" if lengths and lengths["limit"] else ""
         also = ", ".join(
             f"{count:,} in {other.name}" for other in splits if other is not split and (count := _shared(other, split))
         )
-        spread = [lengths.get(name, "") for name in ("shortest", "median", "longest")]
-        rows.append([split.name, known["rows"], known["duplicates"], also or "none", *spread, beyond])
-    unit = next((split.unit for split in splits if split.lengths), "tokens")
-    columns = ["split", "rows", "duplicates", "also elsewhere", f"fewest {unit}", "median", "most", "beyond the limit"]
+        row = [split.name, known["rows"], known["duplicates"], also or "none"]
+        if measured:
+            row += [lengths.get(name, "") for name in ("shortest", "median", "longest")]
+        if measured and cut:
+            row.append(f"{lengths['beyond_limit'] / known['rows']:.1%}" if lengths and lengths["limit"] else "")
+        rows.append(row)
+    columns = ["split", "rows", "duplicates", "also elsewhere"]
+    if measured:
+        unit = next(split.unit for split in splits if split.lengths)
+        columns += [f"fewest {unit}", "median", "most"]
+    if measured and cut:
+        columns.append("beyond the limit")
     return Section("Rows", "table", columns, rows)
+
+
+def _again(splits: Sequence[Inspected]) -> Section | None:
+    """Rows that have come before, in their split or in one before it, where rows have names."""
+    first: dict[Hashable, tuple[str, str]] = {}
+    rows = []
+    for split in splits:
+        for key, name in zip(split.keys, split.names, strict=bool(split.names)):
+            if key in first:
+                rows.append([split.name, name, *first[key]])
+            first.setdefault(key, (split.name, name))
+    if not rows:
+        return None
+    title = "Rows that come again" + (f": the first {MOST_AGAIN} of {len(rows):,}" if len(rows) > MOST_AGAIN else "")
+    return Section(title, "table", ["split", "row", "first in", "as"], rows[:MOST_AGAIN])
+
+
+def _spreads(splits: Sequence[Inspected]) -> Section:
+    rows = [
+        [what, split.name, *_spread(split.numbers[what])]
+        for what in dict.fromkeys(what for split in splits for what in split.numbers)
+        for split in splits
+        if split.numbers.get(what)
+    ]
+    return Section("Numbers", "table", ["what", "split", "least", "median", "most"], rows)
 
 
 def _histogram(split: Inspected) -> Section:
@@ -94,21 +149,22 @@ def _histogram(split: Inspected) -> Section:
     rows = []
     for start, end, count in zip(starts, [*(each - 1 for each in starts[1:]), last], counts, strict=True):
         bar = "█" * round(BAR * count / max(counts)) or ("▏" if count else "")
-        rows.append(
-            [f"{start} to {end}" if end > start else str(start), count, bar, "✂" if cut and start >= cut else ""]
-        )
+        row = [f"{start} to {end}" if end > start else str(start), count, bar]
+        rows.append([*row, "✂" if start >= cut else ""] if cut else row)
     title = f"{split.unit.capitalize()} a row, {split.name}"
     if split.limit:
         title += f" (the limit is {split.limit})"
-    return Section(title, "table", [split.unit, "rows", "", "beyond"], rows)
+    return Section(title, "table", [split.unit, "rows", "", *(["beyond"] if cut else [])], rows)
 
 
-def _labels(splits: Sequence[Inspected]) -> Section:
+def _counts(title: str, what: str, splits: Sequence[Inspected], counts: Sequence[Mapping[str, int]]) -> Section:
+    """How often each value comes in each split, the most frequent first."""
     totals: dict[str, int] = {}
-    for split in splits:
-        for label, count in split.labels.items():
-            totals[label] = totals.get(label, 0) + count
-    shown = sorted(totals, key=lambda label: (-totals[label], label))[:MOST_LABELS]
-    title = "Labels" if len(shown) == len(totals) else f"Labels: the {MOST_LABELS} most frequent of {len(totals)}"
-    rows = [[label, *(split.labels.get(label, 0) for split in splits)] for label in shown]
-    return Section(title, "table", ["label", *(split.name for split in splits)], rows)
+    for each in counts:
+        for value, count in each.items():
+            totals[value] = totals.get(value, 0) + count
+    shown = sorted(totals, key=lambda value: (-totals[value], value))[:MOST_LABELS]
+    if len(shown) < len(totals):
+        title = f"{title}: the {MOST_LABELS} most frequent of {len(totals)}"
+    rows = [[value, *(each.get(value, 0) for each in counts)] for value in shown]
+    return Section(title, "table", [what, *(split.name for split in splits)], rows)

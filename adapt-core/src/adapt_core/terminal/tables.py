@@ -23,14 +23,20 @@ LARGEST_MATRIX = 12
 """The most classes of a matrix that is readable on a terminal."""
 
 
-def print_sections(sections: Sequence[Section], console: Console) -> None:
-    """Prints every section as a table under its title."""
+def print_sections(sections: Sequence[Section], console: Console, elsewhere: str = "see the report") -> None:
+    """Prints every section as a table under its title.
+
+    Args:
+        sections: what to print.
+        console: where.
+        elsewhere: where images and large matrices are to be seen, which a terminal cannot show.
+    """
     for section in sections:
         if section.kind == "matrix" and len(section.columns) > LARGEST_MATRIX:
             count = len(section.columns)
-            console.print(Text(f"{section.title}: {count} × {count}, see the report"), style="dim")
+            console.print(Text(f"{section.title}: {count} × {count}, {elsewhere}"), style="dim")
         elif section.kind == "images":
-            console.print(Text(f"{section.title}: {len(section.rows)} images, see the report"), style="dim")
+            console.print(Text(f"{section.title}: {len(section.rows)} images, {elsewhere}"), style="dim")
         elif section.kind == "spans":
             console.print(Text(section.title, style="bold"))
             for text, ranges, remark in section.rows:

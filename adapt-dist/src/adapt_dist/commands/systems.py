@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
 
+from adapt_core.plugins.installation import source, source_folder
 from adapt_dist.commands.job import Job
 
 FIRST = '"$MASTER_ADDR"'
 INDENT = " \\\n  "
+PACKAGES = ("adapt-core", "adapt-nlp", "adapt-vision", "adapt-quant", "adapt-dist")
 
 
 def torchrun(job: Job) -> str:
@@ -106,9 +109,13 @@ def skypilot(job: Job) -> str:
     task: dict[str, Any] = {"name": job.name, "num_nodes": job.nodes}
     if job.gpus:
         task["resources"] = {"accelerators": f"H100:{job.gpus}"}
+    folders = {name: str(folder) for name in PACKAGES if (folder := source_folder(name))}
+    if folders:  # installed from this machine's folders: they go along
+        task["file_mounts"] = {f"~/{name}": folder for name, folder in folders.items()}
+    places = [f"~/{name}" if name in folders else shlex.quote(source(name)) for name in PACKAGES]
     task |= {
         "workdir": ".",
-        "setup": "pip install adapt-core adapt-nlp adapt-vision adapt-quant adapt-dist\n",
+        "setup": f"pip install {' '.join(places)}\n",
         "run": job.torchrun('"$SKYPILOT_NODE_RANK"', first, processes=processes) + "\n",
     }
     head = (

@@ -12,9 +12,13 @@ from adapt_vision.annotations.drawing import EDGE, Shown, beside, drawn, jpeg
 from adapt_vision.annotations.measuring import Measured
 from adapt_vision.annotations.objects import AnnotatedImages, Annotation
 from adapt_vision.data.decoding import decode
+from adapt_vision.data.inspection import formats, sizes, within
 
 SHOWN = 6
 SURE = 0.5
+
+SMALL, LARGE = 32, 96
+"""COCO's bounds of small and large objects: pixels of the edge of a square of their area."""
 
 
 def truth_of(objects: Sequence[Annotation], names: Sequence[str]) -> list[Shown]:
@@ -75,12 +79,34 @@ def inspected(
     for row in spread(len(rows), examples):
         image, objects = seen(rows, row)
         cells.append((jpeg(drawn(image, truth_of(objects, names), EDGE)), f"{len(objects)} objects"))
+    return told(split, rows, names, cells)
+
+
+def told(split: str, rows: AnnotatedImages, names: Sequence[str], cells: Sequence[tuple[bytes, str]]) -> Inspected:
+    """What there is in a split; ``cells`` are its examples: pictures with captions."""
+    objects = [each for every in rows.objects for each in every]
+    empty, crowds = sum(not every for every in rows.objects), sum(each.crowd for each in objects)
+    notices = [f"{empty:,} images have no objects."] if empty else []
+    notices += [f"{crowds:,} annotations are crowds: several objects that are not told apart."] if crowds else []
     return Inspected(
         split,
         keys=[each.sha256 for each in rows.found],
+        lengths=[sum(not each.crowd for each in every) for every in rows.objects],
+        unit="objects",
         labels=rows.counts(names),
+        numbers={**sizes(rows.found), "longer edge of an object's box": [max(each.box[2:]) for each in objects]},
+        counts={"format": formats(rows.found), "size of objects": _by_size(objects)},
+        names=within(rows.images),
         examples=[Section("As the model sees them", "images", [], cells)] if cells else [],
+        notices=notices,
     )
+
+
+def _by_size(objects: Sequence[Annotation]) -> dict[str, int]:
+    """How many objects COCO's metrics call small, medium and large, by their area."""
+    small, large = (sum(each.area < edge**2 for each in objects) for edge in (SMALL, LARGE))
+    names = (f"small (below {SMALL}² pixels)", "medium", f"large (from {LARGE}² pixels)")
+    return dict(zip(names, (small, large - small, len(objects) - large), strict=True))
 
 
 def spread(count: int, shown: int) -> list[int]:

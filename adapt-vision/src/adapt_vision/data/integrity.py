@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from PIL import UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from adapt_core.errors import AdaptError
 from adapt_core.utils.units import listed
@@ -25,10 +26,12 @@ class ImageFile:
     Attributes:
         size: width and height, turned as the EXIF data says.
         sha256: of the file's content.
+        form: its format and the kind of its pixels, as Pillow calls them: ``"JPEG, RGB"``.
     """
 
     size: tuple[int, int]
     sha256: str
+    form: str = ""
 
 
 def readable(listing: Listing, *, skip: bool) -> tuple[Listing, list[ImageFile], list[str]]:
@@ -84,7 +87,9 @@ def _look(data: bytes) -> ImageFile | str:
         return "this is no image file that Pillow knows"
     except FAULTS as error:
         return str(error) or type(error).__name__
-    return ImageFile(image.size, hashlib.sha256(data).hexdigest())
+    with Image.open(io.BytesIO(data)) as opened:  # decoded above already: what it says of itself
+        form = f"{opened.format}, {opened.mode}"
+    return ImageFile(image.size, hashlib.sha256(data).hexdigest(), form)
 
 
 def left_out(unreadable: Sequence[str]) -> str:

@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image
 
 from adapt_core.bundles import Inspected, Section
+from adapt_core.utils.units import listed
 from adapt_vision.data.decoding import decode
+from adapt_vision.data.inspection import formats, sizes, within
 from adapt_vision.image_classification.metrics import Chosen
 from adapt_vision.image_classification.rows import LabelledImages
 
@@ -69,8 +71,25 @@ def inspected(
         split,
         keys=[each.sha256 for each in rows.found],
         labels=dict(counts.most_common()),
+        numbers=sizes(rows.found),
+        counts={"format": formats(rows.found)},
+        names=within(rows.listing.names),
+        notices=_in_several_classes(rows, names),
         examples=[Section("As the model sees them", "images", [], cells)] if cells else [],
     )
+
+
+def _in_several_classes(rows: LabelledImages, names: Sequence[str]) -> list[str]:
+    """That images are in more than one class, where some are: at most one of the labels can be learnt."""
+    classes: dict[str, dict[int, str]] = {}
+    for each, label, name in zip(rows.found, rows.labels, rows.listing.names, strict=True):
+        classes.setdefault(each.sha256, {}).setdefault(label, name)
+    torn = [
+        " and ".join(f"{name} is {names[label]}" for label, name in each.items())
+        for each in classes.values()
+        if len(each) > 1
+    ]
+    return [f"The same image is in several classes, {len(torn)} times: {listed(torn)}"] if torn else []
 
 
 def confusion(chosen: Chosen, names: Sequence[str]) -> Section:

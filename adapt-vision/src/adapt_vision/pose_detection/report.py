@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -12,7 +13,7 @@ from torchvision.transforms.v2 import functional
 from adapt_core.bundles import Inspected, Section
 from adapt_vision.annotations.drawing import EDGE, Shown, beside, drawn, jpeg
 from adapt_vision.annotations.objects import Annotation, KeypointForm
-from adapt_vision.annotations.report import SHOWN, spread
+from adapt_vision.annotations.report import SHOWN, spread, told
 from adapt_vision.data.decoding import decode
 from adapt_vision.pose_detection.inputs import Sample
 from adapt_vision.pose_detection.instances import Instances
@@ -82,12 +83,17 @@ def inspected(
         one = seen(instances, row)
         caption = f"{names[instances[row].category]}, {int(one.annotated.sum())} keypoints"
         cells.append((jpeg(_drawn_crop(one.pixels, one.points, one.annotated, instances.form)), caption))
-    images = instances.images
-    return Inspected(
-        split,
-        keys=[each.sha256 for each in images.found],
-        labels=images.counts(names),
-        examples=[Section("As the model sees them", "images", [], cells)] if cells else [],
+    found = told(split, instances.images, names, cells)
+    seen_of = [[point[2] for point in each.keypoints] for each in instances]
+    keypoints = dict(zip(instances.form.names, instances.annotated(), strict=True))
+    hidden = {name: sum(each[place] == 1 for each in seen_of) for place, name in enumerate(instances.form.names)}
+    left = sum(map(len, instances.images.objects)) - len(instances)
+    notices = [f"{left:,} objects have no annotated keypoint, and are left out."] if left else []
+    return replace(
+        found,
+        numbers={**found.numbers, "keypoints of an object": [sum(seen > 0 for seen in each) for each in seen_of]},
+        counts={**found.counts, "keypoint": keypoints, **({"hidden keypoint": hidden} if any(hidden.values()) else {})},
+        notices=[*found.notices, *notices],
     )
 
 

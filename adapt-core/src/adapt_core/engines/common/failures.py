@@ -29,6 +29,16 @@ def out_of_memory(error: Exception, key: str) -> AdaptError:
     )
 
 
+def left_unused(error: RuntimeError) -> AdaptError | None:
+    """What torch's ``DistributedDataParallel`` says after a step that used less than the first; None for any other."""
+    if "finished reduction in the prior iteration" not in str(error):
+        return None
+    return AdaptError(
+        "A step left parameters unused that are trained, which the first batch did not",
+        "Set launch.find_unused_parameters to true: every step is then looked at.",
+    )
+
+
 def failed_in_method(error: Exception, module: nn.Module, method: str) -> AdaptError | None:
     """What a model's forward pass failed with, if that came up in what the method has added to it.
 

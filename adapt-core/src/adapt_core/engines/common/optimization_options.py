@@ -43,7 +43,11 @@ class OptimizationOptions(TrainingOptions):
         help="Let the rate rise over the first warmup_iters steps, under the schedules that have begin and end.",
     )
     warmup_ratio: float = option(
-        0.1, flat="WARMUP_RATIO", gt=0, le=1, help="The part of the learning rate that the first step of a warmup has."
+        0.1,
+        flat=("WARMUP_RATIO", "WAMRUP_RATIO"),
+        gt=0,
+        le=1,
+        help="The part of the learning rate that the first step of a warmup has.",
     )
     warmup_iters: int = option(50, flat="WARMUP_ITERS", gt=0, help="Steps of the warmup.")
     milestones: list[int] = option([], flat="MILESTONES", help="Epochs at which MultiStepLR multiplies by gamma.")

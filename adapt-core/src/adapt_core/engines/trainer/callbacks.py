@@ -96,7 +96,7 @@ class Gradients(TrainerCallback):
 
 
 class Stop(TrainerCallback):
-    """Ends training in all processes after the step in which a signal came to any, with a checkpoint.
+    """Ends training in all processes after the step in which any was asked to stop, with a checkpoint.
 
     The checkpoint must be the one that an uninterrupted run would have made there, random numbers included. So what
     the schedule asks for at that very step, an evaluation say, is still done, and nothing else is.
@@ -108,7 +108,7 @@ class Stop(TrainerCallback):
         self.stops = False
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self.stops = self.world.any(self.request.signal is not None)
+        self.stops = self.world.any(self.request.signal is not None or self.world.asked_to_stop())
         if self.stops:
             control.should_training_stop = True
             control.should_save = control.should_save or not _ends_epoch(state)

@@ -11,7 +11,7 @@ from transformers import PrinterCallback
 
 from adapt_core.bundles import Evaluated, Model, Trained
 from adapt_core.engines.common.clock import Clock
-from adapt_core.engines.common.failures import out_of_memory, stopped
+from adapt_core.engines.common.failures import left_unused, out_of_memory, stopped
 from adapt_core.engines.common.loaders import is_stream
 from adapt_core.engines.common.log import RunLog
 from adapt_core.engines.common.optimization_options import BY_EPOCH, is_class
@@ -169,6 +169,8 @@ class TrainerEngine(Engine):
             except torch.OutOfMemoryError as error:
                 raise out_of_memory(error, "batch_size (BATCH_SIZE)") from error
             except RuntimeError as error:
+                if (unused := left_unused(error)) is not None:
+                    raise unused from error
                 # A signal to the whole group may end a data loader's process that was just starting, and the news of
                 # that may come before the signal itself.
                 if "DataLoader worker" not in str(error) or not request.comes_within(seconds=1):

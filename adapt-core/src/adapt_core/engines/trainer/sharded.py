@@ -21,6 +21,7 @@ from adapt_core.engines.trainer.sharding import (
     filled,
     layers_to_shard,
     reshard,
+    shared_embeddings_in_root,
     skeleton,
     synchronised_generation,
     whole,
@@ -66,7 +67,6 @@ class ShardedTraining(Trainer):
         """Before anything is prepared: says which layers are sharded one by one."""
         sharding = self.training.world.sharding
         assert sharding is not None
-        self._skeleton = skeleton(self._plain) if self._main else None
         if sharding["wrap"] == "layers":
             plugin = self.accelerator.state.fsdp_plugin
             plugin.transformer_cls_names_to_wrap = layers_to_shard(self._plain, hints, sharding)
@@ -80,20 +80,27 @@ class ShardedTraining(Trainer):
         if not self.sharded:
             return super()._prepare_for_training(*args, **kwargs)  # type: ignore[no-untyped-call]
         checkpoint = kwargs.get("resume_from_checkpoint", args[2] if len(args) > 2 else None)
-        if checkpoint is not None and self._main:
+        if checkpoint is not None and (self._main or self._own_state):  # which may change shapes
             with self._unsharded():
                 self._load_from_checkpoint(checkpoint, self._plain)
-        self._values = self._all_values() if self._main else {}
-        self._count = len(list(self._plain.parameters()))
-        return super()._prepare_for_training(*args, **kwargs)  # type: ignore[no-untyped-call]
+        if self._main:
+            self._skeleton = skeleton(self._plain)
+        self._remember()
+        with shared_embeddings_in_root(self._plain):
+            return super()._prepare_for_training(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def shard_to_evaluate(self) -> None:
         """Shards a model that is not trained."""
-        self._values = self._all_values() if self._main else {}
-        self._count = len(list(self._plain.parameters()))
-        self.model = fsdp2_prepare_model(self.accelerator, self._plain)
+        self._remember()
+        with shared_embeddings_in_root(self._plain):
+            self.model = fsdp2_prepare_model(self.accelerator, self._plain)
         self.accelerator._models.append(self.model)
         self.settle_values()
+
+    def _remember(self) -> None:
+        """Before a model is sharded: its values, in the main process, and how many parameters it has."""
+        self._values = self._all_values() if self._main else {}
+        self._count = len(list(self._plain.parameters()))
 
     def settle_values(self) -> None:
         """Hands the main process's weights on, once: they are those of the checkpoint, where there is one."""
@@ -111,6 +118,11 @@ class ShardedTraining(Trainer):
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         self.settle_values()  # the model has just been sharded
         return super().create_scheduler(num_training_steps, optimizer)
+
+    def trained_values(self) -> nn.Module | None:
+        """A copy of the model that has the values of what is trained, in the main process; every process calls it."""
+        values = whole_values(self._plain, self.training.world, trained_only=True)
+        return filled(self._skeleton, values) if self._skeleton is not None else None
 
     def gathered(self) -> nn.Module:
         """The whole model, in the main process; every process calls it, and the others get theirs as it is."""
@@ -134,7 +146,12 @@ class ShardedTraining(Trainer):
         elif not self._in_shards:
             values = whole_values(self._plain, self.training.world, trained_only=self._adapter)
             if self._main:
+                sharded = self.model
+                if self._adapter:  # PEFT calls a part of the model to save it
+                    assert self._skeleton is not None
+                    self.model = filled(self._skeleton, values)
                 self._save(output_dir, state_dict=values)
+                self.model = sharded
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         if not self.sharded:
@@ -204,8 +221,14 @@ class ShardedTraining(Trainer):
 
     @property
     def _in_shards(self) -> bool:
+        """Whether each process writes its part of a checkpoint; not where the method writes what belongs to one."""
         sharding = self.training.world.sharding
-        return sharding is not None and sharding["checkpoints"] == "sharded"
+        return sharding is not None and sharding["checkpoints"] == "sharded" and not self._own_state
+
+    @property
+    def _own_state(self) -> bool:
+        method = self.training.method
+        return method is not None and method.has("load_state")
 
     @property
     def _adapter(self) -> bool:

@@ -19,6 +19,9 @@ from adapt_core.interfaces import World
 
 WRAPS = {"layers": "TRANSFORMER_BASED_WRAP", "size": "SIZE_BASED_WRAP", "none": "NO_WRAP"}
 
+ENDS = ("get_input_embeddings", "get_output_embeddings")
+"""How models of transformers are asked for the layers at their two ends."""
+
 
 def fsdp_arguments(sharding: Mapping[str, Any]) -> dict[str, Any]:
     """The Trainer's arguments for FSDP2.
@@ -100,12 +103,37 @@ def _around_embeddings(module: nn.Module) -> set[str]:
     accelerate shards the embeddings by themselves, and fails where a module around them is sharded, too.
     """
     found = set()
-    getters = (getattr(module, name, lambda: None) for name in ("get_input_embeddings", "get_output_embeddings"))
+    getters = (getattr(module, name, lambda: None) for name in ENDS)
     embeddings = [each for getter in getters if (each := getter()) is not None]
     for each in module.modules():
         if any(each is not inner and inner in embeddings for inner in each.modules()):
             found.add(type(each).__name__)
     return found
+
+
+@contextmanager
+def shared_embeddings_in_root(module: nn.Module) -> Iterator[None]:
+    """Has accelerate leave embeddings that more than two layers share with what is gathered for the whole of a step.
+
+    accelerate 1.15 takes the embeddings of the input and of the output out of the model and shards them together. What
+    an encoder and a decoder have of them besides (BART, T5) would stay behind as a weight of its own.
+    """
+    ends = [getattr(module, name, lambda: None)() for name in ENDS]
+    shared = [each for each in module.modules() if _weight(each) is not None and _weight(each) is _weight(ends[0])]
+    if not set(shared) - set(ends):
+        yield
+        return
+    for name in ENDS:
+        setattr(module, name, lambda: None)
+    try:
+        yield
+    finally:
+        for name in ENDS:
+            delattr(module, name)
+
+
+def _weight(layer: nn.Module | None) -> Any:
+    return getattr(layer, "weight", None)
 
 
 def _base_name(name: str) -> str:
@@ -122,14 +150,15 @@ def skeleton(module: nn.Module) -> nn.Module:
 
 
 def filled(module: nn.Module, values: Mapping[str, Tensor]) -> nn.Module:
-    """Gives a skeleton its values, by the names of parameters and buffers; works in place."""
+    """Gives a skeleton its values, by the names of parameters and buffers; works in place. Some may be left out."""
     whole = {
         id(each): nn.Parameter(values[name], requires_grad=each.requires_grad)
         for name, each in module.named_parameters()
+        if name in values
     }
     for layer in module.modules():
         for name, each in layer._parameters.items():
-            if each is not None:
+            if each is not None and id(each) in whole:
                 layer._parameters[name] = whole[id(each)]
     with torch.no_grad():
         for name, buffer in module.named_buffers():

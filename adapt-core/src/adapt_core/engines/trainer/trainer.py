@@ -19,11 +19,11 @@ from adapt_core.engines.common.failures import failed_in_method, nothing_used
 from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader
 from adapt_core.engines.common.measuring import Step, measure, rows_in
 from adapt_core.engines.common.rows import NOT_COUNTED
+from adapt_core.engines.common.unused import leaves_unused
 from adapt_core.engines.trainer.inputs import TrainerInputs
 from adapt_core.engines.trainer.optimizer import grouped, optimizer_settings, schedule
 from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.engines.trainer.sharded import ShardedTraining
-from adapt_core.engines.trainer.unused import leaves_unused
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Method, World
 from adapt_core.runs.folder import RunFolder
@@ -118,6 +118,11 @@ class AdaptTrainer(ShardedTraining, Trainer):
         """This process's part of the first batch of the first epoch, on the model's device."""
         batch = next(islice(self._training_loader(workers=0), 1))
         return self._prepare_inputs({name: value for name, value in batch.items() if name != NOT_COUNTED})
+
+    def _loss_of_first(self) -> torch.Tensor:
+        with self.accelerator.autocast():
+            loss: torch.Tensor = self.compute_loss(self.model, dict(self.first_batch()))
+        return loss
 
     def _training_loader(self, workers: int) -> EpochLoader:
         options = self.training.options
@@ -242,8 +247,9 @@ class AdaptTrainer(ShardedTraining, Trainer):
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:
         self.first_step = self.state.global_step
         if self.training.world.size > 1 and self.training.world.sharding is None:
-            settings = DistributedDataParallelKwargs(find_unused_parameters=leaves_unused(self))
-            self.accelerator.ddp_handler = settings
+            own: Any = self.model
+            unused = leaves_unused(self.training.world, own, self._loss_of_first)
+            self.accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=unused)
         return super()._prepare_for_training(*args, **kwargs)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
@@ -261,12 +267,13 @@ class AdaptTrainer(ShardedTraining, Trainer):
                 checkpoints.mark_incomplete(step)
             world.barrier()
             super()._save_checkpoint(model, trial)
+            own: Any = self.trained_values() if self.sharded and self._own_state else self.model
             world.barrier()
             if world.is_main:
                 # A pickle of the Trainer's arguments, which nothing reads.
                 (checkpoints.at(step) / "training_args.bin").unlink(missing_ok=True)
                 if method is not None:
-                    method.save_state(self.model, checkpoints.at(step))
+                    method.save_state(own, checkpoints.at(step))
                 checkpoints.mark_complete(step)
                 checkpoints.keep_newest(self.training.options.checkpoints)
             world.barrier()

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
 
 from adapt_core.bundles import Hints, Section
 from adapt_core.errors import AdaptError
@@ -31,6 +32,8 @@ class Eva(Lora):
     The ranks are shared out anew: of all directions of all layers, those that explain most of their layer's variance.
     A layer that gets none keeps its weight and nothing else.
     """
+
+    reads_base: bool = True
 
     def start(self) -> dict[str, Any]:
         """The ``peft.EvaConfig``."""
@@ -123,6 +126,7 @@ class _Stream:
         self.batch: Mapping[str, Any] = {}
         self._batches = _endless(batches)
         self._drawn = 0
+        self._directions: dict[str, Tensor] = {}  # of each layer, after the batch before
 
     def __len__(self) -> int:
         return 1
@@ -145,6 +149,23 @@ class _Stream:
         self.batch = next(self._batches)
         # The first batch tells PEFT only which layers share their input.
         self.states.gathering = self._drawn > 1
+
+    def settle(self, module: nn.Module) -> None:
+        """Has a direction that only changes its sign count as settled: it is the same direction.
+
+        PEFT 0.21 takes the sign from a direction's largest number. Where two are about as large, it may change with
+        every batch, and such a direction would never settle.
+        """
+        from peft.tuners.lora.eva import SVDHook
+
+        hooks = [each for layer in module.modules() for each in layer._forward_hooks.values()]
+        for hook in hooks:
+            if not isinstance(hook, SVDHook) or not hasattr(hook.svd, "components_"):
+                continue
+            before, now = self._directions.get(hook.name), hook.svd.components_
+            if before is not None and before is not now:
+                hook.converged = cosine_similarity(now, before).abs() >= hook.sim_thresh
+            self._directions[hook.name] = now
 
 
 def _endless(batches: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -174,6 +195,7 @@ def _next(stream: _Stream, _: Any) -> Mapping[tuple[int, ...], Tensor]:
 
 def _forward(module: nn.Module, stream: _Stream) -> None:
     module(**stream.batch)
+    stream.settle(module)
 
 
 def _layers(module: nn.Module) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class LoftQ(Lora):
     """
 
     options: LoraOptions
+    reads_base: bool = True
 
     def __init__(self, options: LoraOptions) -> None:
         super().__init__(options)

@@ -74,9 +74,11 @@ def option_model(name: str) -> type[Options]:
         hidden = COMPUTED.union(tuner(name).unused)
         fields = {field.name: _field(name, field) for field in config_fields(name) if field.name not in hidden}
         base = RULES.get(name, Options)
-        return create_model(f"{name}_options", __base__=base, __doc__=f"PEFT's own of {name}.", **fields)
+        made = create_model(f"{name}_options", __base__=base, __doc__=f"PEFT's own of {name}.", **fields)
     except (SyntaxError, TypeError, NameError) as error:
         raise AdaptError(f"the configuration of PEFT's tuner {name!r} cannot be read: {error}") from error
+    made.__qualname__ = name  # by which pickle finds it in this module: launchers hand plans to their processes
+    return made
 
 
 def _field(name: str, field: Field) -> Any:

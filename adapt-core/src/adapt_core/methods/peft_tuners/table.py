@@ -25,6 +25,7 @@ class Tuner:
         layer_types: as :attr:`MethodSpec.module_types`; none of a tuner that chooses its layers itself.
         default_layers: the layers that it adapts by default, in words.
         unused: options that PEFT 0.21 declares for it and never reads.
+        sharded: whether it trains where the model is sharded over several processes.
 
     The others are those of :class:`MethodSpec`.
     """
@@ -42,6 +43,7 @@ class Tuner:
     common: bool = False
     default_layers: str = "all linear layers"
     unused: tuple[str, ...] = ()
+    sharded: bool = False
 
     @property
     def spec(self) -> MethodSpec:
@@ -62,6 +64,7 @@ class Tuner:
             identity=self.identity,
             support=self.support,
             common=self.common,
+            parallel=("replicated", "sharded") if self.sharded else ("replicated",),
         )
 
 
@@ -75,7 +78,13 @@ TUNERS: dict[str, Tuner] = {
     for each in (
         Tuner("adamss", "Updates within clustered subspaces of a weight's decomposition (AdaMSS).", 5e-3, PLAIN),
         Tuner("beft", "A learned bias on chosen layers (Huang et al. 2025, arXiv:2509.15974).", 5e-3, PLAIN),
-        Tuner("boft", "Orthogonal butterfly factors (Liu et al. 2023, arXiv:2311.06243).", 1e-3, ("Linear", "Conv2d")),
+        Tuner(
+            "boft",
+            "Orthogonal butterfly factors (Liu et al. 2023, arXiv:2311.06243).",
+            1e-3,
+            ("Linear", "Conv2d"),
+            sharded=True,
+        ),
         Tuner(
             "c3a", "Circular convolutions as updates (Chen et al. 2024, arXiv:2407.19342).", 1e-1, PLAIN, identity=False
         ),
@@ -107,6 +116,7 @@ TUNERS: dict[str, Tuner] = {
             3e-3,
             LINEAR,
             identity=False,
+            sharded=True,
         ),
         Tuner(
             "frod",
@@ -139,6 +149,7 @@ TUNERS: dict[str, Tuner] = {
             quantization=BITS,
             common=True,
             default_layers="those that PEFT knows by architecture, or else all linear layers",
+            sharded=True,
         ),
         Tuner(
             "lily",
@@ -153,18 +164,21 @@ TUNERS: dict[str, Tuner] = {
             1e-3,
             aliases=("layernorm_tuning",),
             default_layers="the normalisation layers",
+            sharded=True,
         ),
         Tuner(
             "loha",
             "Hadamard products of low-rank matrices (Hyeon-Woo et al. 2021, arXiv:2108.06098).",
             1e-3,
             ("Linear", *ANY_GROUPS),
+            sharded=True,
         ),
         Tuner(
             "lokr",
             "Kronecker products of small matrices (Yeh et al. 2023, arXiv:2309.14859).",
             1e-3,
             ("Linear", *ANY_GROUPS),
+            sharded=True,
         ),
         Tuner(
             "miss",
@@ -178,6 +192,7 @@ TUNERS: dict[str, Tuner] = {
             1e-3,
             ("Linear", "Embedding"),
             quantization=BITS,
+            sharded=True,
         ),
         Tuner(
             "osf",
@@ -285,6 +300,7 @@ TUNERS: dict[str, Tuner] = {
             LINEAR,
             quantization=BITS,
             common=True,
+            sharded=True,
         ),
         Tuner(
             "waveft",

@@ -41,7 +41,7 @@ def why_not_adapted(module: nn.Module, name: str, types: Collection[str], why_no
     from adapt_core.models.layers import why_not_called
 
     layer, parent = module.get_submodule(name), module.get_submodule(name.rpartition(".")[0])
-    why = why_not_called(layer, parent)
+    why = why_not_called(layer, parent) or _why_not_alone(module, layer)
     if why is not None or not types:
         return why
     if _type_names(layer).isdisjoint(types):
@@ -59,6 +59,20 @@ def why_not_mergeable(layer: nn.Module) -> str | None:
     from adapt_core.models.layers import why_not_plain, why_not_stored
 
     return why_not_stored(layer, "weight") or why_not_plain(layer)
+
+
+def _why_not_alone(module: nn.Module, layer: nn.Module) -> str | None:
+    """Why an adapter on a convolution would miss some of its calls: it stands at several places. None for all others.
+
+    RTMDet's heads do so, one for each size of objects. PEFT replaces a layer at the first of its places, so that the
+    others would go on without the adapter, and merging would change them too.
+    """
+    if not isinstance(layer, nn.modules.conv._ConvNd):
+        return None
+    places = [name for name, each in module.named_modules(remove_duplicate=False) if each is layer]
+    if len(places) == 1:
+        return None
+    return f"it stands at {len(places)} places, also as {places[-1]}, of which PEFT would adapt the first alone"
 
 
 def _why_not_wrapped(name: str, layer: nn.Module, parent: nn.Module) -> str | None:

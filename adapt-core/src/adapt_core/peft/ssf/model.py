@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_leaves
 
@@ -72,9 +73,17 @@ def _look_at_scales(layers: Sequence[SsfLayer]) -> None:
     scales = [(layer, name, each.detach()) for layer in layers for name, each in layer.kept_scales().items()]
     if scales:
         device = scales[0][2].device
-        smallest = torch.stack([each.abs().min().float().to(device) for _, _, each in scales])
+        smallest = torch.stack([_smallest(each).to(device) for _, _, each in scales])
+        if meshes := [each.device_mesh for _, _, each in scales if isinstance(each, DTensor)]:  # a part is here
+            torch.distributed.all_reduce(smallest, torch.distributed.ReduceOp.MIN, meshes[0].get_group())
         for (layer, name, _), value in zip(scales, smallest.tolist(), strict=True):
             layer.divisible[name] = value > SAFE
+
+
+def _smallest(scale: Tensor) -> Tensor:
+    """The smallest size of an entry that is here: a process may have no row of a sharded scale."""
+    here = scale.to_local() if isinstance(scale, DTensor) else scale
+    return here.abs().min().float() if here.numel() else torch.full((), torch.inf, device=here.device)
 
 
 def _look_at_outputs(

@@ -14,11 +14,12 @@ from mmengine.device import get_device
 
 from adapt_core.bundles import Evaluated, Model, Trained
 from adapt_core.engines.common.clock import Clock
-from adapt_core.engines.common.failures import out_of_memory, stopped
+from adapt_core.engines.common.failures import left_unused, out_of_memory, stopped
 from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader
 from adapt_core.engines.common.log import RunLog
 from adapt_core.engines.common.measuring import measure, rows_in
 from adapt_core.engines.common.randomness import randomness_kept
+from adapt_core.engines.common.unused import leaves_unused
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Engine, Method, World
 from adapt_core.models.counting import count_parameters
@@ -27,7 +28,7 @@ from adapt_core.runs.folder import RunFolder
 from adapt_core.terminal.progress import Progress
 from adapt_core.terminal.signals import StopRequest, stop_on_signal
 from adapt_vision.engines.mmengine.inputs import RunnerInputs
-from adapt_vision.engines.mmengine.loop import StepLoop, Stepped, Training, moved, outputs_of
+from adapt_vision.engines.mmengine.loop import StepLoop, Training
 from adapt_vision.engines.mmengine.optimizer import (
     check_optimizer,
     schedule,
@@ -36,6 +37,7 @@ from adapt_vision.engines.mmengine.optimizer import (
 from adapt_vision.engines.mmengine.options import RunnerOptions
 from adapt_vision.engines.mmengine.runner import FolderRunner
 from adapt_vision.engines.mmengine.state import State, load_weights
+from adapt_vision.engines.mmengine.step import Part, Replicated, Stepped, average_statistics, moved, outputs_of
 
 
 class MMEngine(Engine):
@@ -52,12 +54,12 @@ class MMEngine(Engine):
         self.progress = progress
         self.log = RunLog(folder, progress, world)
         self.evaluating, self.saving = Clock(), Clock()
-        self.state = State()
+        self.state = State(world)
         self.last_evaluation: tuple[int, Evaluated] | None = None
 
     def check(self) -> None:
         """Tries the precision, the optimizer and the schedule on this machine."""
-        gpu = torch.cuda.is_available()
+        gpu = self._device.startswith("cuda")
         if self.options.fp16 and not gpu:
             raise AdaptError(
                 "training.fp16 (FP16): this machine has no GPU, and float16 training needs one",
@@ -72,8 +74,8 @@ class MMEngine(Engine):
         if is_stream(inputs.train):
             raise AdaptError("A stream of images cannot be trained on with MMEngine's Runner", "Give images in files.")
         scale = self._scale(inputs)
-        module = model.module.to(get_device())
-        loader = self._training_loader(inputs)
+        module = model.module.to(self._device)
+        loader = self._training_loader(inputs, self.world, self.options.num_workers)
         calibrating = Clock()
         if checkpoint is None and method.has("calibrate"):
             with calibrating:
@@ -90,7 +92,7 @@ class MMEngine(Engine):
             rates.load_state_dict(content["schedule"])
         request = StopRequest()
         training = Training(
-            inputs=inputs,
+            module=module,
             options=self.options,
             method=method,
             method_name=self.plan.method.spec.name,
@@ -100,18 +102,20 @@ class MMEngine(Engine):
             steps_of_epoch=of_epoch,
             steps=steps,
             request=request,
+            world=self.world,
             at_interval=partial(self._at_interval, module, method, inputs, wrapper, rates),
             log=self._write,
             advance=self.log.advance,
             notice=self.progress.notice,
         )
         with randomness_kept():
-            runner = self._runner(Stepped(module, training), loader, wrapper, inputs)
+            stepped = self._wrapped(Stepped(module, inputs, training.method_name, self.world), wrapper)
+            runner = self._runner(training, stepped, loader, wrapper, inputs)
         method.before_training(module, steps)
         self.log.start(steps, steps / of_epoch, self.state.step, self.state.lines)
         seconds = self._run(runner, request)
-        if request.signal is not None and self.state.step < steps:
-            raise stopped(str(request.signal), self.state.step, steps, self.folder)
+        if (runner.train_loop.stops or request.signal is not None) and self.state.step < steps:
+            raise stopped(request.signal or "a signal to another process", self.state.step, steps, self.folder)
         wrapper.optimizer.state.clear()  # a second copy of the model is loaded soon
         return Trained(
             steps=self.state.step,
@@ -128,7 +132,7 @@ class MMEngine(Engine):
         """Metrics of the model as it is; not computed again if training ended with them."""
         if self.last_evaluation is None or self.last_evaluation[0] != self.state.step:
             try:
-                self._measure(model.module.to(get_device()), inputs, shown=self.options.do_train)
+                self._measure(model.module.to(self._device), inputs, shown=self.options.do_train)
             except torch.OutOfMemoryError as error:
                 raise out_of_memory(error, "eval_batch_size (EVAL_BATCH_SIZE)") from error
         assert self.last_evaluation is not None
@@ -149,22 +153,29 @@ class MMEngine(Engine):
         rows = self.options.batch_size * self.options.gradient_accumulation_steps * self.world.size
         return rows / inputs.base_batch_size
 
-    def _training_loader(self, inputs: RunnerInputs) -> EpochLoader:
+    @property
+    def _device(self) -> str:
+        """What this process computes on, as torch names it."""
+        return self.world.device or str(get_device())
+
+    def _training_loader(self, inputs: RunnerInputs, world: World, workers: int) -> EpochLoader:
         return training_loader(
             inputs.train,
             inputs.collate,
             batch=self.options.batch_size,
             group=self.options.gradient_accumulation_steps,
             seed=self.plan.seed,
-            world=self.world,
+            world=world,
             lengths=inputs.lengths,
-            workers=self.options.num_workers,
+            workers=workers,
         )
 
     def _calibrate(self, module: Any, method: Method, inputs: RunnerInputs) -> None:
         with randomness_kept(), self.progress.stage("Calibrating the method"):
             try:
-                method.calibrate(module, _Batches(self._training_loader(inputs), module, inputs))
+                # Every process looks at the same rows.
+                loader = self._training_loader(inputs, World(), self.options.num_workers)
+                method.calibrate(module, _Batches(loader, module, inputs))
             except torch.OutOfMemoryError as error:
                 raise out_of_memory(error, "batch_size (BATCH_SIZE)") from error
 
@@ -176,9 +187,25 @@ class MMEngine(Engine):
             load_weights(module, checkpoint)
         return self.state.load(checkpoint)
 
-    def _runner(self, model: Stepped, loader: EpochLoader, wrapper: Any, inputs: RunnerInputs) -> FolderRunner:
+    def _wrapped(self, stepped: Stepped, wrapper: Any) -> Stepped | Replicated:
+        """The model as this process trains it: one of several averages its gradients with the others'."""
+        if self.world.size == 1:
+            return stepped
+
+        def loss_of_first() -> torch.Tensor:
+            batch = next(iter(self._training_loader(stepped.inputs, self.world, workers=0)))
+            with wrapper.optim_context(stepped.module):
+                loss: torch.Tensor = stepped(moved(batch, torch.device(self._device)), Part())
+            return loss
+
+        return Replicated(stepped, find_unused=leaves_unused(self.world, stepped, loss_of_first))
+
+    def _runner(
+        self, training: Training, model: torch.nn.Module, loader: EpochLoader, wrapper: Any, inputs: RunnerInputs
+    ) -> FolderRunner:
         off = dict.fromkeys(("sampler_seed", "param_scheduler", "checkpoint"))  # Adapt's loop does these
         return FolderRunner(
+            training,
             model=model,
             work_dir=str(self.folder.logs / "mmengine"),
             train_dataloader=loader,
@@ -194,12 +221,14 @@ class MMEngine(Engine):
     def _run(self, runner: FolderRunner, request: StopRequest) -> float:
         """Takes the steps; the seconds that they took."""
         begin = time.perf_counter()
-        with stop_on_signal(request):
+        with stop_on_signal(request, several=self.world.size > 1):
             try:
                 runner.train()
             except torch.OutOfMemoryError as error:
                 raise out_of_memory(error, "batch_size (BATCH_SIZE)") from error
             except RuntimeError as error:
+                if (unused := left_unused(error)) is not None:
+                    raise unused from error
                 # A signal to the whole group may end a data loader's process that was just starting.
                 if "DataLoader worker" not in str(error) or not request.comes_within(seconds=1):
                     raise
@@ -215,15 +244,19 @@ class MMEngine(Engine):
     def _at_interval(
         self, module: Any, method: Method, inputs: RunnerInputs, wrapper: Any, rates: Any, *, evaluates: bool
     ) -> None:
+        average_statistics(module, self.world)
         if evaluates and self.options.do_eval:
             self._measure(module, inputs)
         step, checkpoints = self.state.step, self.folder.checkpoints
         with self.saving:
-            checkpoints.mark_incomplete(step)
+            if self.world.is_main:
+                checkpoints.mark_incomplete(step)
             self.state.save(checkpoints.at(step), module, wrapper, rates)
-            method.save_state(module, checkpoints.at(step))
-            checkpoints.mark_complete(step)
-            checkpoints.keep_newest(self.options.checkpoints)
+            if self.world.is_main:
+                method.save_state(module, checkpoints.at(step))
+                checkpoints.mark_complete(step)
+                checkpoints.keep_newest(self.options.checkpoints)
+            self.world.barrier()
 
     def _measure(self, module: Any, inputs: RunnerInputs, *, shown: bool = True) -> None:
         """Measures the model as it is, in float32, as MMEngine does; random numbers do not notice."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,13 @@ class RunnerInputs(Inputs):
         arguments: from the module and a batch to the arguments of a call of the module, where these are others.
         scope: the registry of MMEngine whose classes are meant by their bare names: ``mmdet``, ``mmpose``.
         base_batch_size: rows in a step for which the configuration's learning rate was tuned, where it says so.
+        summed: whether the loss of a batch is a sum over ``items``, and not a mean.
+        shared: from the share that a process has of a batch, 0 to 1, to a context in which a loss that divides by a
+            count of all processes is that of this process's share; for libraries whose losses do that.
     """
 
     scope: str = "mmengine"
     arguments: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]] | None = None
     base_batch_size: int | None = None
+    summed: bool = False
+    shared: Callable[[float], AbstractContextManager[None]] | None = None

@@ -36,9 +36,9 @@ def autocast(module: nn.Module, precision: torch.dtype | None) -> Any:
     return torch.autocast(device, dtype=precision, enabled=precision is not None)
 
 
-def precision_of(options: RunnerOptions) -> torch.dtype | None:
-    """In what a forward pass computes; None for float32 alone."""
-    if options.fp16 or (options.amp and torch.cuda.is_available()):
+def precision_of(options: RunnerOptions, device: torch.device) -> torch.dtype | None:
+    """In what a forward pass computes on a device; None for float32 alone."""
+    if options.fp16 or (options.amp and device.type == "cuda"):
         return torch.float16
     return torch.bfloat16 if options.bf16 or options.amp else None
 
@@ -67,7 +67,7 @@ def wrapped_optimizer(
     except (TypeError, ValueError) as error:
         raise _refused(options, error) from error
     clip = {"max_norm": options.max_grad_norm} if options.max_grad_norm else None
-    precision = precision_of(options)
+    precision = precision_of(options, next(module.parameters()).device)
     if precision is torch.float16:
         return AmpOptimWrapper(optimizer=optimizer, clip_grad=clip, dtype=precision)
     return (OptimWrapper if precision is None else AutocastOptimWrapper)(optimizer=optimizer, clip_grad=clip)

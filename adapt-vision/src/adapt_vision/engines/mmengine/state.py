@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from adapt_core.engines.common.randomness import random_state, restore_random_state
 from adapt_core.errors import AdaptError
+from adapt_core.interfaces import World
 
 WEIGHTS, TRAINING = "weights.pt", "training.pt"
 """The files of a checkpoint; ``torch.load`` reads both with ``weights_only=True``."""
@@ -18,6 +19,9 @@ WEIGHTS, TRAINING = "weights.pt", "training.pt"
 
 class State:
     """What a resumed training must know.
+
+    Args:
+        world: the processes, all of which ask for lines and means, and save.
 
     Attributes:
         step: optimizer steps taken.
@@ -27,7 +31,8 @@ class State:
         looked: whether the gradients of a first step were looked at.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
+        self.world = world
         self.step = self.first = self.rows = 0
         self.lines: list[dict[str, Any]] = []
         self.looked = False
@@ -37,7 +42,7 @@ class State:
         self._random: dict[str, Any] | None = None
 
     def count(self, loss: Tensor, rows: int, rate: float) -> None:
-        """Takes in a step: its loss, its rows, and the learning rate that it is taken with."""
+        """Takes in a step: this process's part of its loss and rows, and the learning rate that it is taken with."""
         self._pending = self._pending + loss
         self.rows += rows
         self._rate = rate
@@ -61,7 +66,8 @@ class State:
         return self._total / max(self.step, 1)
 
     def _settle(self) -> None:
-        pending, self._pending = float(self._pending), 0.0
+        pending = sum(self.world.gather(float(self._pending))) / self.world.size
+        self._pending = 0.0
         self._window += pending
         self._total += pending
 
@@ -74,9 +80,12 @@ class State:
     # ---- checkpoints ----------------------------------------------------------------------------------------------
 
     def save(self, folder: Path, module: nn.Module, wrapper: Any, schedule: Any) -> None:
-        """Writes a checkpoint: what is trained, all buffers, and what continues the training."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Writes a checkpoint, in the main process: what is trained, all buffers, and what continues the training."""
         self._settle()
+        random = self.world.gather(random_state())
+        if not self.world.is_main:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
         trained = {name: each.detach() for name, each in module.named_parameters() if each.requires_grad}
         torch.save({**trained, **dict(module.named_buffers())}, folder / WEIGHTS)
         content = {
@@ -85,17 +94,21 @@ class State:
             "sums": [self._window, self._logged, self._total],
             "optimizer": wrapper.state_dict(),
             "schedule": schedule.state_dict(),
-            "random": random_state(),
+            "random": random,
         }
         torch.save(content, folder / TRAINING)
 
     def load(self, folder: Path) -> Mapping[str, Any]:
-        """Continues from a checkpoint; what the optimizer and the schedule need is returned."""
+        """Continues from a checkpoint; what the optimizer and the schedule need is returned.
+
+        Random numbers go on in each process of as many as there were; any other takes the main one's.
+        """
         content: dict[str, Any] = torch.load(folder / TRAINING, map_location="cpu", weights_only=True)
         self.step = self.first = content["step"]
         self.lines = content["lines"]
         self._window, self._logged, self._total = content["sums"]
-        self._random = content["random"]
+        random = content["random"]
+        self._random = random[self.world.rank if len(random) == self.world.size else 0]
         self.looked = True
         return content
 

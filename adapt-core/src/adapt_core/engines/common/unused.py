@@ -2,43 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch import nn
 
 from adapt_core.engines.common.randomness import randomness_kept
-
-if TYPE_CHECKING:
-    from adapt_core.engines.trainer.trainer import AdaptTrainer
+from adapt_core.interfaces import World
 
 
-def leaves_unused(trainer: AdaptTrainer) -> bool:
+def leaves_unused(world: World, module: nn.Module, loss_of_first: Callable[[], torch.Tensor]) -> bool:
     """Whether the loss of a step does not depend on all that is trained, in any process.
 
     torch's ``DistributedDataParallel`` waits for the gradient of every parameter, unless it is told to look at each
     step for those that have none, which takes time. So the first batch is looked at once, without a backward pass.
 
     Args:
-        trainer: before its model is wrapped.
+        world: the processes, all of which call this.
+        module: the model, before it is wrapped; afterwards as it was, running statistics included.
+        loss_of_first: the loss of this process's part of the first batch, computed anew.
     """
-    world = trainer.training.world
     if world.unused_parameters is not None:
         return world.unused_parameters
-    with randomness_kept():
-        return world.any(_unused(trainer))
+    with randomness_kept(), _in_training(module):
+        used = _leaves(loss_of_first())
+    return world.any(any(each.requires_grad and id(each) not in used for each in module.parameters()))
 
 
-def _unused(trainer: AdaptTrainer) -> bool:
-    module: Any = trainer.model
-    before = module.training
+@contextmanager
+def _in_training(module: nn.Module) -> Iterator[None]:
+    """The training mode, for as long as the block lasts; what it changes in buffers is undone."""
+    mode = module.training
+    before = [(each, each.clone()) for each in module.buffers()]
     module.train()
     try:
-        with trainer.accelerator.autocast():
-            loss = trainer.compute_loss(module, dict(trainer.first_batch()))
+        yield
     finally:
-        module.train(before)
-    used = _leaves(loss)
-    return any(each.requires_grad and id(each) not in used for each in module.parameters())
+        module.train(mode)
+        with torch.no_grad():
+            for buffer, value in before:
+                if not torch.equal(buffer, value):
+                    buffer.copy_(value)
 
 
 def _leaves(loss: torch.Tensor) -> set[int]:

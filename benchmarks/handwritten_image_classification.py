@@ -15,6 +15,7 @@ import timm
 import torch
 from handwritten import ordered, seconds_of_training, usual_arguments
 from peft import LoraConfig, get_peft_model
+from processor_clock import ProcessorClock
 from timm.data import create_transform, resolve_model_data_config
 from torch import nn
 from torchvision.datasets import ImageFolder
@@ -147,6 +148,7 @@ trainer = ordered(Trainer)(
     data_collator=default_data_collator,
     compute_metrics=lambda output: {"accuracy": float(np.mean(output.predictions.argmax(-1) == output.label_ids))},
 )
+trainer.add_callback(ProcessorClock)
 seconds = seconds_of_training(trainer)
 trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
 accuracy = trainer.evaluate()["eval_accuracy"]

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from handwritten import ordered, seconds_of_training, usual_arguments
 from PIL import Image
+from processor_clock import ProcessorClock
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -82,6 +83,7 @@ trainer = ordered(Trainer)(
     train_dataset=train,
     data_collator=collate,
 )
+trainer.add_callback(ProcessorClock)
 seconds = seconds_of_training(trainer)
 
 model.eval()

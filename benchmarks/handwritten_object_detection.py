@@ -14,6 +14,7 @@ import sys
 import torch
 from handwritten import ordered, seconds_of_training, usual_arguments
 from PIL import Image
+from processor_clock import ProcessorClock
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch.utils.data import Dataset
@@ -64,6 +65,7 @@ trainer = ordered(Trainer)(
     train_dataset=train,
     data_collator=collate,
 )
+trainer.add_callback(ProcessorClock)
 seconds = seconds_of_training(trainer)
 
 model.eval()

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from handwritten import ordered, seconds_of_training, usual_arguments
 from PIL import Image
+from processor_clock import ProcessorClock
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch.utils.data import Dataset
@@ -96,6 +97,7 @@ trainer = PoseTrainer(
     train_dataset=train,
     data_collator=collate,
 )
+trainer.add_callback(ProcessorClock)
 seconds = seconds_of_training(trainer)
 
 model.eval()

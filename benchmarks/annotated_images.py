@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import SEED, SELDOM
+from common import SEED, SELDOM, processor_clock, processor_seconds
 from text_classification import at_once
 
 HERE = Path(__file__).parent
@@ -112,7 +112,7 @@ def _trial(
         "model": {"path": str(places["model"])},
         "dataset": {"path": str(places["data"])},
         "method": "full",
-        "training": {**same, **SELDOM, "num_workers": 0, "logging_steps": 1, "do_eval": False},
+        "training": {**same, **SELDOM, **processor_clock(), "num_workers": 0, "logging_steps": 1, "do_eval": False},
         "save": "none",
         "seed": seed,
         "output_dir": str(run),
@@ -127,9 +127,10 @@ def _trial(
     ours = {
         **adapt_core.evaluate_run(run, split="train")["metrics"],
         "seconds": printed["timing_s"]["train"],
+        "processor": processor_seconds(run),
         "losses": [line["loss"] for line in lines if "loss" in line],
     }
-    return theirs, ours
+    return {**theirs, "processor": processor_seconds(scratch / "script")}, ours
 
 
 def _print(trials: Sequence[tuple[dict[str, Any], dict[str, Any]]], metrics: Sequence[str]) -> None:
@@ -151,6 +152,8 @@ def _print(trials: Sequence[tuple[dict[str, Any], dict[str, Any]]], metrics: Seq
     ratio, steps = statistics.median(ratios), len(trials[0][0]["losses"])
     spread = f"{len(ratios)} pairs, from {min(ratios):.3f} to {max(ratios):.3f}"
     print(f"\nAdapt's time is {ratio:.3f} of the script's (median of {spread}).")
+    processor = statistics.median(ours["processor"] / theirs["processor"] for theirs, ours in trials)
+    print(f"Its processor time is {processor:.3f} of the script's.")
     print(f"The losses of {steps} steps differ by at most {apart:.1e} of themselves, metrics by {measured:.1e}.")
     if apart > DIGITS or measured > DIGITS or ratio > LIMIT:
         sys.exit(f"MISSED: at most {LIMIT} of the time, and losses and metrics that differ by at most {DIGITS}")

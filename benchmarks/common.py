@@ -41,6 +41,18 @@ def test_as_validation(train: Path, test: Path, folder: Path) -> str:
     return str(folder)
 
 
+def processor_clock() -> dict[str, Any]:
+    """Training options that have a run of Adapt measure the processor's time as the hand-written scripts do."""
+    folder = str(Path(__file__).parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join({folder, *filter(None, [os.environ.get("PYTHONPATH")])})
+    return {"trackers": ["processor_clock:ProcessorClock"]}
+
+
+def processor_seconds(folder: Path) -> float:
+    """What the clock wrote somewhere in a folder."""
+    return float(next(folder.rglob("processor_seconds.txt")).read_text())
+
+
 def last_object(output: str) -> dict[str, Any]:
     """The JSON object that ends an output; before it, the Trainer prints its log."""
     output = "\n" + output

@@ -7,18 +7,17 @@ argument is a JSON object with ``library``, ``model`` (a folder), ``data`` (with
 images, and how many parameters were trained.
 """
 
-import hashlib
 import json
 import sys
-import time
 
 import numpy as np
 import timm
 import torch
+from handwritten import ordered, seconds_of_training, usual_arguments
 from peft import LoraConfig, get_peft_model
+from processor_clock import ProcessorClock
 from timm.data import create_transform, resolve_model_data_config
 from torch import nn
-from torch.utils.data import Sampler
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import InterpolationMode, v2
 from transformers import (
@@ -138,46 +137,10 @@ class Images(ImageFolder):
 train, test = Images(f"{settings['data']}/train", training), Images(f"{settings['data']}/test", evaluation)
 
 
-def derived_seed(*parts):
-    """As Adapt makes it, so that both train on the rows in one order."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
-
-
-class Order(Sampler):
-    """A permutation of the rows that depends on the seed and the epoch alone."""
-
-    epoch = 0
-
-    def set_epoch(self, epoch):
-        self.epoch = epoch
-
-    def __len__(self):
-        return len(train)
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(derived_seed(settings["seed"], self.epoch))
-        return iter(torch.randperm(len(self), generator=generator).tolist())
-
-
-class OrderedTrainer(Trainer):
-    def _get_train_sampler(self, train_dataset=None):
-        return Order()
-
-
-trainer = OrderedTrainer(
+trainer = ordered(Trainer)(
     model=model,
     args=TrainingArguments(
-        output_dir=settings["output"],
-        per_device_train_batch_size=settings["batch_size"],
-        per_device_eval_batch_size=2 * settings["batch_size"],
-        num_train_epochs=settings["epochs"],
-        learning_rate=settings["lr"],
-        seed=settings["seed"],
-        logging_steps=10,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        optim="adamw_torch",
+        **usual_arguments(settings),
         remove_unused_columns=False,
     ),
     train_dataset=train,
@@ -185,9 +148,8 @@ trainer = OrderedTrainer(
     data_collator=default_data_collator,
     compute_metrics=lambda output: {"accuracy": float(np.mean(output.predictions.argmax(-1) == output.label_ids))},
 )
-begin = time.perf_counter()
-trainer.train()
-seconds = time.perf_counter() - begin
+trainer.add_callback(ProcessorClock)
+seconds = seconds_of_training(trainer)
 trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
 accuracy = trainer.evaluate()["eval_accuracy"]
 print(json.dumps({"seconds": seconds, "accuracy": accuracy, "rows": len(test), "trained": trained}))

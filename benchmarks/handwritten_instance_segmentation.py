@@ -8,19 +8,19 @@ an image.
 """
 
 import contextlib
-import hashlib
 import io
 import json
 import sys
-import time
 
 import numpy as np
 import torch
+from handwritten import ordered, seconds_of_training, usual_arguments
 from PIL import Image
+from processor_clock import ProcessorClock
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 from transformers import (
     AutoImageProcessor,
     AutoModelForUniversalSegmentation,
@@ -73,54 +73,18 @@ def collate(samples):
     return dict(made)
 
 
-def derived_seed(*parts):
-    """As Adapt makes it, so that both train on the rows in one order."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
-
-
-class Order(Sampler):
-    """A permutation of the rows that depends on the seed and the epoch alone."""
-
-    epoch = 0
-
-    def set_epoch(self, epoch):
-        self.epoch = epoch
-
-    def __len__(self):
-        return len(train)
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(derived_seed(settings["seed"], self.epoch))
-        return iter(torch.randperm(len(self), generator=generator).tolist())
-
-
-class OrderedTrainer(Trainer):
-    def _get_train_sampler(self, train_dataset=None):
-        return Order()
-
-
 train, test = Images("train"), Images(split)
-trainer = OrderedTrainer(
+trainer = ordered(Trainer)(
     model=model,
     args=TrainingArguments(
-        output_dir=settings["output"],
-        per_device_train_batch_size=settings["batch_size"],
-        num_train_epochs=settings["epochs"],
-        learning_rate=settings["lr"],
-        seed=settings["seed"],
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        optim="adamw_torch",
+        **usual_arguments(settings) | {"logging_steps": 1},
         remove_unused_columns=False,
     ),
     train_dataset=train,
     data_collator=collate,
 )
-begin = time.perf_counter()
-trainer.train()
-seconds = time.perf_counter() - begin
+trainer.add_callback(ProcessorClock)
+seconds = seconds_of_training(trainer)
 
 model.eval()
 results = []

@@ -7,19 +7,19 @@ default. It prints one JSON object with the seconds of training, the losses of a
 """
 
 import contextlib
-import hashlib
 import io
 import json
 import sys
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+from handwritten import ordered, seconds_of_training, usual_arguments
 from PIL import Image
+from processor_clock import ProcessorClock
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 from transformers import AutoImageProcessor, Trainer, TrainingArguments, VitPoseForPoseEstimation, set_seed
 
 settings = json.loads(sys.argv[1])
@@ -80,31 +80,7 @@ def collate(samples):
     return {**pixels, "maps": torch.from_numpy(np.stack(maps)), "weights": torch.from_numpy(np.stack(weights))}
 
 
-def derived_seed(*parts):
-    """As Adapt makes it, so that both train on the rows in one order."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
-
-
-class Order(Sampler):
-    """A permutation of the rows that depends on the seed and the epoch alone."""
-
-    epoch = 0
-
-    def set_epoch(self, epoch):
-        self.epoch = epoch
-
-    def __len__(self):
-        return len(train)
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(derived_seed(settings["seed"], self.epoch))
-        return iter(torch.randperm(len(self), generator=generator).tolist())
-
-
-class PoseTrainer(Trainer):
-    def _get_train_sampler(self, train_dataset=None):
-        return Order()
-
+class PoseTrainer(ordered(Trainer)):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         heatmaps = model(pixel_values=inputs["pixel_values"]).heatmaps
         loss = (inputs["weights"][..., None, None] * (heatmaps - inputs["maps"]) ** 2).mean()
@@ -115,24 +91,14 @@ train, test = Mice("train"), Mice(split)
 trainer = PoseTrainer(
     model=model,
     args=TrainingArguments(
-        output_dir=settings["output"],
-        per_device_train_batch_size=settings["batch_size"],
-        num_train_epochs=settings["epochs"],
-        learning_rate=settings["lr"],
-        seed=settings["seed"],
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        optim="adamw_torch",
+        **usual_arguments(settings) | {"logging_steps": 1},
         remove_unused_columns=False,
     ),
     train_dataset=train,
     data_collator=collate,
 )
-begin = time.perf_counter()
-trainer.train()
-seconds = time.perf_counter() - begin
+trainer.add_callback(ProcessorClock)
+seconds = seconds_of_training(trainer)
 
 model.eval()
 results, near, counted = [], 0, 0

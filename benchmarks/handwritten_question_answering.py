@@ -7,19 +7,16 @@ object with the seconds of training, and exact match and F1 on the test file.
 """
 
 import collections
-import hashlib
 import json
 import re
 import string
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from datasets import load_dataset
+from handwritten import ordered, seconds_of_training, usual_arguments
 from peft import LoraConfig, get_peft_model
-from torch.utils.data import Sampler
 from transformers import (
     AutoModelForQuestionAnswering,
     AutoTokenizer,
@@ -91,32 +88,6 @@ model = get_peft_model(
 )
 
 
-def derived_seed(*parts):
-    """As Adapt makes it, so that both train on the windows in one order."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
-
-
-class Order(Sampler):
-    """A permutation of the windows that depends on the seed and the epoch alone."""
-
-    epoch = 0
-
-    def set_epoch(self, epoch):
-        self.epoch = epoch
-
-    def __len__(self):
-        return len(train)
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(derived_seed(settings["seed"], self.epoch))
-        return iter(torch.randperm(len(self), generator=generator).tolist())
-
-
-class OrderedTrainer(Trainer):
-    def _get_train_sampler(self, train_dataset=None):
-        return Order()
-
-
 def words(text):
     text = "".join(letter for letter in text.lower() if letter not in string.punctuation)
     return re.sub(r"\b(a|an|the)\b", " ", text).split()
@@ -148,27 +119,15 @@ def scores(starts, ends):
     return {"exact_match": float(np.mean(exact)), "f1": float(np.mean(overlap))}
 
 
-trainer = OrderedTrainer(
+trainer = ordered(Trainer)(
     model=model,
     args=TrainingArguments(
-        output_dir=settings["output"],
-        per_device_train_batch_size=settings["batch_size"],
-        per_device_eval_batch_size=2 * settings["batch_size"],
-        num_train_epochs=settings["epochs"],
-        learning_rate=settings["lr"],
-        seed=settings["seed"],
-        logging_steps=10,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        optim="adamw_torch",
+        **usual_arguments(settings),
         label_names=["start_positions", "end_positions"],
     ),
     train_dataset=train,
     data_collator=DataCollatorWithPadding(tokenizer),
 )
-begin = time.perf_counter()
-trainer.train()
-seconds = time.perf_counter() - begin
+seconds = seconds_of_training(trainer)
 starts, ends = trainer.predict(test.remove_columns(["row", "offset_mapping"])).predictions[:2]
 print(json.dumps({"seconds": seconds, **scores(starts, ends), "rows": len(data["test"])}))

@@ -6,18 +6,15 @@ with ``model``, ``train`` and ``test`` (JSON lines with ``source`` and ``target`
 prints one JSON object with the seconds of training, the first and the last logged loss, and the score on the test file.
 """
 
-import hashlib
 import json
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import sacrebleu
-import torch
 from datasets import load_dataset
+from handwritten import ordered, seconds_of_training, usual_arguments
 from rouge_score.rouge_scorer import RougeScorer
-from torch.utils.data import Sampler
 from transformers import (
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
@@ -50,32 +47,6 @@ references = data["test"]["target"]
 data = data.map(encode, batched=True, remove_columns=data["train"].column_names)
 
 
-def derived_seed(*parts):
-    """As Adapt makes it, so that both train on the rows in one order."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
-
-
-class Order(Sampler):
-    """A permutation of the rows that depends on the seed and the epoch alone."""
-
-    epoch = 0
-
-    def set_epoch(self, epoch):
-        self.epoch = epoch
-
-    def __len__(self):
-        return len(data["train"])
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(derived_seed(settings["seed"], self.epoch))
-        return iter(torch.randperm(len(self), generator=generator).tolist())
-
-
-class OrderedTrainer(Seq2SeqTrainer):
-    def _get_train_sampler(self, train_dataset=None):
-        return Order()
-
-
 def measure(output):
     ids = np.where(output.predictions == -100, tokenizer.pad_token_id, output.predictions)
     texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
@@ -86,20 +57,10 @@ def measure(output):
     return {"score": 100 * float(np.mean(rows))}
 
 
-trainer = OrderedTrainer(
+trainer = ordered(Seq2SeqTrainer)(
     model=model,
     args=Seq2SeqTrainingArguments(
-        output_dir=settings["output"],
-        per_device_train_batch_size=settings["batch_size"],
-        per_device_eval_batch_size=2 * settings["batch_size"],
-        num_train_epochs=settings["epochs"],
-        learning_rate=settings["lr"],
-        seed=settings["seed"],
-        logging_steps=10,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        optim="adamw_torch",
+        **usual_arguments(settings),
         predict_with_generate=True,
         generation_max_length=settings["longest_target"] + 1,  # with the token that a target begins with
     ),
@@ -108,9 +69,7 @@ trainer = OrderedTrainer(
     data_collator=DataCollatorForSeq2Seq(tokenizer, model),
     compute_metrics=measure,
 )
-begin = time.perf_counter()
-trainer.train()
-seconds = time.perf_counter() - begin
+seconds = seconds_of_training(trainer)
 losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
 score = trainer.evaluate()["eval_score"]
 print(json.dumps({"seconds": seconds, "score": score, "losses": [losses[0], losses[-1]]}))

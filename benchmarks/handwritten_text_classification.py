@@ -6,17 +6,14 @@ so that what differs is not the luck of the draw. Its argument is a JSON object 
 ``output``. It prints one JSON object with the seconds of training and the accuracy on the test file.
 """
 
-import hashlib
 import json
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from datasets import load_dataset
+from handwritten import ordered, seconds_of_training, usual_arguments
 from peft import LoraConfig, get_peft_model
-from torch.utils.data import Sampler
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -53,55 +50,17 @@ model = get_peft_model(
     ),
 )
 
-
-def derived_seed(*parts):
-    """As Adapt makes it, so that both train on the rows in one order."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
-
-
-class Order(Sampler):
-    """A permutation of the rows that depends on the seed and the epoch alone."""
-
-    epoch = 0
-
-    def set_epoch(self, epoch):
-        self.epoch = epoch
-
-    def __len__(self):
-        return len(data["train"])
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(derived_seed(settings["seed"], self.epoch))
-        return iter(torch.randperm(len(self), generator=generator).tolist())
-
-
-class OrderedTrainer(Trainer):
-    def _get_train_sampler(self, train_dataset=None):
-        return super()._get_train_sampler(train_dataset) if settings["group_by_length"] else Order()
-
-
-trainer = OrderedTrainer(
+kind = Trainer if settings["group_by_length"] else ordered(Trainer)
+trainer = kind(
     model=model,
     args=TrainingArguments(
-        output_dir=settings["output"],
-        per_device_train_batch_size=settings["batch_size"],
-        per_device_eval_batch_size=2 * settings["batch_size"],
-        num_train_epochs=settings["epochs"],
-        learning_rate=settings["lr"],
-        seed=settings["seed"],
+        **usual_arguments(settings),
         train_sampling_strategy="group_by_length" if settings["group_by_length"] else "random",
-        logging_steps=10,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        optim="adamw_torch",
     ),
     train_dataset=data["train"],
     eval_dataset=data["test"],
     data_collator=DataCollatorWithPadding(tokenizer),
     compute_metrics=lambda output: {"accuracy": float(np.mean(output.predictions.argmax(-1) == output.label_ids))},
 )
-begin = time.perf_counter()
-trainer.train()
-seconds = time.perf_counter() - begin
+seconds = seconds_of_training(trainer)
 print(json.dumps({"seconds": seconds, "accuracy": trainer.evaluate()["eval_accuracy"], "rows": len(data["test"])}))

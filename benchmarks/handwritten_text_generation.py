@@ -7,16 +7,15 @@ and ``output``. It prints one JSON object with the seconds of training, the perp
 after, each over all of its tokens, and the tokens trained on.
 """
 
-import hashlib
 import json
 import math
 import sys
-import time
 from pathlib import Path
 
 import torch
 from datasets import load_dataset
-from torch.utils.data import DataLoader, Sampler
+from handwritten import ordered, seconds_of_training, usual_arguments
+from torch.utils.data import DataLoader
 from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 from trl import SFTConfig, SFTTrainer
 
@@ -30,50 +29,14 @@ data = load_dataset(
 tokenizer = AutoTokenizer.from_pretrained(settings["model"])
 model = AutoModelForCausalLM.from_pretrained(settings["model"])
 
-
-def derived_seed(*parts):
-    """As Adapt makes it, so that both train on the rows in one order."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
-
-
-class Order(Sampler):
-    """A permutation of the rows that depends on the seed and the epoch alone."""
-
-    epoch = 0
-
-    def set_epoch(self, epoch):
-        self.epoch = epoch
-
-    def __len__(self):
-        return len(data["train"])
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(derived_seed(settings["seed"], self.epoch))
-        return iter(torch.randperm(len(self), generator=generator).tolist())
-
-
-class OrderedTrainer(SFTTrainer):
-    def _get_train_sampler(self, train_dataset=None):
-        return Order()
-
-
-trainer = OrderedTrainer(
+trainer = ordered(SFTTrainer)(
     model=model,
     args=SFTConfig(
-        output_dir=settings["output"],
+        **usual_arguments(settings),
         max_length=settings["max_length"],
         pad_to_multiple_of=settings["pad_to"],
-        per_device_train_batch_size=settings["batch_size"],
-        num_train_epochs=settings["epochs"],
-        learning_rate=settings["lr"],
-        seed=settings["seed"],
         bf16=False,
         gradient_checkpointing=False,
-        logging_steps=10,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        optim="adamw_torch",
         use_cpu=True,
     ),
     train_dataset=data["train"],
@@ -95,8 +58,6 @@ def perplexity():
 
 
 before = perplexity()
-begin = time.perf_counter()
-trainer.train()
-seconds = time.perf_counter() - begin
+seconds = seconds_of_training(trainer)
 tokens = sum(len(row["input_ids"]) for row in trainer.train_dataset) * settings["epochs"]
 print(json.dumps({"seconds": seconds, "before": before, "perplexity": perplexity(), "tokens": tokens}))

@@ -7,18 +7,15 @@ with ``model``, ``train`` and ``test`` (JSON lines with lists of words and of ta
 the test file: the F1 of entities, or the accuracy of words.
 """
 
-import hashlib
 import json
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from datasets import load_dataset
+from handwritten import ordered, seconds_of_training, usual_arguments
 from peft import LoraConfig, get_peft_model
 from seqeval.metrics import f1_score
-from torch.utils.data import Sampler
 from transformers import (
     AutoModelForTokenClassification,
     AutoTokenizer,
@@ -72,32 +69,6 @@ model = get_peft_model(
 )
 
 
-def derived_seed(*parts):
-    """As Adapt makes it, so that both train on the rows in one order."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
-
-
-class Order(Sampler):
-    """A permutation of the rows that depends on the seed and the epoch alone."""
-
-    epoch = 0
-
-    def set_epoch(self, epoch):
-        self.epoch = epoch
-
-    def __len__(self):
-        return len(data["train"])
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(derived_seed(settings["seed"], self.epoch))
-        return iter(torch.randperm(len(self), generator=generator).tolist())
-
-
-class OrderedTrainer(Trainer):
-    def _get_train_sampler(self, train_dataset=None):
-        return super()._get_train_sampler(train_dataset) if settings["group_by_length"] else Order()
-
-
 def measure(output):
     pairs = [
         [(labels[true], labels[own]) for true, own in zip(*row, strict=True) if true != -100]
@@ -110,28 +81,17 @@ def measure(output):
     return {"score": float(np.mean(right))}
 
 
-trainer = OrderedTrainer(
+kind = Trainer if settings["group_by_length"] else ordered(Trainer)
+trainer = kind(
     model=model,
     args=TrainingArguments(
-        output_dir=settings["output"],
-        per_device_train_batch_size=settings["batch_size"],
-        per_device_eval_batch_size=2 * settings["batch_size"],
-        num_train_epochs=settings["epochs"],
-        learning_rate=settings["lr"],
-        seed=settings["seed"],
+        **usual_arguments(settings),
         train_sampling_strategy="group_by_length" if settings["group_by_length"] else "random",
-        logging_steps=10,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        optim="adamw_torch",
     ),
     train_dataset=data["train"],
     eval_dataset=data["test"],
     data_collator=DataCollatorForTokenClassification(tokenizer),
     compute_metrics=measure,
 )
-begin = time.perf_counter()
-trainer.train()
-seconds = time.perf_counter() - begin
+seconds = seconds_of_training(trainer)
 print(json.dumps({"seconds": seconds, "score": trainer.evaluate()["eval_score"], "rows": len(data["test"])}))

@@ -30,7 +30,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common import DATA, SEED, SELDOM
+from common import DATA, SEED, SELDOM, processor_clock, processor_seconds
 from text_classification import at_once
 
 HERE = Path(__file__).parent
@@ -40,6 +40,7 @@ OPTIONS = {"lora": {**LORA, "target_modules": "conv"}}
 METHODS = {"full": 5e-4, "last_layer": 3e-3, "lora": 2e-3, "ssf": 3e-3}
 """With their learning rates."""
 LIMIT = 1.05
+HEADER = "| | trained | script, s | Adapt, s | ratio | processor | script's top-1 | Adapt's | ± standard error |"
 
 
 def folder_of(model: str, method: str, scratch: Path) -> Path:
@@ -81,7 +82,7 @@ def pair(model: str, method: str, folder: Path, repeat: int, *, epochs: int, siz
         "model": {"library": library, "path": str(folder)},
         "dataset": {"path": str(data), "validation_split": "test", "test_split": "validation"},
         "method": {"name": method, **OPTIONS.get(method, {})},
-        "training": {**same, **SELDOM, "num_workers": 0},
+        "training": {**same, **SELDOM, **processor_clock(), "num_workers": 0},
         "save": "none",
         "seed": seed,
         "output_dir": str(scratch / f"{repeat}-adapt"),
@@ -94,6 +95,8 @@ def pair(model: str, method: str, folder: Path, repeat: int, *, epochs: int, siz
     ]
     script, run = at_once(commands, swapped=repeat % 2 == 1)
     shown = f"{script['seconds']:.1f} s and {run['timing_s']['train']:.1f} s"
+    for side, found in (("script", script), ("adapt", run)):
+        found["processor"] = processor_seconds(scratch / f"{repeat}-{side}")
     scores = f"{script['accuracy']:.3f} and {run['metrics']['accuracy']:.3f}"
     print(f"{model}, {method}, seed {seed}: {shown}, {scores}", file=sys.stderr, flush=True)
     return [script, run]
@@ -104,6 +107,7 @@ def row(model: str, method: str, pairs: list[list[Any]]) -> tuple[str, bool]:
     seconds = [(script["seconds"], run["timing_s"]["train"]) for script, run in pairs]
     ratios = [own / its for its, own in seconds]
     ratio = statistics.median(ratios)
+    processor = statistics.median(run["processor"] / script["processor"] for script, run in pairs)
     theirs, own = (statistics.mean(each) for each in zip(*(_top_1(*each) for each in pairs), strict=True))
     # Of the difference of two measurements on the same number of test images, each of several trials.
     error = math.sqrt(sum(each * (1 - each) for each in (theirs, own)) / (pairs[0][0]["rows"] * len(pairs)))
@@ -114,6 +118,7 @@ def row(model: str, method: str, pairs: list[list[Any]]) -> tuple[str, bool]:
         f"{pairs[0][0]['trained']:,}",
         *(f"{statistics.mean(each):.1f}" for each in zip(*seconds, strict=True)),
         f"{ratio:.3f} ({min(ratios):.3f} to {max(ratios):.3f})",
+        f"{processor:.3f}",
         f"{theirs:.3f}",
         f"{own:.3f}",
         f"{error:.3f}",
@@ -136,8 +141,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.methods) - set(METHODS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; methods are {', '.join(METHODS)}")
-    print("| | trained | script, s | Adapt, s | ratio | script's top-1 | Adapt's | ± one standard error |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    print(HEADER)
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
     missed = False
     for model in LIBRARIES if arguments.model == "all" else [arguments.model]:
         for method in arguments.methods or METHODS:
@@ -149,7 +154,7 @@ def main() -> None:
             line, kept = row(model, method, pairs)
             print(line, flush=True)
             missed |= not kept
-    print(f"\nMeans of {arguments.repeats} pairs; the ratio is their median, with the least and the greatest.")
+    print(f"\nMeans of {arguments.repeats} pairs; ratios are medians, with the least and the greatest.")
     print(f"Bounds: {LIMIT:.2f} of the script's time, its top-1 less two standard errors of the difference.")
     sys.exit("MISSED" if missed else 0)
 

@@ -28,6 +28,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from against_torchrun import CASES, compare
+
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
 
 
@@ -50,12 +52,9 @@ def finished(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def against(folder: Path, options: argparse.Namespace) -> int:
     """Prints a table; 1 where Adapt takes longer than the limit."""
-    from against_torchrun import CASES, compare
-
     print("| | | training s | rows/s | peak memory of each, MB | wall s |\n| --- | --- | ---: | ---: | ---: | ---: |")
     kept = [
-        compare(name, folder / name, options.steps, options.repeats, {"OMP_NUM_THREADS": "1"})
-        for name in options.cases or CASES
+        compare(name, folder / name, options.steps, options.repeats, {"OMP_NUM_THREADS": "1"}) for name in options.cases
     ]
     return int(not all(kept))
 
@@ -153,9 +152,7 @@ def main() -> int:
         command = commands.add_parser(name)
         command.set_defaults(function=function)
         if name == "against":
-            command.add_argument(
-                "cases", nargs="*", default=["text_classification", "qlora", "full", "object_detection"]
-            )
+            command.add_argument("cases", nargs="*", default=list(CASES), help=f"of {', '.join(CASES)}")
             command.add_argument("--steps", type=int, default=30)
             command.add_argument("--repeats", type=int, default=3)
         elif name == "memory":

@@ -40,7 +40,7 @@ def batches():
     while True:
         order.set_epoch(epoch)
         numbers = list(order)
-        for start in range(0, len(numbers), size * count):
+        for start in range(0, len(numbers) // (size * count) * size * count, size * count):  # whole batches
             mine = [rows[number] for number in numbers[start : start + size * count]][rank * count :][:count]
             longest = max(map(len, mine))
             ids = torch.full((len(mine), longest), tokenizer.pad_token_id)

@@ -70,7 +70,7 @@ class Run:
         _, left = psutil.wait_procs([each for each, name in named.items() if name != "the check"], timeout=PATIENCE)
         if left:
             pids = [each.pid for each in left]
-            raise TimeoutError(f"{named[victim]} was killed, and {pids} did not end; see {self.log}")
+            raise TimeoutError(f"{named[victim]} was killed, and {pids} did not end:\n{self.log.read_text()[-3000:]}")
         return named[victim], time.monotonic() - begin
 
 
@@ -89,7 +89,7 @@ def whole_run(config: Mapping[str, Any], folder: Path) -> dict[str, float]:
     run = Run(config, folder)
     begun = {phase: time.monotonic() for phase in MARKS if run.reaches(phase)}
     if run.process.wait():
-        sys.exit(f"adapt run failed: see {run.log}")
+        sys.exit(f"adapt run failed:\n{run.log.read_text()[-3000:]}")
     ends = [*list(begun.values())[1:], time.monotonic()]
     return {phase: end - begin for (phase, begin), end in zip(begun.items(), ends, strict=True)}
 

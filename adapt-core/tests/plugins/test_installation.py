@@ -77,3 +77,5 @@ def test_from_version_control_it_is_the_same_repository(came: Came, revision: di
     assert source("adapt-sister") == f"git+{address}@{at}#subdirectory=adapt-sister"
     assert install_command("adapt-sister") == f"pip install 'git+{address}@{at}#subdirectory=adapt-sister'"
     assert source("stranger") == "stranger"
+    came("biases", {"url": address, "vcs_info": control, "subdirectory": "python"})
+    assert source("biases") == f"git+{address}@{at}#subdirectory=python"

@@ -18,7 +18,7 @@ class Undecided(Exception):
 
 def without(options: Options, undecided: Collection[str]) -> Options:
     """Options of which some are undecided: reading one of these raises :class:`Undecided`."""
-    left = _alone(type(options)).model_construct(**dict(options))
+    left = _alone(type(options)).model_construct(_fields_set=set(options.model_fields_set), **dict(options))
     for name in undecided:
         left.__dict__.pop(name, None)  # they are frozen against all else
     return left

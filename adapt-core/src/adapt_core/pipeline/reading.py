@@ -11,6 +11,9 @@ import torch
 
 from adapt_core.interfaces import Method, World
 
+READS = "_materialize_copy"
+"""The function of transformers that reads a tensor of a file; it has no public switch."""
+
 
 @contextmanager
 def read_once(world: World, method: Method) -> Iterator[None]:
@@ -29,12 +32,15 @@ def read_once(world: World, method: Method) -> Iterator[None]:
         return
     from transformers import core_model_loading
 
-    read = core_model_loading._materialize_copy
-    core_model_loading._materialize_copy = _not_read
+    read = getattr(core_model_loading, READS, None)
+    if read is None:  # another version's: all read
+        yield
+        return
+    setattr(core_model_loading, READS, _not_read)
     try:
         yield
     finally:
-        core_model_loading._materialize_copy = read
+        setattr(core_model_loading, READS, read)
 
 
 def _not_read(tensor: Any, device: Any = None, dtype: torch.dtype | None = None) -> torch.Tensor:

@@ -38,8 +38,11 @@ def source(requirement: str) -> str:
     version_control = origin.get("vcs_info")
     if version_control and (name == distribution or distribution.startswith("adapt-")):
         revision = version_control.get("requested_revision") or version_control["commit_id"]
-        inside = f"#subdirectory={distribution}" if "subdirectory" in origin else ""
-        return f"{version_control['vcs']}+{origin['url']}@{revision}{inside}"
+        inside = origin.get("subdirectory")
+        if inside and name != distribution:
+            inside = distribution
+        place = f"#subdirectory={inside}" if inside else ""
+        return f"{version_control['vcs']}+{origin['url']}@{revision}{place}"
     return requirement
 
 

@@ -34,7 +34,7 @@ def left_unused(error: RuntimeError) -> AdaptError | None:
     if "finished reduction in the prior iteration" not in str(error):
         return None
     return AdaptError(
-        "A step left parameters unused that are trained, which the first batch did not",
+        "A step left parameters unused that are trained, for which the processes were not prepared",
         "Set launch.find_unused_parameters to true: every step is then looked at.",
     )
 

@@ -83,7 +83,7 @@ class TrainerEngine(Engine):
         seconds = keeping + self._run(trainer, checkpoint, request)
         steps = trainer.state.global_step
         if stop.stops or request.signal is not None:
-            signal = request.signal or "a signal to another process"
+            signal = request.signal or "a request to stop"
             raise stopped(str(signal), steps, trainer.state.max_steps, self.folder)
         trainer.drop_optimizer()
         if not self.options.do_eval:

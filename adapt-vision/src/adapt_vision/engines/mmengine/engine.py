@@ -62,7 +62,7 @@ class MMEngine(Engine):
         gpu = self._device.startswith("cuda")
         if self.options.fp16 and not gpu:
             raise AdaptError(
-                "training.fp16 (FP16): this machine has no GPU, and float16 training needs one",
+                "training.fp16 (FP16): this run computes on no GPU, and float16 training needs one",
                 "Remove it, or set training.bf16 or training.amp, which a CPU can do.",
             )
         if self.options.bf16 and gpu and not torch.cuda.is_bf16_supported():
@@ -115,7 +115,7 @@ class MMEngine(Engine):
         self.log.start(steps, steps / of_epoch, self.state.step, self.state.lines)
         seconds = self._run(runner, request)
         if (runner.train_loop.stops or request.signal is not None) and self.state.step < steps:
-            raise stopped(request.signal or "a signal to another process", self.state.step, steps, self.folder)
+            raise stopped(request.signal or "a request to stop", self.state.step, steps, self.folder)
         wrapper.optimizer.state.clear()  # a second copy of the model is loaded soon
         return Trained(
             steps=self.state.step,

@@ -117,7 +117,7 @@ def without_downloads(model: ConfigDict) -> None:
 def trainable(model: ConfigDict) -> None:
     """Takes out, in place, what freezes parts of a model by itself: the method says what is trained.
 
-    Batch normalisation over processes becomes that of one, which is what it is without processes.
+    Batch normalisation over processes becomes that of one, also where there are several (decision 0021).
     """
     for each in mappings(model):
         if isinstance(each.get("frozen_stages"), int):

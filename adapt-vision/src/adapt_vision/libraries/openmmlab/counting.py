@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -14,8 +14,13 @@ from torch import Tensor, distributed
 MODULES = ("mmdet.utils.dist_utils", "mmpose.utils.dist_utils")
 """Where the libraries have ``reduce_mean``."""
 
-SUMMED = frozenset({"KLDiscretLoss", "YOLOV3Head"})
-"""Losses of the libraries that are sums over the images of a batch; the others are means."""
+
+def is_sum(settings: Mapping[str, Any]) -> bool:
+    """Whether what a part of a configuration makes has a loss that is a sum over the images of a batch, and no mean."""
+    kind = str(settings.get("type", "")).rpartition(".")[2]
+    if kind == "YOLOV3Head":
+        return bool((settings.get("loss_cls") or {}).get("reduction") == "sum")
+    return kind == "KLDiscretLoss"
 
 
 @contextmanager

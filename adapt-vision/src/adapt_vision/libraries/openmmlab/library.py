@@ -31,7 +31,7 @@ from adapt_vision.libraries.openmmlab.configuration import (
     without_downloads,
     without_random_augments,
 )
-from adapt_vision.libraries.openmmlab.counting import SUMMED, shared_counts
+from adapt_vision.libraries.openmmlab.counting import is_sum, shared_counts
 from adapt_vision.libraries.openmmlab.files import (
     WEIGHTS,
     classes_of,
@@ -41,7 +41,7 @@ from adapt_vision.libraries.openmmlab.files import (
 )
 from adapt_vision.libraries.openmmlab.heads import predictors, shared, size_heads, why_outside, without_memory
 from adapt_vision.libraries.openmmlab.options import OpenMMLabModel
-from adapt_vision.libraries.openmmlab.processor import Configured, bare, enter_scope, quiet
+from adapt_vision.libraries.openmmlab.processor import Configured, enter_scope, quiet
 
 ENOUGH = 0.5
 """A checkpoint that has fewer of a model's parameters than this part is one of another model."""
@@ -276,13 +276,12 @@ class OpenMMLab:
 
     def inputs(self, **given: Any) -> RunnerInputs:
         """What the engine takes, with what the configuration says of training."""
-        kinds = {bare(str(each.get("type", ""))) for each in mappings(self._source.model)}
         return RunnerInputs(
             **given,
             scope=self.package,
             arguments=self.arguments,
             base_batch_size=(self._source.get("auto_scale_lr") or {}).get("base_batch_size"),
-            summed=bool(kinds & SUMMED),
+            summed=any(map(is_sum, mappings(self._source.model))),
             shared=shared_counts,
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -166,6 +168,37 @@ def test_images_without_names_are_numbered_by_row(coco: Path, tmp_path: Path) ->
     options = AnnotatedImageOptions(path=str(tmp_path / "train.parquet"))
     train, _, _ = load_annotated(options, 0, evaluate=False)
     assert [Path(path).name for path in train.images] == [f"{number:06d}.jpeg" for number in range(1, 5)]
+
+
+PROCESS = """
+import os, sys, time
+from pathlib import Path
+from adapt_vision.data import parquet
+
+folder, write = Path(sys.argv[1]), parquet._write
+
+def slowly(*given):
+    (folder / f"written by {os.getpid()}").touch()
+    time.sleep(1)
+    return write(*given)
+
+parquet._write = slowly
+(folder / f"ready {os.getpid()}").touch()
+while len(list(folder.glob("ready *"))) < 2:
+    time.sleep(0.01)
+images, names = parquet.written([folder / "train.parquet"], "image")
+print(images.stat().st_ino, len(names))
+"""
+
+
+def test_processes_that_open_a_table_at_once_write_its_images_once(coco: Path, tmp_path: Path) -> None:
+    cells(coco, "train").to_parquet(str(tmp_path / "train.parquet"))
+    command = [sys.executable, "-c", PROCESS, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=120)[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert told[0] == told[1] and told[0][1] == "4", "the same folder"
+    assert len(list(tmp_path.glob("written by *"))) == 1
 
 
 def test_what_a_table_of_images_lacks_is_told(coco: Path, tmp_path: Path) -> None:

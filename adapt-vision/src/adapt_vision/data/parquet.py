@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from PIL import Image
 
 from adapt_core.errors import AdaptError
@@ -122,21 +123,29 @@ def written(files: Sequence[Path], column: str) -> tuple[Path, list[str]]:
     folder = cache_folder() / "images" / key
     names = folder / "names.json"
     if not names.is_file():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.parent))
         try:
-            (made / names.name).write_text(json.dumps(_write(files, column, made)))
-            shutil.rmtree(folder, ignore_errors=True)  # what another version has left there
-            made.rename(folder)
-        except OSError as error:
-            if not names.is_file():  # another process may have been first
-                raise AdaptError(
-                    f"The images of {files[0]} cannot be written as files into {folder}: {error}",
-                    "Name a folder with more room in ADAPT_CACHE.",
-                ) from error
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            # All processes of a run come here at once: the first one writes the images, and the others find them.
+            with FileLock(folder.with_name(f"{key}.lock")):
+                if not names.is_file():
+                    _fill(folder, names.name, files, column)
+        except (OSError, NotImplementedError) as error:  # the latter where the disk knows no locks
+            raise AdaptError(
+                f"The images of {files[0]} cannot be written as files into {folder}: {error}",
+                "Name a folder with more room in ADAPT_CACHE.",
+            ) from error
     return folder, list(json.loads(names.read_text()))
+
+
+def _fill(folder: Path, names: str, files: Sequence[Path], column: str) -> None:
+    """Makes a folder with the images and the list of their names; there is none that is half written."""
+    made = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        (made / names).write_text(json.dumps(_write(files, column, made)))
+        shutil.rmtree(folder, ignore_errors=True)  # what another version has left there
+        made.rename(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _write(files: Sequence[Path], column: str, folder: Path) -> list[str]:

@@ -170,6 +170,21 @@ def test_images_without_names_are_numbered_by_row(coco: Path, tmp_path: Path) ->
     assert [Path(path).name for path in train.images] == [f"{number:06d}.jpeg" for number in range(1, 5)]
 
 
+@pytest.mark.parametrize("column", ["image", "mask"])
+@pytest.mark.parametrize("held", [True, False])
+def test_images_in_a_table_go_before_names_of_files(column: str, held: bool, coco: Path, tmp_path: Path) -> None:
+    rows = cells(coco, "train").cast_column("image", datasets.Image(decode=False)).to_list()
+    for number, row in enumerate(rows, 1):
+        stored = row.pop("image")
+        (tmp_path / f"{number}.jpg").write_bytes(stored["bytes"])
+        row |= {"file_name": f"{number}.jpg", column: stored if held else {**stored, "bytes": None}}
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "train.parquet")
+    options = AnnotatedImageOptions(path=str(tmp_path / "train.parquet"), class_list=["RBC", "WBC", "Platelets"])
+    train, _, _ = load_annotated(options, 0, evaluate=False)
+    from_cache = {Path(path).parent != tmp_path for path in train.images}
+    assert from_cache == {held and column == "image"}
+
+
 PROCESS = """
 import os, sys, time
 from pathlib import Path

@@ -58,6 +58,15 @@ def holds_images(file: Path) -> bool:
     return bool(image_columns(schema_of(file)))
 
 
+def holds_bytes(file: Path, column: str) -> bool:
+    """Whether the first image of a column is there itself, and not only its path."""
+    from pyarrow import parquet
+
+    for batch in parquet.ParquetFile(file).iter_batches(1, columns=[f"{column}.bytes"]):
+        return (batch.column(0)[0].as_py() or {}).get("bytes") is not None
+    return False
+
+
 def splits_in(folder: Path) -> dict[str, list[Path]]:
     """The Parquet files of each split of a folder, by the data's own names, each split's in their order.
 
@@ -165,7 +174,7 @@ def _write(files: Sequence[Path], column: str, folder: Path) -> list[str]:
                 if content is None:
                     raise AdaptError(
                         f"{file}: row {row + 1} holds no image in column {column!r}.",
-                        "Write the table with its images in it (datasets' Dataset.to_parquet does), or give file_name.",
+                        "Write the table with its images in it (datasets' Dataset.to_parquet does), or only file_name.",
                     )
                 names.append(own[row] if keeps else f"{row + 1:06d}{_suffix(content)}")
                 (folder / names[-1]).write_bytes(content)

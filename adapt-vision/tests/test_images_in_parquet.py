@@ -185,6 +185,27 @@ def test_images_in_a_table_go_before_names_of_files(column: str, held: bool, coc
     assert from_cache == {held and column == "image"}
 
 
+@pytest.mark.parametrize("name", ["other", "train"])
+def test_stray_parquet_files_do_not_hide_another_format(name: str, coco: Path, tmp_path: Path) -> None:
+    expected, _, _ = loaded(coco)
+    yolo = copies.to_yolo(coco, tmp_path / "yolo")
+    stray = cells(coco, "train") if name == "other" else cells(coco, "train").remove_columns("objects")
+    for folder in (coco, yolo):
+        stray.to_parquet(str(folder / f"{name}-00000-of-00003.parquet"))
+        train, _, _ = loaded(folder)
+        require_same(train, expected)
+
+
+@pytest.mark.parametrize("names", [["train-00000-of-00003"], ["train", "train-00000-of-00001"]])
+def test_objects_in_other_files_than_a_split_has_are_told(names: list[str], coco: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for name in names:
+        cells(coco, "train").to_parquet(str(folder / f"{name}.parquet"))
+    with pytest.raises(AdaptError, match="of 3 Parquet files" if len(names) == 1 else "for a split"):
+        load_annotated(AnnotatedImageOptions(path=str(folder)), 0, evaluate=False)
+
+
 PROCESS = """
 import os, sys, time
 from pathlib import Path

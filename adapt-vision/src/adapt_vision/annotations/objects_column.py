@@ -22,7 +22,15 @@ from adapt_vision.annotations.reading import (
     require,
     size_of,
 )
-from adapt_vision.data.parquet import holds_bytes, image_columns, schema_of, shards_of, splits_in, written
+from adapt_vision.data.parquet import (
+    are_of_one_writing,
+    files_by_split,
+    holds_bytes,
+    image_columns,
+    schema_of,
+    shards_of,
+    written,
+)
 from adapt_vision.data.source import USUAL_NAMES
 
 TABLES = ("metadata.jsonl", "metadata.parquet")
@@ -46,12 +54,20 @@ def find(folder: Path, named: Named) -> dict[str, Path]:
             )
         if found:
             files.setdefault(role, found[0])
-    if not files:
-        shards = splits_in(folder) if folder.is_dir() else {}
-        for role, names in USUAL_NAMES.items():
-            usual = [shards[name][0] for name in shards if name.lower() in names and _has_objects(shards[name][0])]
-            if usual:
-                files[role] = usual[0]
+    if files or not folder.is_dir():
+        return files
+    # Files of other splits, or without objects, may lie beside annotations in another format. What is missing is told
+    # when they are read.
+    shards = files_by_split(folder)
+    for role, names in USUAL_NAMES.items():
+        usual = [own for split, own in shards.items() if split.lower() in names and _has_objects(own[0])]
+        if not usual:
+            continue
+        if not are_of_one_writing(usual[0]):
+            raise AdaptError(
+                f"{folder} holds {listed([each.name for each in usual[0]])} for a split.", "Keep those of one writing."
+            )
+        files[role] = usual[0][0]
     return files
 
 

@@ -67,12 +67,8 @@ def holds_bytes(file: Path, column: str) -> bool:
     return False
 
 
-def splits_in(folder: Path) -> dict[str, list[Path]]:
-    """The Parquet files of each split of a folder, by the data's own names, each split's in their order.
-
-    Raises:
-        AdaptError: some files of a split are missing.
-    """
+def files_by_split(folder: Path) -> dict[str, list[Path]]:
+    """The Parquet files of each split of a folder, by the data's own names, in their order; some may be missing."""
     found: dict[str, list[Path]] = {}
     for place in PLACES:
         files = sorted((folder / place).iterdir()) if (folder / place).is_dir() else []
@@ -81,6 +77,12 @@ def splits_in(folder: Path) -> dict[str, list[Path]]:
                 found.setdefault(match["split"], []).append(each)
         if found:
             break
+    return found
+
+
+def splits_in(folder: Path) -> dict[str, list[Path]]:
+    """As :func:`files_by_split`. Raises AdaptError where some files of a split are missing."""
+    found = files_by_split(folder)
     for split, shards in found.items():
         numbers = [SHARD.match(each.stem) for each in shards]
         counts = {int(each["count"] or 1) for each in numbers if each}
@@ -91,6 +93,11 @@ def splits_in(folder: Path) -> dict[str, list[Path]]:
                 "Get the missing ones, or keep those of one writing.",
             )
     return found
+
+
+def are_of_one_writing(shards: Sequence[Path]) -> bool:
+    """Whether the files of a split name the same number of files; they may not all be there."""
+    return len({match["count"] for each in shards if (match := SHARD.match(each.stem))}) == 1
 
 
 def shards_of(file: Path) -> list[Path]:

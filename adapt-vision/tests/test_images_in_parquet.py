@@ -102,6 +102,16 @@ def test_images_of_a_table_that_no_library_of_features_has_written(test_data: Pa
     assert found(train, info["label_names"]) == expected(rows)
 
 
+def test_splits_have_the_names_of_their_files_whatever_these_are(test_data: Path, tmp_path: Path) -> None:
+    rows = clothes(test_data, "train", 1)
+    for name in ("my-cats", "test 2 (old)", "train"):
+        dataset(rows).to_parquet(str(tmp_path / f"{name}.parquet"))
+    options = ImageDataOptions(path=str(tmp_path), train_split="my-cats", validation_split="test 2 (old)")
+    train, evaluation, _ = load_rows(options, 0, evaluate=True)
+    assert found(train, CLASSES) == expected(rows)
+    assert evaluation is not None and found(evaluation, CLASSES) == expected(rows)
+
+
 def test_a_shard_that_is_missing_is_told(test_data: Path, tmp_path: Path) -> None:
     dataset(clothes(test_data, "train", 1)).to_parquet(str(tmp_path / "train-00000-of-00003.parquet"))
     for path in (tmp_path, tmp_path / "train-00000-of-00003.parquet"):

@@ -8,11 +8,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import copies
 import pytest
 from click.testing import CliRunner
 
 from adapt_core.cli.app import app
 from adapt_core.plan.build import check
+from adapt_vision.annotations.options import AnnotatedImageOptions
+from adapt_vision.annotations.rows import load_rows
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FOLDERS = ("image_classification", "object_detection", "instance_segmentation", "pose_detection", "openmmlab")
@@ -42,6 +45,22 @@ def test_its_commands_put_the_data_where_the_configurations_look(
     commands = [shlex.split(line, comments=True) for block in blocks(page) for line in block.splitlines()]
     named = [word for words in commands if words[:1] == ["adapt"] for word in words if word.endswith(".yaml")]
     assert named and all((folder / each).is_file() for each in named)
+
+
+def test_blood_cells_as_they_are_published_are_read(
+    test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (EXAMPLES / "object_detection" / "README.md").read_text()
+    ((file, *overrides),) = [
+        shlex.split(line)[2:] for block in blocks(text) for line in block.splitlines() if "=data/BCCD_Dataset" in line
+    ]
+    (place,) = [each.removeprefix("dataset.path=") for each in overrides if each.startswith("dataset.path=")]
+    coco = copies.subset(test_data / "object_detection" / "bccd", tmp_path / "coco", 4)
+    copies.to_voc(coco, tmp_path / place)
+    monkeypatch.chdir(tmp_path)
+    assert check(EXAMPLES / "object_detection" / file, overrides) == []
+    train, evaluation, info = load_rows(AnnotatedImageOptions(path=place), 0, evaluate=True)
+    assert info["format"] == "voc" and (len(train), len(evaluation or ())) == (4, 4)
 
 
 @pytest.mark.parametrize("name", FOLDERS)

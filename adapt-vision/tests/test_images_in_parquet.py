@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,16 @@ def test_images_of_a_table_that_no_library_of_features_has_written(test_data: Pa
     assert found(train, info["label_names"]) == expected(rows)
 
 
+def test_splits_have_the_names_of_their_files_whatever_these_are(test_data: Path, tmp_path: Path) -> None:
+    rows = clothes(test_data, "train", 1)
+    for name in ("my-cats", "test 2 (old)", "train"):
+        dataset(rows).to_parquet(str(tmp_path / f"{name}.parquet"))
+    options = ImageDataOptions(path=str(tmp_path), train_split="my-cats", validation_split="test 2 (old)")
+    train, evaluation, _ = load_rows(options, 0, evaluate=True)
+    assert found(train, CLASSES) == expected(rows)
+    assert evaluation is not None and found(evaluation, CLASSES) == expected(rows)
+
+
 def test_a_shard_that_is_missing_is_told(test_data: Path, tmp_path: Path) -> None:
     dataset(clothes(test_data, "train", 1)).to_parquet(str(tmp_path / "train-00000-of-00003.parquet"))
     for path in (tmp_path, tmp_path / "train-00000-of-00003.parquet"):
@@ -166,6 +178,73 @@ def test_images_without_names_are_numbered_by_row(coco: Path, tmp_path: Path) ->
     options = AnnotatedImageOptions(path=str(tmp_path / "train.parquet"))
     train, _, _ = load_annotated(options, 0, evaluate=False)
     assert [Path(path).name for path in train.images] == [f"{number:06d}.jpeg" for number in range(1, 5)]
+
+
+@pytest.mark.parametrize("column", ["image", "mask"])
+@pytest.mark.parametrize("held", [True, False])
+def test_images_in_a_table_go_before_names_of_files(column: str, held: bool, coco: Path, tmp_path: Path) -> None:
+    rows = cells(coco, "train").cast_column("image", datasets.Image(decode=False)).to_list()
+    for number, row in enumerate(rows, 1):
+        stored = row.pop("image")
+        (tmp_path / f"{number}.jpg").write_bytes(stored["bytes"])
+        row |= {"file_name": f"{number}.jpg", column: stored if held else {**stored, "bytes": None}}
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "train.parquet")
+    options = AnnotatedImageOptions(path=str(tmp_path / "train.parquet"), class_list=["RBC", "WBC", "Platelets"])
+    train, _, _ = load_annotated(options, 0, evaluate=False)
+    from_cache = {Path(path).parent != tmp_path for path in train.images}
+    assert from_cache == {held and column == "image"}
+
+
+@pytest.mark.parametrize("name", ["other", "train"])
+def test_stray_parquet_files_do_not_hide_another_format(name: str, coco: Path, tmp_path: Path) -> None:
+    expected, _, _ = loaded(coco)
+    yolo = copies.to_yolo(coco, tmp_path / "yolo")
+    stray = cells(coco, "train") if name == "other" else cells(coco, "train").remove_columns("objects")
+    for folder in (coco, yolo):
+        stray.to_parquet(str(folder / f"{name}-00000-of-00003.parquet"))
+        train, _, _ = loaded(folder)
+        require_same(train, expected)
+
+
+@pytest.mark.parametrize("names", [["train-00000-of-00003"], ["train", "train-00000-of-00001"]])
+def test_objects_in_other_files_than_a_split_has_are_told(names: list[str], coco: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for name in names:
+        cells(coco, "train").to_parquet(str(folder / f"{name}.parquet"))
+    with pytest.raises(AdaptError, match="of 3 Parquet files" if len(names) == 1 else "for a split"):
+        load_annotated(AnnotatedImageOptions(path=str(folder)), 0, evaluate=False)
+
+
+PROCESS = """
+import os, sys, time
+from pathlib import Path
+from adapt_vision.data import parquet
+
+folder, write = Path(sys.argv[1]), parquet._write
+
+def slowly(*given):
+    (folder / f"written by {os.getpid()}").touch()
+    time.sleep(1)
+    return write(*given)
+
+parquet._write = slowly
+(folder / f"ready {os.getpid()}").touch()
+while len(list(folder.glob("ready *"))) < 2:
+    time.sleep(0.01)
+images, names = parquet.written([folder / "train.parquet"], "image")
+print(images.stat().st_ino, len(names))
+"""
+
+
+def test_processes_that_open_a_table_at_once_write_its_images_once(coco: Path, tmp_path: Path) -> None:
+    cells(coco, "train").to_parquet(str(tmp_path / "train.parquet"))
+    command = [sys.executable, "-c", PROCESS, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=120)[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert told[0] == told[1] and told[0][1] == "4", "the same folder"
+    assert len(list(tmp_path.glob("written by *"))) == 1
 
 
 def test_what_a_table_of_images_lacks_is_told(coco: Path, tmp_path: Path) -> None:

@@ -22,7 +22,15 @@ from adapt_vision.annotations.reading import (
     require,
     size_of,
 )
-from adapt_vision.data.parquet import image_columns, schema_of, shards_of, splits_in, written
+from adapt_vision.data.parquet import (
+    are_of_one_writing,
+    files_by_split,
+    holds_bytes,
+    image_columns,
+    schema_of,
+    shards_of,
+    written,
+)
 from adapt_vision.data.source import USUAL_NAMES
 
 TABLES = ("metadata.jsonl", "metadata.parquet")
@@ -46,12 +54,20 @@ def find(folder: Path, named: Named) -> dict[str, Path]:
             )
         if found:
             files.setdefault(role, found[0])
-    if not files:
-        shards = splits_in(folder) if folder.is_dir() else {}
-        for role, names in USUAL_NAMES.items():
-            usual = [shards[name][0] for name in shards if name.lower() in names and _has_objects(shards[name][0])]
-            if usual:
-                files[role] = usual[0]
+    if files or not folder.is_dir():
+        return files
+    # Files of other splits, or without objects, may lie beside annotations in another format. What is missing is told
+    # when they are read.
+    shards = files_by_split(folder)
+    for role, names in USUAL_NAMES.items():
+        usual = [own for split, own in shards.items() if split.lower() in names and _has_objects(own[0])]
+        if not usual:
+            continue
+        if not are_of_one_writing(usual[0]):
+            raise AdaptError(
+                f"{folder} holds {listed([each.name for each in usual[0]])} for a split.", "Keep those of one writing."
+            )
+        files[role] = usual[0][0]
     return files
 
 
@@ -153,11 +169,20 @@ def _parquet(file: Path) -> Rows:
     if about := (table.schema.metadata or {}).get(b"huggingface"):  # where datasets keeps names of classes
         declared = _names_in(json.loads(about))
     rows = table.to_pylist()
-    if "file_name" in table.column_names:
+    images = _images(file, stored, named="file_name" in table.column_names)
+    if images is None:
         return [(f"row {number}", row) for number, row in enumerate(rows, 1)], declared, None
-    folder, file_names = written(files, "image" if "image" in stored else stored[0])
+    folder, file_names = written(files, images)
     named = [{**row, "file_name": name} for row, name in zip(rows, file_names, strict=True)]
     return [(f"row {number}", row) for number, row in enumerate(named, 1)], declared, folder
+
+
+def _images(file: Path, stored: Sequence[str], *, named: bool) -> str | None:
+    """The column to take the images from, which goes before file_name; None where that is to be taken."""
+    if not named:
+        return "image" if "image" in stored else stored[0]
+    # Columns by other names may hold masks, and one without bytes only repeats the paths.
+    return "image" if "image" in stored and holds_bytes(file, "image") else None
 
 
 def _names_in(features: Any) -> list[str] | None:

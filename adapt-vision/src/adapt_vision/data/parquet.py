@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from PIL import Image
 
 from adapt_core.errors import AdaptError
@@ -57,12 +58,17 @@ def holds_images(file: Path) -> bool:
     return bool(image_columns(schema_of(file)))
 
 
-def splits_in(folder: Path) -> dict[str, list[Path]]:
-    """The Parquet files of each split of a folder, by the data's own names, each split's in their order.
+def holds_bytes(file: Path, column: str) -> bool:
+    """Whether the first image of a column is there itself, and not only its path."""
+    from pyarrow import parquet
 
-    Raises:
-        AdaptError: some files of a split are missing.
-    """
+    for batch in parquet.ParquetFile(file).iter_batches(1, columns=[f"{column}.bytes"]):
+        return (batch.column(0)[0].as_py() or {}).get("bytes") is not None
+    return False
+
+
+def files_by_split(folder: Path) -> dict[str, list[Path]]:
+    """The Parquet files of each split of a folder, by the data's own names, in their order; some may be missing."""
     found: dict[str, list[Path]] = {}
     for place in PLACES:
         files = sorted((folder / place).iterdir()) if (folder / place).is_dir() else []
@@ -71,6 +77,12 @@ def splits_in(folder: Path) -> dict[str, list[Path]]:
                 found.setdefault(match["split"], []).append(each)
         if found:
             break
+    return found
+
+
+def splits_in(folder: Path) -> dict[str, list[Path]]:
+    """As :func:`files_by_split`. Raises AdaptError where some files of a split are missing."""
+    found = files_by_split(folder)
     for split, shards in found.items():
         numbers = [SHARD.match(each.stem) for each in shards]
         counts = {int(each["count"] or 1) for each in numbers if each}
@@ -81,6 +93,11 @@ def splits_in(folder: Path) -> dict[str, list[Path]]:
                 "Get the missing ones, or keep those of one writing.",
             )
     return found
+
+
+def are_of_one_writing(shards: Sequence[Path]) -> bool:
+    """Whether the files of a split name the same number of files; they may not all be there."""
+    return len({match["count"] for each in shards if (match := SHARD.match(each.stem))}) == 1
 
 
 def shards_of(file: Path) -> list[Path]:
@@ -122,21 +139,29 @@ def written(files: Sequence[Path], column: str) -> tuple[Path, list[str]]:
     folder = cache_folder() / "images" / key
     names = folder / "names.json"
     if not names.is_file():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.parent))
         try:
-            (made / names.name).write_text(json.dumps(_write(files, column, made)))
-            shutil.rmtree(folder, ignore_errors=True)  # what another version has left there
-            made.rename(folder)
-        except OSError as error:
-            if not names.is_file():  # another process may have been first
-                raise AdaptError(
-                    f"The images of {files[0]} cannot be written as files into {folder}: {error}",
-                    "Name a folder with more room in ADAPT_CACHE.",
-                ) from error
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            # All processes of a run come here at once: the first one writes the images, and the others find them.
+            with FileLock(folder.with_name(f"{key}.lock")):
+                if not names.is_file():
+                    _fill(folder, names.name, files, column)
+        except (OSError, NotImplementedError) as error:  # the latter where the disk knows no locks
+            raise AdaptError(
+                f"The images of {files[0]} cannot be written as files into {folder}: {error}",
+                "Name a folder with more room in ADAPT_CACHE.",
+            ) from error
     return folder, list(json.loads(names.read_text()))
+
+
+def _fill(folder: Path, names: str, files: Sequence[Path], column: str) -> None:
+    """Makes a folder with the images and the list of their names; there is none that is half written."""
+    made = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        (made / names).write_text(json.dumps(_write(files, column, made)))
+        shutil.rmtree(folder, ignore_errors=True)  # what another version has left there
+        made.rename(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _write(files: Sequence[Path], column: str, folder: Path) -> list[str]:
@@ -156,7 +181,7 @@ def _write(files: Sequence[Path], column: str, folder: Path) -> list[str]:
                 if content is None:
                     raise AdaptError(
                         f"{file}: row {row + 1} holds no image in column {column!r}.",
-                        "Write the table with its images in it (datasets' Dataset.to_parquet does), or give file_name.",
+                        "Write the table with its images in it (datasets' Dataset.to_parquet does), or only file_name.",
                     )
                 names.append(own[row] if keeps else f"{row + 1:06d}{_suffix(content)}")
                 (folder / names[-1]).write_bytes(content)

@@ -177,14 +177,16 @@ def _saved(path: Path, options: ImageDataOptions) -> ImageSource:
 def _parquet(files: Mapping[str, Sequence[Path]], name: str, options: ImageDataOptions) -> ImageSource:
     import datasets
 
-    named = {split: [str(each) for each in shards] for split, shards in files.items()}
+    # The library takes few characters in names of splits, which are names of files here.
+    names = {f"split{number}": split for number, split in enumerate(files)}
+    named = {key: [str(each) for each in files[split]] for key, split in names.items()}
     try:
         found = datasets.load_dataset("parquet", data_files=named)
     # Broad: the library states no list of what a damaged file makes it raise.
     except Exception as error:
         reason = error.__cause__ or error
         raise AdaptError(f"{name} cannot be loaded: {reason}", "Check that its Parquet files are whole.") from error
-    return ImageSource(name, dict(_stored(found, name, options)))
+    return ImageSource(name, dict(_stored({names[key]: rows for key, rows in found.items()}, name, options)))
 
 
 def _hub(name: str, options: ImageDataOptions) -> ImageSource:

@@ -55,7 +55,7 @@ class TorchLauncher(Launcher):
         if local is None:
             raise UsageError(
                 "launch.num_processes is not given, and there is no GPU to tell how many processes to start",
-                "Say how many.",
+                "Write launch.num_processes: 2, say.",
             )
         job = Job(function, plan, self.options, local, self.settings(), folder="")
         logs = Path(plan.output_dir, "logs") if isinstance(plan, RunPlan) else None

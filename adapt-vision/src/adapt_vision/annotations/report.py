@@ -97,7 +97,7 @@ def told(split: str, rows: AnnotatedImages, names: Sequence[str], cells: Sequenc
         numbers={**sizes(rows.found), "longer edge of an object's box": [max(each.box[2:]) for each in objects]},
         counts={"format": formats(rows.found), "size of objects": _by_size(objects)},
         names=within(rows.images),
-        examples=[Section("As the model sees them", "images", [], cells)] if cells else [],
+        examples=[Section(f"As the model sees them, {split}", "images", [], cells)] if cells else [],
         notices=notices,
     )
 

@@ -75,7 +75,7 @@ def inspected(
         counts={"format": formats(rows.found)},
         names=within(rows.listing.names),
         notices=_in_several_classes(rows, names),
-        examples=[Section("As the model sees them", "images", [], cells)] if cells else [],
+        examples=[Section(f"As the model sees them, {split}", "images", [], cells)] if cells else [],
     )
 
 

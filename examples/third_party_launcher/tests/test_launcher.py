@@ -32,9 +32,17 @@ class TestRay(LauncherContract):
     size = 2
 
 
-def test_a_killed_worker_ends_the_run():
+def test_fewer_gpus_than_processes_are_an_error(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(AdaptError, match=r"fewer GPUs \(1\) than .* processes \(2\)") as raised:
+        RayTrain(RayOptions(num_processes=2)).launch(kill_one, None)
+    assert "launch.num_processes to 1" in raised.value.hint and "launch.use_cpu" in raised.value.hint
+
+
+def test_a_killed_worker_ends_the_run_also_where_no_gpu_is(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     with pytest.raises(AdaptError, match="Process 1 of 2 was lost") as raised:
-        RayTrain(RayOptions(**TWO)).launch(kill_one, None)
+        RayTrain(RayOptions(num_processes=2)).launch(kill_one, None)
     assert "printed is in" in raised.value.hint
 
 

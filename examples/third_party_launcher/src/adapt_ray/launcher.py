@@ -7,6 +7,8 @@ import threading
 from concurrent.futures import Future, wait
 from pathlib import Path
 
+import torch
+
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Launcher
 from adapt_core.plan.run_plan import RunPlan
@@ -24,15 +26,21 @@ class RayTrain(Launcher):
         return self.options.num_processes
 
     def launch(self, function, plan):
+        gpus = 0 if self.options.use_cpu else torch.cuda.device_count()
+        if 0 < gpus < self.size:  # Ray would wait for more of them without end
+            raise AdaptError(
+                f"This machine has fewer GPUs ({gpus}) than the run has processes ({self.size})",
+                f"Set launch.num_processes to {gpus} or less, or launch.use_cpu to true.",
+            )
         # In /tmp, since Ray's sockets lie in it, whose paths must be short.
         with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as scratch:
             logs = new_logs(Path(plan.output_dir if isinstance(plan, RunPlan) else scratch, "logs"))
             own = {name: os.environ[name] for name in SETTINGS if name in os.environ}  # of the person's
             job = {"function": function, "plan": plan, "environment": own, "logs": str(logs), "stop": f"{scratch}/stop"}
             with ray_here(self.size, scratch):
-                return self.followed(job, scratch)
+                return self.followed(job, scratch, use_gpu=gpus > 0)
 
-    def followed(self, job, scratch):
+    def followed(self, job, scratch, use_gpu):
         """Starts the workers, shows what the main one prints, and returns what it returns.
 
         Raises:
@@ -47,8 +55,8 @@ class RayTrain(Launcher):
         trainer = TorchTrainer(
             work,
             train_loop_config=job,
-            torch_config=TorchConfig(backend="gloo" if self.options.use_cpu else "cpu:gloo,cuda:nccl"),
-            scaling_config=ScalingConfig(num_workers=self.size, use_gpu=not self.options.use_cpu),
+            torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if use_gpu else "gloo"),
+            scaling_config=ScalingConfig(num_workers=self.size, use_gpu=use_gpu),
             run_config=RunConfig(name="train", storage_path=scratch),
         )
         done = Future()

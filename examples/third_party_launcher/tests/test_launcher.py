@@ -4,11 +4,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
-from adapt_ray.launcher import RayTrain
+from adapt_ray.launcher import RayTrain, Shown
 from adapt_ray.options import RayOptions
 from ray_jobs import kill_one
 
@@ -44,6 +46,28 @@ def test_a_killed_worker_ends_the_run_also_where_no_gpu_is(monkeypatch):
     with pytest.raises(AdaptError, match="Process 1 of 2 was lost") as raised:
         RayTrain(RayOptions(num_processes=2)).launch(kill_one, None)
     assert "printed is in" in raised.value.hint
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_while_lines_are_shown_stops_the_run_and_the_second_ends_it(monkeypatch, tmp_path, times):
+    class Trainer:
+        def __init__(self, *_, train_loop_config, **__):
+            self.stop = Path(train_loop_config["stop"])
+
+        def fit(self):
+            while not self.stop.exists():
+                time.sleep(0.05)
+            return SimpleNamespace(return_value="saved")
+
+    def show(_, interrupts=[KeyboardInterrupt] * times):
+        if interrupts:
+            raise interrupts.pop()
+
+    monkeypatch.setattr("ray.train.torch.TorchTrainer", Trainer)
+    monkeypatch.setattr(Shown, "show", show)
+    job = {"logs": str(tmp_path), "stop": str(tmp_path / "stop")}
+    with nullcontext() if times == 1 else pytest.raises(KeyboardInterrupt):
+        assert RayTrain(RayOptions(**TWO)).followed(job, str(tmp_path), use_gpu=False) == "saved"
 
 
 @pytest.fixture(scope="module")

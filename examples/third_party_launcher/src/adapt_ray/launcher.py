@@ -67,15 +67,14 @@ class RayTrain(Launcher):
         while True:
             try:
                 ended = wait([done], timeout=0.2).done
+                for each in shown:
+                    each.show()
+                if ended:
+                    break
             except KeyboardInterrupt:
                 if Path(job["stop"]).exists():
                     raise
                 Path(job["stop"]).touch()
-                continue
-            for each in shown:
-                each.show()
-            if ended:
-                break
         try:
             return done.result().return_value
         except WorkerGroupError as error:

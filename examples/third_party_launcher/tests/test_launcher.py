@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
-from adapt_ray.launcher import RayTrain, Shown
+from adapt_ray.launcher import RayTrain, Shown, reason
 from adapt_ray.options import RayOptions
 from ray_jobs import kill_one
 
@@ -46,6 +46,12 @@ def test_a_killed_worker_ends_the_run_also_where_no_gpu_is(monkeypatch):
     with pytest.raises(AdaptError, match="Process 1 of 2 was lost") as raised:
         RayTrain(RayOptions(num_processes=2)).launch(kill_one, None)
     assert "printed is in" in raised.value.hint
+
+
+def test_a_failure_that_names_no_worker_is_in_ray_s_words():
+    from ray.train import WorkerGroupError
+
+    assert "NCCL hangs" in reason(WorkerGroupError("NCCL hangs", {}), 2, "logs").message
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -47,7 +47,7 @@ class RayTrain(Launcher):
             KeyboardInterrupt: a person has stopped the run for the second time.
             AdaptError: a worker failed, with its reason.
         """
-        from ray.train import RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
+        from ray.train import RunConfig, ScalingConfig, TrainingFailedError
         from ray.train.torch import TorchConfig, TorchTrainer
 
         from adapt_ray.worker import work
@@ -77,25 +77,30 @@ class RayTrain(Launcher):
                 Path(job["stop"]).touch()
         try:
             return done.result().return_value
-        except WorkerGroupError as error:
-            raise reason(error.worker_failures, self.size, job["logs"]) from error
         except TrainingFailedError as error:
-            raise AdaptError(f"Ray Train failed: {error}") from error
+            raise reason(error, self.size, job["logs"]) from error
 
 
-def reason(failures, size, logs):
-    """The error of one of the workers that failed: of a lost one rather than of those that it left waiting."""
+def reason(failed, size, logs):
+    """The error of one of the workers that failed: of a lost one rather than of those that it left waiting.
+
+    Of the whole, where Ray Train names no worker.
+    """
     from ray.exceptions import RayError
     from ray.train.v2.api.exceptions import RayTrainError
 
     def lost(error):
         return isinstance(error, (RayError, RayTrainError))
 
+    printed = f"What every process printed is in {logs}."
+    failures = getattr(failed, "worker_failures", None)
+    if not failures:
+        return AdaptError(f"Ray Train failed: {failed}", printed)
     rank, error = min(failures.items(), key=lambda each: (not lost(each[1]), each[0]))
     if isinstance(error, AdaptError):
         return error
     what = "was lost" if lost(error) else f"failed: {type(error).__name__}: {error}"
-    return AdaptError(f"Process {rank} of {size} {what}", f"What every process printed is in {logs}.")
+    return AdaptError(f"Process {rank} of {size} {what}", printed)
 
 
 def settle(future, function):

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import signal
@@ -52,6 +53,16 @@ def test_a_failure_that_names_no_worker_is_in_ray_s_words():
     from ray.train import WorkerGroupError
 
     assert "NCCL hangs" in reason(WorkerGroupError("NCCL hangs", {}), 2, "logs").message
+
+
+def test_a_character_written_in_part_is_shown_when_it_is_whole(tmp_path):
+    stream = io.StringIO()
+    shown = Shown(tmp_path / "rank-0.out", stream)
+    for part in ("½: ".encode(), "é".encode()[:1], "é".encode()[1:]):
+        with shown.file.open("ab") as file:
+            file.write(part)
+        shown.show()
+    assert stream.getvalue() == "½: é"
 
 
 @pytest.mark.parametrize("times", [1, 2])

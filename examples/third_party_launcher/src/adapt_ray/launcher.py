@@ -1,5 +1,6 @@
 """Ray Train starts the processes of a run, and tells what became of them."""
 
+import codecs
 import os
 import sys
 import tempfile
@@ -123,11 +124,13 @@ class Shown:
 
     def __init__(self, file, stream):
         self.file, self.stream, self.position = file, stream, 0
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be written in part
 
     def show(self):
         if self.file.exists():
-            with self.file.open(errors="replace") as opened:
+            with self.file.open("rb") as opened:
                 opened.seek(self.position)
-                self.stream.write(opened.read())
-                self.position = opened.tell()
+                new = opened.read()
+            self.position += len(new)
+            self.stream.write(self.decoder.decode(new))
             self.stream.flush()

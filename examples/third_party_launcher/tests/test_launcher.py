@@ -13,6 +13,7 @@ from typing import ClassVar
 import pytest
 from adapt_ray.launcher import RayTrain, Shown, reason
 from adapt_ray.options import RayOptions
+from adapt_ray.this_machine import ray_here
 from ray_jobs import kill_one
 
 import adapt_core
@@ -63,6 +64,14 @@ def test_a_character_written_in_part_is_shown_when_it_is_whole(tmp_path):
             file.write(part)
         shown.show()
     assert stream.getvalue() == "½: é"
+
+
+def test_without_ray_the_environment_stays_as_it_was(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    before = dict(os.environ)
+    with pytest.raises(ImportError), ray_here(2, str(tmp_path)):
+        pass
+    assert dict(os.environ) == before
 
 
 @pytest.mark.parametrize("times", [1, 2])

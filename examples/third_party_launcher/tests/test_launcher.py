@@ -46,7 +46,7 @@ def test_fewer_gpus_than_processes_are_an_error(monkeypatch):
 def test_a_killed_worker_ends_the_run_also_where_no_gpu_is(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     with pytest.raises(AdaptError, match="Process 1 of 2 was lost") as raised:
-        RayTrain(RayOptions(num_processes=2)).launch(kill_one, None)
+        RayTrain(RayOptions(num_processes=2, find_unused_parameters=True)).launch(kill_one, None)
     assert "printed is in" in raised.value.hint
 
 

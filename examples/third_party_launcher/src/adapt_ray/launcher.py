@@ -37,7 +37,9 @@ class RayTrain(Launcher):
         with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as scratch:
             logs = new_logs(Path(plan.output_dir if isinstance(plan, RunPlan) else scratch, "logs"))
             own = {name: os.environ[name] for name in SETTINGS if name in os.environ}  # of the person's
-            job = {"function": function, "plan": plan, "environment": own, "logs": str(logs), "stop": f"{scratch}/stop"}
+            unused = self.options.find_unused_parameters
+            job = {"function": function, "plan": plan, "unused": unused, "environment": own, "logs": str(logs)}
+            job["stop"] = f"{scratch}/stop"  # made at Ctrl-C
             with ray_here(self.size, scratch):
                 return self.followed(job, scratch, use_gpu=gpus > 0)
 

@@ -11,6 +11,7 @@ from adapt_core.errors import AdaptError
 
 def kill_one(_, world):
     """The second worker is killed while the first waits for it."""
+    assert world.unused_parameters is True
     world.barrier()
     if world.rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)

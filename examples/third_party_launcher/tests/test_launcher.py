@@ -1,15 +1,19 @@
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
-from adapt_ray.launcher import RayTrain
+from adapt_ray.launcher import RayTrain, Shown, reason
 from adapt_ray.options import RayOptions
+from adapt_ray.this_machine import ray_here
 from ray_jobs import kill_one
 
 import adapt_core
@@ -32,10 +36,64 @@ class TestRay(LauncherContract):
     size = 2
 
 
-def test_a_killed_worker_ends_the_run():
+def test_fewer_gpus_than_processes_are_an_error(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(AdaptError, match=r"fewer GPUs \(1\) than .* processes \(2\)") as raised:
+        RayTrain(RayOptions(num_processes=2)).launch(kill_one, None)
+    assert "launch.num_processes to 1" in raised.value.hint and "launch.use_cpu" in raised.value.hint
+
+
+def test_a_killed_worker_ends_the_run_also_where_no_gpu_is(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     with pytest.raises(AdaptError, match="Process 1 of 2 was lost") as raised:
-        RayTrain(RayOptions(**TWO)).launch(kill_one, None)
+        RayTrain(RayOptions(num_processes=2, find_unused_parameters=True)).launch(kill_one, None)
     assert "printed is in" in raised.value.hint
+
+
+def test_a_failure_that_names_no_worker_is_in_ray_s_words():
+    from ray.train import WorkerGroupError
+
+    assert "NCCL hangs" in reason(WorkerGroupError("NCCL hangs", {}), 2, "logs").message
+
+
+def test_a_character_written_in_part_is_shown_when_it_is_whole(tmp_path):
+    stream = io.StringIO()
+    shown = Shown(tmp_path / "rank-0.out", stream)
+    for part in ("½: ".encode(), "é".encode()[:1], "é".encode()[1:]):
+        with shown.file.open("ab") as file:
+            file.write(part)
+        shown.show()
+    assert stream.getvalue() == "½: é"
+
+
+def test_without_ray_the_environment_stays_as_it_was(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    before = dict(os.environ)
+    with pytest.raises(ImportError), ray_here(2, str(tmp_path)):
+        pass
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_while_lines_are_shown_stops_the_run_and_the_second_ends_it(monkeypatch, tmp_path, times):
+    class Trainer:
+        def __init__(self, *_, train_loop_config, **__):
+            self.stop = Path(train_loop_config["stop"])
+
+        def fit(self):
+            while not self.stop.exists():
+                time.sleep(0.05)
+            return SimpleNamespace(return_value="saved")
+
+    def show(_, interrupts=[KeyboardInterrupt] * times):
+        if interrupts:
+            raise interrupts.pop()
+
+    monkeypatch.setattr("ray.train.torch.TorchTrainer", Trainer)
+    monkeypatch.setattr(Shown, "show", show)
+    job = {"logs": str(tmp_path), "stop": str(tmp_path / "stop")}
+    with nullcontext() if times == 1 else pytest.raises(KeyboardInterrupt):
+        assert RayTrain(RayOptions(**TWO)).followed(job, str(tmp_path), use_gpu=False) == "saved"
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,14 @@
 """Ray Train starts the processes of a run, and tells what became of them."""
 
+import codecs
 import os
 import sys
 import tempfile
 import threading
 from concurrent.futures import Future, wait
 from pathlib import Path
+
+import torch
 
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Launcher
@@ -24,22 +27,30 @@ class RayTrain(Launcher):
         return self.options.num_processes
 
     def launch(self, function, plan):
+        gpus = 0 if self.options.use_cpu else torch.cuda.device_count()
+        if 0 < gpus < self.size:  # Ray would wait for more of them without end
+            raise AdaptError(
+                f"This machine has fewer GPUs ({gpus}) than the run has processes ({self.size})",
+                f"Set launch.num_processes to {gpus} or less, or launch.use_cpu to true.",
+            )
         # In /tmp, since Ray's sockets lie in it, whose paths must be short.
         with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as scratch:
             logs = new_logs(Path(plan.output_dir if isinstance(plan, RunPlan) else scratch, "logs"))
             own = {name: os.environ[name] for name in SETTINGS if name in os.environ}  # of the person's
-            job = {"function": function, "plan": plan, "environment": own, "logs": str(logs), "stop": f"{scratch}/stop"}
+            unused = self.options.find_unused_parameters
+            job = {"function": function, "plan": plan, "unused": unused, "environment": own, "logs": str(logs)}
+            job["stop"] = f"{scratch}/stop"  # made at Ctrl-C
             with ray_here(self.size, scratch):
-                return self.followed(job, scratch)
+                return self.followed(job, scratch, use_gpu=gpus > 0)
 
-    def followed(self, job, scratch):
+    def followed(self, job, scratch, use_gpu):
         """Starts the workers, shows what the main one prints, and returns what it returns.
 
         Raises:
             KeyboardInterrupt: a person has stopped the run for the second time.
             AdaptError: a worker failed, with its reason.
         """
-        from ray.train import RunConfig, ScalingConfig, TrainingFailedError, WorkerGroupError
+        from ray.train import RunConfig, ScalingConfig, TrainingFailedError
         from ray.train.torch import TorchConfig, TorchTrainer
 
         from adapt_ray.worker import work
@@ -47,8 +58,8 @@ class RayTrain(Launcher):
         trainer = TorchTrainer(
             work,
             train_loop_config=job,
-            torch_config=TorchConfig(backend="gloo" if self.options.use_cpu else "cpu:gloo,cuda:nccl"),
-            scaling_config=ScalingConfig(num_workers=self.size, use_gpu=not self.options.use_cpu),
+            torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if use_gpu else "gloo"),
+            scaling_config=ScalingConfig(num_workers=self.size, use_gpu=use_gpu),
             run_config=RunConfig(name="train", storage_path=scratch),
         )
         done = Future()
@@ -59,36 +70,40 @@ class RayTrain(Launcher):
         while True:
             try:
                 ended = wait([done], timeout=0.2).done
+                for each in shown:
+                    each.show()
+                if ended:
+                    break
             except KeyboardInterrupt:
                 if Path(job["stop"]).exists():
                     raise
                 Path(job["stop"]).touch()
-                continue
-            for each in shown:
-                each.show()
-            if ended:
-                break
         try:
             return done.result().return_value
-        except WorkerGroupError as error:
-            raise reason(error.worker_failures, self.size, job["logs"]) from error
         except TrainingFailedError as error:
-            raise AdaptError(f"Ray Train failed: {error}") from error
+            raise reason(error, self.size, job["logs"]) from error
 
 
-def reason(failures, size, logs):
-    """The error of one of the workers that failed: of a lost one rather than of those that it left waiting."""
+def reason(failed, size, logs):
+    """The error of one of the workers that failed: of a lost one rather than of those that it left waiting.
+
+    Of the whole, where Ray Train names no worker.
+    """
     from ray.exceptions import RayError
     from ray.train.v2.api.exceptions import RayTrainError
 
     def lost(error):
         return isinstance(error, (RayError, RayTrainError))
 
+    printed = f"What every process printed is in {logs}."
+    failures = getattr(failed, "worker_failures", None)
+    if not failures:
+        return AdaptError(f"Ray Train failed: {failed}", printed)
     rank, error = min(failures.items(), key=lambda each: (not lost(each[1]), each[0]))
     if isinstance(error, AdaptError):
         return error
     what = "was lost" if lost(error) else f"failed: {type(error).__name__}: {error}"
-    return AdaptError(f"Process {rank} of {size} {what}", f"What every process printed is in {logs}.")
+    return AdaptError(f"Process {rank} of {size} {what}", printed)
 
 
 def settle(future, function):
@@ -111,11 +126,13 @@ class Shown:
 
     def __init__(self, file, stream):
         self.file, self.stream, self.position = file, stream, 0
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be written in part
 
     def show(self):
         if self.file.exists():
-            with self.file.open(errors="replace") as opened:
+            with self.file.open("rb") as opened:
                 opened.seek(self.position)
-                self.stream.write(opened.read())
-                self.position = opened.tell()
+                new = opened.read()
+            self.position += len(new)
+            self.stream.write(self.decoder.decode(new))
             self.stream.flush()

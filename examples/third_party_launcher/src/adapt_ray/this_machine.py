@@ -29,41 +29,50 @@ ATTEMPTS = 3
 
 
 @contextmanager
+def settings_made():
+    """The environment variables of SETTINGS, for as long as the block lasts."""
+    before = {name: os.environ.get(name) for name in SETTINGS}
+    os.environ.update(SETTINGS)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
 def ray_here(processes, folder):
     """Ray for as long as the block lasts.
 
     Raises:
         AdaptError: it does not start.
     """
-    before = {name: os.environ.get(name) for name in SETTINGS}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    os.environ.update(SETTINGS)
-    import ray
+    with settings_made():
+        import ray  # reads some of the settings
 
-    try:
-        for attempt in range(ATTEMPTS):
-            try:
-                ray.init(
-                    address="local",
-                    num_cpus=processes,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level="CRITICAL",
-                    object_store_memory=100_000_000,  # nothing is put there
-                    _node_ip_address="127.0.0.1",
-                    _temp_dir=folder,
-                )
-                break
-            except Exception as error:  # a bare Exception is what it raises
-                ray.shutdown()
-                if attempt + 1 == ATTEMPTS:
-                    raise AdaptError(f"Ray does not start: {error}") from error
-        for number, handler in handlers.items():  # Ray has put its own there
-            signal.signal(number, handler)
-        yield
-    finally:
-        ray.shutdown()
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
+        try:
+            for attempt in range(ATTEMPTS):
+                try:
+                    ray.init(
+                        address="local",
+                        num_cpus=processes,
+                        include_dashboard=False,
+                        log_to_driver=False,
+                        logging_level="CRITICAL",
+                        object_store_memory=100_000_000,  # nothing is put there
+                        _node_ip_address="127.0.0.1",
+                        _temp_dir=folder,
+                    )
+                    break
+                except Exception as error:  # a bare Exception is what it raises
+                    ray.shutdown()
+                    if attempt + 1 == ATTEMPTS:
+                        raise AdaptError(f"Ray does not start: {error}") from error
+            for number, handler in handlers.items():  # Ray has put its own there
+                signal.signal(number, handler)
+            yield
+        finally:
+            ray.shutdown()

@@ -17,7 +17,7 @@ def work(job):
     """Calls the function with the plan and the world; Ray Train gives what the main worker returns to the launcher."""
     del os.environ["http_proxy"]
     os.environ.update(job["environment"])
-    world = RayWorld(Path(job["stop"]))
+    world = RayWorld(Path(job["stop"]), job["unused"])
     for number, name in ((1, "out"), (2, "err")):
         file = os.open(Path(job["logs"], f"rank-{world.rank}.{name}"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(file, number)

@@ -9,13 +9,13 @@ from adapt_core.interfaces import World
 class RayWorld(World):
     """The processes of a run, on the process group that Ray Train has made."""
 
-    def __init__(self, stop: Path) -> None:
+    def __init__(self, stop: Path, unused_parameters: bool | None) -> None:
         context = ray.train.get_context()
         self.rank = context.get_world_rank()
         self.size = context.get_world_size()
         self.local_rank = context.get_local_rank()
         self.device = str(ray.train.torch.get_device())
-        self.stop = stop
+        self.stop, self.unused_parameters = stop, unused_parameters
         self.devices = self.gather(self.device)
 
     def gather(self, value):

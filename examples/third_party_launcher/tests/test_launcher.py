@@ -85,9 +85,9 @@ def test_ctrl_c_while_lines_are_shown_stops_the_run_and_the_second_ends_it(monke
                 time.sleep(0.05)
             return SimpleNamespace(return_value="saved")
 
-    def show(_, interrupts=[KeyboardInterrupt] * times):
-        if interrupts:
-            raise interrupts.pop()
+    def show(_, left=[signal.SIGINT] * times):
+        if left:
+            signal.raise_signal(left.pop())
 
     monkeypatch.setattr("ray.train.torch.TorchTrainer", Trainer)
     monkeypatch.setattr(Shown, "show", show)

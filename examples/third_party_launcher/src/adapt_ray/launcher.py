@@ -14,7 +14,7 @@ from adapt_core.errors import AdaptError
 from adapt_core.interfaces import Launcher
 from adapt_core.plan.run_plan import RunPlan
 from adapt_ray.options import RayOptions
-from adapt_ray.this_machine import SETTINGS, ray_here
+from adapt_ray.this_machine import SETTINGS, asking_to_stop, ray_here
 
 
 class RayTrain(Launcher):
@@ -67,17 +67,12 @@ class RayTrain(Launcher):
         threading.Thread(target=settle, args=(done, trainer.fit), daemon=True).start()
         streams = {"out": sys.stdout, "err": sys.stderr}
         shown = [Shown(Path(job["logs"], f"rank-0.{name}"), stream) for name, stream in streams.items()]
-        while True:
-            try:
-                ended = wait([done], timeout=0.2).done
+        with asking_to_stop(Path(job["stop"])):
+            ended = False
+            while not ended:
+                ended = bool(wait([done], timeout=0.2).done)
                 for each in shown:
                     each.show()
-                if ended:
-                    break
-            except KeyboardInterrupt:
-                if Path(job["stop"]).exists():
-                    raise
-                Path(job["stop"]).touch()
         try:
             return done.result().return_value
         except TrainingFailedError as error:

@@ -76,3 +76,23 @@ def ray_here(processes, folder):
             yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def asking_to_stop(file):
+    """Within the block, the first Ctrl-C or SIGTERM leaves a file, and the second raises KeyboardInterrupt.
+
+    Python drops what a handler raises in the middle of a callback, so that an interrupt alone might be lost.
+    """
+
+    def ask(*_):
+        if file.exists():
+            raise KeyboardInterrupt
+        file.touch()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

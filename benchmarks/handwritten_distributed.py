@@ -6,7 +6,6 @@ folder), ``lr``, ``batch_size`` (of each process), ``steps``, ``seed`` and ``out
 ``result.json`` there: seconds of training, losses of all steps, and the peak memory of every process.
 """
 
-import hashlib
 import json
 import sys
 import time
@@ -14,42 +13,11 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from torch.utils.data import Dataset, Sampler
+from handwritten import ordered
+from torch.utils.data import Dataset
 from transformers import Trainer, TrainingArguments, set_seed
 
 LORA = {"r": 8, "lora_alpha": 16, "lora_dropout": 0.0, "target_modules": "all-linear"}
-
-
-def derived_seed(*parts):
-    """As Adapt makes it, so that both train on the rows in one order."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
-
-
-class Order(Sampler):
-    """A permutation of the rows that depends on the seed and the epoch alone."""
-
-    epoch = 0
-
-    def __init__(self, rows, seed):
-        self.rows, self.seed = rows, seed
-
-    def set_epoch(self, epoch):
-        self.epoch = epoch
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __iter__(self):
-        generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
-        return iter(torch.randperm(len(self), generator=generator).tolist())
-
-
-def ordered(trainer):
-    class Ordered(trainer):
-        def _get_train_sampler(self, train_dataset=None):
-            return Order(self.train_dataset, self.args.seed)
-
-    return Ordered
 
 
 def arguments(settings, kind=TrainingArguments, **more):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from handwritten_distributed import Order, peaks
+from handwritten import Order
+from handwritten_distributed import peaks
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn import functional
@@ -36,7 +37,7 @@ schedule = get_linear_schedule_with_warmup(optimizer, 0, settings["steps"])
 
 def batches():
     """This process's share of each batch, padded, over epochs without end."""
-    order, epoch, count = Order(rows, settings["seed"]), 0, settings["batch_size"]
+    order, epoch, count = Order(len(rows), settings["seed"]), 0, settings["batch_size"]
     while True:
         order.set_epoch(epoch)
         numbers = list(order)

@@ -76,7 +76,8 @@ def _failure(run: MethodRun, world: World) -> str | None:
         train(run, world)
     except AdaptError as error:
         return f"{error.message} {error.hint or ''}"
-    except BaseException as error:
+    # Broad: a method may raise anything. It goes on as it came, and says which method it was.
+    except Exception as error:
         error.add_note(f"{run.method} on {run.model}, {dict(run.options)}")
         raise
     return None

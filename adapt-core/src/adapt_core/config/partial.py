@@ -19,9 +19,7 @@ class Undecided(Exception):
 def without(options: Options, undecided: Collection[str]) -> Options:
     """Options of which some are undecided: reading one of these raises :class:`Undecided`."""
     left = _alone(type(options)).model_construct(_fields_set=set(options.model_fields_set), **dict(options))
-    for name in undecided:
-        left.__dict__.pop(name, None)  # they are frozen against all else
-    return left
+    return _forgetting(left, undecided)
 
 
 def partial(model: type[Options], given: Mapping[str, Any], undecided: Collection[str]) -> Options | None:
@@ -41,8 +39,12 @@ def partial(model: type[Options], given: Mapping[str, Any], undecided: Collectio
     # Broad: validators are a plugin's own code, and the fault has been reported where the whole section was validated.
     except Exception:  # noqa: BLE001
         return None
+    return _forgetting(options, undecided)
+
+
+def _forgetting(options: Options, undecided: Collection[str]) -> Options:
     for name in undecided:
-        options.__dict__.pop(name, None)
+        options.__dict__.pop(name, None)  # they are frozen against all else
     return options
 
 

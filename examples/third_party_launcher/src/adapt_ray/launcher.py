@@ -104,7 +104,8 @@ def reason(failed, size, logs):
 def settle(future, function):
     try:
         future.set_result(function())
-    except BaseException as error:  # noqa: BLE001  # raised again in the main thread
+    # Broad: whatever it is, the main thread raises it; an exception of this thread would be lost.
+    except BaseException as error:  # noqa: BLE001
         future.set_exception(error)
 
 

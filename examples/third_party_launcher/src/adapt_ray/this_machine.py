@@ -67,7 +67,8 @@ def ray_here(processes, folder):
                         _temp_dir=folder,
                     )
                     break
-                except Exception as error:  # a bare Exception is what it raises
+                # Broad: Ray raises a bare Exception where it does not start.
+                except Exception as error:
                     ray.shutdown()
                     if attempt + 1 == ATTEMPTS:
                         raise AdaptError(f"Ray does not start: {error}") from error

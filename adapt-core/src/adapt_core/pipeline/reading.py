@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 
 from adapt_core.interfaces import Method, World
+from adapt_core.utils.replacing import replaced
 
 READS = "_materialize_copy"
 """The function of transformers that reads a tensor of a file; it has no public switch."""
@@ -32,15 +33,9 @@ def read_once(world: World, method: Method) -> Iterator[None]:
         return
     from transformers import core_model_loading
 
-    read = getattr(core_model_loading, READS, None)
-    if read is None:  # another version's: all read
+    known = hasattr(core_model_loading, READS)  # not in every version: all read there
+    with replaced(core_model_loading, READS, _not_read) if known else nullcontext():
         yield
-        return
-    setattr(core_model_loading, READS, _not_read)
-    try:
-        yield
-    finally:
-        setattr(core_model_loading, READS, read)
 
 
 def _not_read(tensor: Any, device: Any = None, dtype: torch.dtype | None = None) -> torch.Tensor:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any
-from unittest.mock import patch
 
 from torch import distributed
+
+from adapt_core.utils.replacing import replaced
 
 SUMMED = (
     "transformers.loss.loss_for_object_detection",
@@ -38,9 +39,7 @@ def counted_here() -> Iterator[None]:
 
     with ExitStack() as stack:
         for name in SUMMED:
-            stack.enter_context(patch.object(import_module(name), "reduce", times_processes))
+            stack.enter_context(replaced(import_module(name), "reduce", times_processes))
         for name in SHARED:
-            stack.enter_context(
-                patch.object(import_module(name), "_is_torch_distributed_initialized", return_value=False)
-            )
+            stack.enter_context(replaced(import_module(name), "_is_torch_distributed_initialized", lambda: False))
         yield

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor, distributed
+
+from adapt_core.utils.replacing import replaced
 
 MODULES = ("mmdet.utils.dist_utils", "mmpose.utils.dist_utils")
 """Where the libraries have ``reduce_mean``."""
@@ -38,7 +39,7 @@ def shared_counts(share: float) -> Iterator[None]:
     with ExitStack() as stack:
         for name in MODULES:
             if name in sys.modules:
-                stack.enter_context(patch.object(sys.modules[name], "dist", _Shared(share)))
+                stack.enter_context(replaced(sys.modules[name], "dist", _Shared(share)))
         yield
 
 

@@ -104,5 +104,12 @@ def test_skypilot_takes_the_folders_along_that_adapt_was_installed_from() -> Non
 
 
 @pytest.mark.parametrize("system", ["slurm", "kubernetes", "skypilot"])
+def test_an_assumed_number_of_gpus_is_called_one(system: str) -> None:
+    said = "# Each machine is taken to have 8 GPUs; launch.num_processes gives another number."
+    assert said in SYSTEMS[system](job(processes=None)).splitlines()
+    assert said not in SYSTEMS[system](job()) + SYSTEMS[system](job(processes=None, use_cpu=True))
+
+
+@pytest.mark.parametrize("system", ["slurm", "kubernetes", "skypilot"])
 def test_a_run_on_the_cpu_asks_for_no_gpu(system: str) -> None:
     assert not {"gpu", "accelerators"} & set(SYSTEMS[system](job(use_cpu=True)).replace("-", " ").split())

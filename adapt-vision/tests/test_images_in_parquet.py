@@ -119,6 +119,17 @@ def test_a_shard_that_is_missing_is_told(test_data: Path, tmp_path: Path) -> Non
             load_rows(ImageDataOptions(path=str(path)), 0, evaluate=False)
 
 
+def test_shards_without_images_do_not_matter_beside_folders_of_images(test_data: Path, tmp_path: Path) -> None:
+    rows = clothes(test_data, "train", 1)
+    for row in rows:
+        folder = tmp_path / "train" / CLASSES[row["label"]]
+        folder.mkdir(parents=True)
+        (folder / "one.jpg").write_bytes(row["image"]["bytes"])
+    parquet.write_table(pyarrow.table({"feature": [0.5]}), tmp_path / "features-00000-of-00003.parquet")
+    train, _, info = load_rows(ImageDataOptions(path=str(tmp_path)), 0, evaluate=False)
+    assert len(train) == len(rows) and set(info["label_names"]) == set(CLASSES)
+
+
 # ---- objects --------------------------------------------------------------------------------------------------
 
 

@@ -160,6 +160,9 @@ def test_an_unknown_task_or_method_is_refused(folder: Path) -> None:
     assert "did you mean 'tested'?" in adapt("init", "testd").err
     assert adapt("init", "testd").code == 2
     assert "did you mean 'lora'?" in adapt("init", "tested", "--method", "lorra").err
+    both = adapt("init", "testd", "--method", "lorra").err
+    assert "did you mean 'tested'?" in both
+    assert "did you mean 'lora'?" in both
     assert list(folder.glob("*.yaml")) == []
 
 

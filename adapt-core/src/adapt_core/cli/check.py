@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -32,4 +33,6 @@ def check(file: str, overrides: tuple[str, ...], as_json: bool) -> int:
         click.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {file}", err=True)
     else:
         click.echo(f"{file}: no problems found")
+        more = f"adapt data {shlex.join([file, *overrides])}"
+        click.echo(f"What is in the data and goes into the model: {more}", err=True)
     return EXIT_USAGE if problems else 0

@@ -15,11 +15,12 @@ from adapt_core.config.sections import (
     SECTIONS,
     RootOptions,
 )
+from adapt_core.errors import UsageError
 from adapt_core.kinds import Kind, MethodSpec, PluginSpec, QuantizerSpec, TaskSpec
 from adapt_core.options import Options
 from adapt_core.plan.choose import MAY_BE_NOTHING, option_models
 from adapt_core.plugins.installation import install_command
-from adapt_core.plugins.registry import Registry
+from adapt_core.plugins.registry import Entry, Registry
 
 HEADER = """\
 # For {task}: {summary}
@@ -55,9 +56,10 @@ def starter(registry: Registry, task_name: str, method_name: str) -> str:
     """The text of a starter file.
 
     Raises:
-        AdaptError: there is no such task or method, or its option model cannot be loaded.
+        AdaptError: there is no such task or method, both of which it says, or an option model cannot be loaded.
     """
-    entry, method = registry.get(Kind.TASK, task_name), registry.get(Kind.METHOD, method_name).spec
+    entry, chosen = _found(registry, {Kind.TASK: task_name, Kind.METHOD: method_name})
+    method = chosen.spec
     task, models = entry.spec, option_models(entry, registry)
     assert isinstance(task, TaskSpec)
     assert isinstance(method, MethodSpec)
@@ -86,6 +88,19 @@ def starter(registry: Registry, task_name: str, method_name: str) -> str:
     parts += ["\n".join([f"{name}:", *_shown(lines, "  ")]) + "\n" for name, lines in sections.items()]
     parts += ["\n".join(_shown(_lines(describe(RootOptions), {}), "")) + "\n"]
     return "\n".join(parts)
+
+
+def _found(registry: Registry, names: Mapping[Kind, str]) -> list[Entry]:
+    """The plugins of these names. Raises UsageError, which says all that is wrong."""
+    found, wrong = [], []
+    for kind, name in names.items():
+        try:
+            found.append(registry.get(kind, name))
+        except UsageError as error:
+            wrong.append(error)
+    if wrong:
+        raise UsageError("\n".join(map(str, wrong)))
+    return found
 
 
 def _rates(method: MethodSpec, task: TaskSpec) -> str:

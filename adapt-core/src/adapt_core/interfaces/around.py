@@ -106,4 +106,7 @@ class Launcher(ABC):
         Raises:
             UsageError: the launcher does not run on several machines, or not by this system.
         """
-        raise UsageError("This launcher runs on one machine.", "Choose another, such as launch.name=ddp.")
+        raise UsageError(
+            "The launcher of this configuration runs on one machine.",
+            "Choose one for several: adapt launch-command FILE launch.name=ddp.",
+        )

@@ -40,6 +40,13 @@ class Job:
         """GPUs that each machine needs; 8, the most common number, where nothing tells."""
         return 0 if self.use_cpu else self.processes or 8
 
+    @property
+    def assumption(self) -> str:
+        """A comment where nothing tells how many GPUs a machine has; empty otherwise."""
+        if self.use_cpu or self.processes:
+            return ""
+        return f"# Each machine is taken to have {self.gpus} GPUs; launch.num_processes gives another number.\n"
+
     def torchrun(self, rank: str, address: str, port: str = str(PORT), processes: str | None = None) -> str:
         """The command of one machine, for a shell.
 

@@ -34,7 +34,7 @@ def slurm(job: Job) -> str:
     Two minutes before the time is up, Slurm sends SIGTERM, after which the run writes a checkpoint and ends.
     """
     command = job.torchrun('"$SLURM_NODEID"', FIRST, '"$MASTER_PORT"')
-    gpus = [f"#SBATCH --gpus-per-node={job.gpus}"] if job.gpus else []
+    gpus = [*job.assumption.splitlines(), f"#SBATCH --gpus-per-node={job.gpus}"] if job.gpus else []
     lines = [
         "#!/bin/bash",
         f"#SBATCH --job-name={job.name}",
@@ -97,7 +97,7 @@ def kubernetes(job: Job) -> str:
         "# IMAGE: one with Adapt in it. CLAIM: a volume that all pods share (ReadWriteMany), with the data, the model\n"
         "# and the run's folder; paths in the configuration are relative to its root.\n"
     )
-    return head + yaml.safe_dump_all([service, workload], sort_keys=False, width=1000)
+    return job.assumption + head + yaml.safe_dump_all([service, workload], sort_keys=False, width=1000)
 
 
 def skypilot(job: Job) -> str:
@@ -122,7 +122,7 @@ def skypilot(job: Job) -> str:
         "# accelerators: the GPUs to rent. output_dir must lie on a bucket or a file system that all machines share\n"
         "# (file_mounts).\n"
     )
-    return head + yaml.safe_dump(task, sort_keys=False, width=1000)
+    return job.assumption + head + yaml.safe_dump(task, sort_keys=False, width=1000)
 
 
 SYSTEMS: Mapping[str, Callable[[Job], str]] = {

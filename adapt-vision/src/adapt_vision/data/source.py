@@ -15,7 +15,7 @@ from adapt_core.utils.units import listed
 from adapt_vision.data.folders import metadata_in, split_of, subfolders
 from adapt_vision.data.listing import Listing
 from adapt_vision.data.options import ImageDataOptions
-from adapt_vision.data.parquet import holds_images, is_parquet, shards_of, splits_in
+from adapt_vision.data.parquet import files_by_split, holds_images, is_parquet, shards_of, splits_in
 from adapt_vision.data.tables import IMAGE_NAMES, KNOWN, LABEL_NAMES, column, is_table, listing_of
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
@@ -115,9 +115,9 @@ def open_local(name: str, options: ImageDataOptions) -> ImageSource:
         return ImageSource(str(path), {"train": partial(listing_of, path, options)})
     if any((path / each).is_file() for each in ("dataset_dict.json", "state.json")):
         return _saved(path, options)
-    stored = splits_in(path)
+    stored = files_by_split(path)
     if stored and not metadata_in(path) and holds_images(next(iter(stored.values()))[0]):
-        return _parquet(stored, str(path), options)
+        return _parquet(splits_in(path), str(path), options)
     return _folder(path, options)
 
 

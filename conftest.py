@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -115,6 +116,22 @@ class ImportsKept:
             self.modules = len(sys.modules)
             gc.collect()
             gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several processes, the files and classes with slow tests come first, and then those with the most tests.
+
+    A process takes the next one whole. One that lasts minutes and comes last would leave all other processes idle.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    scopes = [item.nodeid.rpartition("::")[0] for item in items]
+    counts = Counter(scopes)
+    marked = zip(scopes, items, strict=True)
+    slow = Counter(scope for scope, item in marked if any(item.get_closest_marker(name) for name in ("slow", "e2e")))
+    order = sorted(range(len(items)), key=lambda place: (-slow[scopes[place]], -counts[scopes[place]]))
+    items[:] = [items[place] for place in order]
 
 
 def pytest_configure(config: pytest.Config) -> None:

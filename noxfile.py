@@ -32,10 +32,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """For tests: their models are too small for two threads, which on a busy machine wait for one another."""
 
-PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadscope")
+PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadscope", "--no-loadscope-reorder")
 """A process for each core, but four at most: each loads torch and transformers, which takes memory and time.
 
-The tests of a class, or of a file, stay together and share their fixtures.
+The tests of a class, or of a file, stay together and share their fixtures, in the order of ``conftest.py``.
 """
 
 QUICKSTART = {"PYTHONPATH": "examples/quickstart"}

@@ -1,8 +1,9 @@
 """A hand-written script as people write them with MMDet's Runner: what Adapt is measured against.
 
 It knows nothing of Adapt. Its argument is a JSON object with ``config`` (a configuration's name), ``weights``, ``data``
-(with ``annotations/train.json`` and so on), ``size``, ``lr``, ``batch_size``, ``epochs``, ``seed``,
-``augmented`` and ``output``. It prints one JSON object with the seconds of training and AP on the validation images.
+(with ``annotations/train.json`` and so on), ``size``, ``lr``, ``batch_size``, ``epochs``, ``seed``, ``augmented``
+(whether images are mirrored and change their colours) and ``output``. It prints one JSON object with the seconds of
+training and AP on the validation images.
 """
 
 import json
@@ -28,6 +29,7 @@ prepared = [
 reading = [{"type": "LoadImageFromFile"}, {"type": "LoadAnnotations", "with_bbox": True}]
 packing = {"type": "PackDetInputs", "meta_keys": ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")}
 plain = [*reading, *prepared, packing]
+random = [*reading, *prepared, {"type": "YOLOXHSVRandomAug"}, {"type": "RandomFlip", "prob": 0.5}, packing]
 
 
 def loader(split, shuffled):
@@ -42,7 +44,7 @@ def loader(split, shuffled):
             "data_root": str(data),
             "ann_file": f"annotations/{split}.json",
             "data_prefix": {"img": f"{split}/"},
-            "pipeline": plain,
+            "pipeline": random if shuffled and settings["augmented"] else plain,
             "test_mode": not shuffled,
         },
     }

@@ -29,11 +29,11 @@ def text_classification(_: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _language(folder: Path) -> tuple[str, str]:
-    """A Llama of four layers and texts of GSM8K."""
+    """A Llama of four layers and texts of GSM8K; bitsandbytes takes rows of multiples of 64 values."""
     from text_generation import texts, tiny_llama
 
     train, _ = texts("gsm8k", 1000, folder)
-    return str(tiny_llama(train, 256, folder / "llama")), str(train)
+    return str(tiny_llama(train, 256, folder / "llama", intermediate=384)), str(train)
 
 
 def qlora(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -41,7 +41,7 @@ def qlora(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     model, train = _language(folder)
     script = {"kind": "qlora", "model": model, "train": train, "lr": 1e-3, "batch_size": 8}
     config = {
-        "task": {"name": "text_generation", "max_seq_length": 256, "samples": 0},
+        "task": {"name": "text_generation", "max_seq_length": 256, "packing": False, "samples": 0},
         "quantization": {"name": "bnb_4bit", "double_quant": True, "compute_dtype": "float32"},
         "method": LORA,
     }
@@ -52,16 +52,21 @@ def full(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """All weights of the Llama; sharded."""
     model, train = _language(folder)
     script = {"model": model, "train": train, "lr": 1e-3, "batch_size": 8}
-    config = {"task": {"name": "text_generation", "max_seq_length": 256, "samples": 0}, "method": "full"}
+    config = {
+        "task": {"name": "text_generation", "max_seq_length": 256, "packing": False, "samples": 0},
+        "method": "full",
+    }
     return script, {**config, "model": {"path": model}, "dataset": {"path": train}, "launch": "fsdp"}
 
 
 def object_detection(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """All weights of a small RT-DETR on blood cells; replicated."""
+    """All weights of a small RT-DETR on blood cells; replicated. Each process would draw its noisy boxes by itself."""
     from annotated_images import write_data
     from object_detection import write_model
 
     write_model(folder / "detector")
+    file = folder / "detector" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"num_denoising": 0}))
     write_data(DATA.parent / "object_detection" / "bccd", folder / "cells", 64)
     model, train = str(folder / "detector"), str(folder / "cells")
     script = {"kind": "detection", "model": model, "train": train, "lr": 1e-3, "batch_size": 4}

@@ -18,6 +18,8 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainingArguments, set_seed
 
 LORA = {"r": 8, "lora_alpha": 16, "lora_dropout": 0.0, "target_modules": "all-linear"}
+# Of losses that are means. By default the Trainer multiplies them by the number of processes.
+MEANS = {"average_tokens_across_devices": False}
 
 
 def arguments(settings, kind=TrainingArguments, **more):
@@ -56,7 +58,7 @@ def classification(settings):
     model = AutoModelForSequenceClassification.from_pretrained(settings["model"], num_labels=classes)
     model = get_peft_model(model, LoraConfig(task_type="SEQ_CLS", **LORA))
     collate = DataCollatorWithPadding(tokenizer)
-    return ordered(Trainer)(model=model, args=arguments(settings), train_dataset=data, data_collator=collate)
+    return ordered(Trainer)(model=model, args=arguments(settings, **MEANS), train_dataset=data, data_collator=collate)
 
 
 def qlora(settings):
@@ -109,8 +111,18 @@ def detection(settings):
         images, found = zip(*samples, strict=True)
         return dict(processor(images=list(images), annotations=list(found), return_tensors="pt"))
 
-    args = arguments(settings, remove_unused_columns=False)
-    return ordered(Trainer)(model=model, args=args, train_dataset=Images(), data_collator=collate)
+    class ByBoxes(Trainer):
+        """RT-DETR's loss is a mean over the boxes of one process; this is one over those of all."""
+
+        def compute_loss(self, model, inputs, **given):
+            loss = super().compute_loss(model, inputs, **given)
+            own = torch.tensor(float(sum(len(each["class_labels"]) for each in inputs["labels"])))
+            total = own.clone()
+            dist.all_reduce(total)
+            return loss * own * dist.get_world_size() / total
+
+    args = arguments(settings, remove_unused_columns=False, **MEANS)
+    return ordered(ByBoxes)(model=model, args=args, train_dataset=Images(), data_collator=collate)
 
 
 def peaks():

@@ -126,7 +126,7 @@ def pair(repeats: int, rows: int, scratch: Path) -> bool:
     return ratio <= LIMIT and alike
 
 
-def tiny_llama(train: Path, longest: int, folder: Path) -> Path:
+def tiny_llama(train: Path, longest: int, folder: Path, intermediate: int = 352) -> Path:
     """A Llama with a tokenizer of the training texts."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, set_seed
@@ -138,7 +138,8 @@ def tiny_llama(train: Path, longest: int, folder: Path) -> Path:
     made.train_from_iterator([json.loads(line)["text"] for line in train.read_text().splitlines()], trainer)
     PreTrainedTokenizerFast(tokenizer_object=made, eos_token="</s>", pad_token="</s>").save_pretrained(folder)
     set_seed(SEED)
-    sizes: Any = {"hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4, "num_attention_heads": 8}
+    sizes: Any = {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 8}
+    sizes["intermediate_size"] = intermediate
     config = LlamaConfig(vocab_size=4000, max_position_embeddings=longest, eos_token_id=0, bos_token_id=None, **sizes)
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder

@@ -120,7 +120,7 @@ class ImportsKept:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several processes, the files and classes with slow tests come first, and then those with the most tests.
+    """Of several processes, each begins with files and classes with the most slow tests, then with the most tests.
 
     A process takes the next one whole. One that lasts minutes and comes last would leave all other processes idle.
     """

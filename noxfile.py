@@ -35,7 +35,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 PYTEST = ("pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadscope", "--no-loadscope-reorder")
 """A process for each core, but four at most: each loads torch and transformers, which takes memory and time.
 
-The tests of a class, or of a file, stay together and share their fixtures, in the order of ``conftest.py``.
+The tests of a class, or of a file, stay together and share their fixtures. ``conftest.py`` orders them.
 """
 
 QUICKSTART = {"PYTHONPATH": "examples/quickstart"}

@@ -29,7 +29,7 @@ def text_classification(_: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _language(folder: Path) -> tuple[str, str]:
-    """A Llama of four layers and texts of GSM8K; bitsandbytes takes rows of multiples of 64 values."""
+    """A Llama of four layers, 384 wide within, since bitsandbytes takes multiples of 64; texts of GSM8K."""
     from text_generation import texts, tiny_llama
 
     train, _ = texts("gsm8k", 1000, folder)
@@ -60,7 +60,7 @@ def full(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def object_detection(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """All weights of a small RT-DETR on blood cells; replicated. Each process would draw its noisy boxes by itself."""
+    """All weights of a small RT-DETR on blood cells; replicated. No noisy boxes, which processes draw apart."""
     from annotated_images import write_data
     from object_detection import write_model
 

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainingArguments, set_seed
 
 LORA = {"r": 8, "lora_alpha": 16, "lora_dropout": 0.0, "target_modules": "all-linear"}
-# Of losses that are means. By default the Trainer multiplies them by the number of processes.
+# For losses that are means: by default the Trainer multiplies them by the number of processes.
 MEANS = {"average_tokens_across_devices": False}
 
 
@@ -116,7 +116,7 @@ def detection(settings):
 
         def compute_loss(self, model, inputs, **given):
             loss = super().compute_loss(model, inputs, **given)
-            own = torch.tensor(float(sum(len(each["class_labels"]) for each in inputs["labels"])))
+            own = torch.tensor(max(float(sum(len(each["class_labels"]) for each in inputs["labels"])), 1.0))
             total = own.clone()
             dist.all_reduce(total)
             return loss * own * dist.get_world_size() / total

@@ -29,7 +29,7 @@ prepared = [
 reading = [{"type": "LoadImageFromFile"}, {"type": "LoadAnnotations", "with_bbox": True}]
 packing = {"type": "PackDetInputs", "meta_keys": ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")}
 plain = [*reading, *prepared, packing]
-random = [*reading, *prepared, {"type": "YOLOXHSVRandomAug"}, {"type": "RandomFlip", "prob": 0.5}, packing]
+random = [*reading, {"type": "YOLOXHSVRandomAug"}, {"type": "RandomFlip", "prob": 0.5}, *prepared, packing]
 
 
 def loader(split, shuffled):

@@ -119,6 +119,13 @@ def test_a_shard_that_is_missing_is_told(test_data: Path, tmp_path: Path) -> Non
             load_rows(ImageDataOptions(path=str(path)), 0, evaluate=False)
 
 
+def test_a_missing_shard_of_a_table_of_paths_is_told_too(tmp_path: Path) -> None:
+    table = pyarrow.table({"file_name": ["one.jpg"], "label": ["hat"]})
+    parquet.write_table(table, tmp_path / "train-00000-of-00003.parquet")
+    with pytest.raises(AdaptError, match="has 1 Parquet files, and their names say 3"):
+        load_rows(ImageDataOptions(path=str(tmp_path)), 0, evaluate=False)
+
+
 def test_shards_without_images_do_not_matter_beside_folders_of_images(test_data: Path, tmp_path: Path) -> None:
     rows = clothes(test_data, "train", 1)
     for row in rows:

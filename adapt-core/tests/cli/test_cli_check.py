@@ -35,7 +35,7 @@ def test_a_good_file_ends_with_0(folder: Path) -> None:
     (folder / "run.yaml").write_text(GOOD, encoding="utf-8")
     done = adapt("check", "run.yaml", "seed=3")
     assert (done.code, done.out) == (0, "run.yaml: no problems found\n")
-    assert done.err == "What is in the data and goes into the model: adapt data run.yaml seed=3\n"
+    assert done.err == "To see the data as the model gets it: adapt data run.yaml seed=3\n"
     assert adapt("check", "run.yaml", "--json").json == {"ok": True, "problems": []}
 
 

@@ -34,5 +34,5 @@ def check(file: str, overrides: tuple[str, ...], as_json: bool) -> int:
     else:
         click.echo(f"{file}: no problems found")
         more = f"adapt data {shlex.join([file, *overrides])}"
-        click.echo(f"What is in the data and goes into the model: {more}", err=True)
+        click.echo(f"To see the data as the model gets it: {more}", err=True)
     return EXIT_USAGE if problems else 0

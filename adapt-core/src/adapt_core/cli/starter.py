@@ -56,7 +56,7 @@ def starter(registry: Registry, task_name: str, method_name: str) -> str:
     """The text of a starter file.
 
     Raises:
-        AdaptError: there is no such task or method, both of which it says, or an option model cannot be loaded.
+        AdaptError: there is no such task or method, or neither, or an option model cannot be loaded.
     """
     entry, chosen = _found(registry, {Kind.TASK: task_name, Kind.METHOD: method_name})
     method = chosen.spec
@@ -98,6 +98,8 @@ def _found(registry: Registry, names: Mapping[Kind, str]) -> list[Entry]:
             found.append(registry.get(kind, name))
         except UsageError as error:
             wrong.append(error)
+    if len(wrong) == 1:
+        raise wrong[0]
     if wrong:
         raise UsageError("\n".join(map(str, wrong)))
     return found

@@ -108,5 +108,5 @@ class Launcher(ABC):
         """
         raise UsageError(
             "The launcher of this configuration runs on one machine.",
-            "Choose one for several: adapt launch-command FILE launch.name=ddp.",
+            "Choose one for several: launch.name=ddp, which is of adapt-dist.",
         )

@@ -116,8 +116,11 @@ def open_local(name: str, options: ImageDataOptions) -> ImageSource:
     if any((path / each).is_file() for each in ("dataset_dict.json", "state.json")):
         return _saved(path, options)
     stored = files_by_split(path)
-    if stored and not metadata_in(path) and holds_images(next(iter(stored.values()))[0]):
-        return _parquet(splits_in(path), str(path), options)
+    embedded = bool(stored) and holds_images(next(iter(stored.values()))[0])
+    if stored and not metadata_in(path) and (embedded or not subfolders(path)):
+        whole = splits_in(path)
+        if embedded:
+            return _parquet(whole, str(path), options)
     return _folder(path, options)
 
 

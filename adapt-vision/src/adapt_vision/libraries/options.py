@@ -66,8 +66,8 @@ class TimmModel(VisionModel):
         flat="LOCAL_MODEL_PATH",
         min_length=1,
         path=True,
-        help="Local folder as timm saves it (config.json and weights); or, beside name, a file of weights. A folder of "
-        "transformers needs `library: transformers`.",
+        help="Local folder as timm saves it (config.json and weights); or, beside name, a file of weights. A model "
+        "that transformers saved needs `library: transformers`.",
     )
 
     @model_validator(mode="after")

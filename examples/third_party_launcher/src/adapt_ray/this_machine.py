@@ -20,7 +20,7 @@ SETTINGS = {
     # By default a minute, in which a busy machine may not have imported torch.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
-    # It gives workers 15, with which they hardly compute beside anything else.
+    # It gives its workers a niceness of 15, with which they hardly compute beside anything else.
     "RAY_worker_niceness": "0",
     # It would end workers where other programs fill the memory.
     "RAY_memory_monitor_refresh_ms": "0",

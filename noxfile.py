@@ -44,7 +44,7 @@ QUICKSTART = {"PYTHONPATH": "examples/quickstart"}
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["lint", "imports", "types", "docs", "build", "lowest"]
-nox.options.sessions += ["quickstart", "quickstart_vision", "third_party", "tests", "mmlab"]
+nox.options.sessions += ["quickstart", "quickstart_vision", "third_party", "third_party_launcher", "tests", "mmlab"]
 
 
 def pinned(*requirements: str) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """A hand-written loop as people start it with torchrun, on torch's ``fully_shard``: all weights of a causal model.
 
 It knows nothing of Adapt; the Trainer makes DDP of FSDP where there is no GPU. Its argument and ``result.json`` are
-those of ``handwritten_distributed.py``, without ``kind``. Texts of up to 256 tokens, AdamW, a linear schedule,
-gradients clipped to a norm of 1.
+those of ``handwritten_distributed.py``, without ``kind``. What is sharded together is what accelerate
+shards together. Texts of up to 256 tokens, AdamW, a linear schedule, gradients clipped to a norm of 1.
 """
 
 import json
@@ -28,8 +28,9 @@ lines = Path(settings["train"]).read_text().splitlines()
 rows = [tokenizer(json.loads(line)["text"] + tokenizer.eos_token)["input_ids"][:256] for line in lines]
 model = AutoModelForCausalLM.from_pretrained(settings["model"])
 mesh = init_device_mesh("cpu", (size,))
-for layer in model.model.layers:
+for layer in (*model.model.layers, model.model.embed_tokens):
     fully_shard(layer, mesh=mesh)
+fully_shard([model.model.norm, model.lm_head], mesh=mesh, reshard_after_forward=False)
 fully_shard(model, mesh=mesh)
 optimizer = torch.optim.AdamW(model.parameters(), lr=settings["lr"], weight_decay=0.0)
 schedule = get_linear_schedule_with_warmup(optimizer, 0, settings["steps"])

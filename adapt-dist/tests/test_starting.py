@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,3 +79,29 @@ def test_one_process_refuses_to_be_one_of_several(name: str, monkeypatch: pytest
     monkeypatch.setenv(name, "2")
     with pytest.raises(UsageError, match=rf"one of 2 \({name}=2\), and launch\.name is local"):
         Local(NoOptions()).attached()
+
+
+PARENT = """
+import multiprocessing, os, signal, sys, time
+from pathlib import Path
+import jobs
+child = multiprocessing.get_context("spawn").Process(target=jobs.left_alone, args=(sys.argv[1],))
+child.start()
+print(child.pid, flush=True)
+while not Path(sys.argv[1], "begun").exists():
+    time.sleep(0.02)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_whose_parent_died_before_it_began_does_not_begin(tmp_path: Path) -> None:
+    """The kernel ends a process with its parent only after it was asked to."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", PARENT, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 60
+    while Path("/proc", done.stdout.strip()).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not (tmp_path / "went on").exists()
+    assert (tmp_path / "begun").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -56,6 +57,9 @@ def work(job: Job) -> tuple[str, Any]:
     os.setsid()
     # That process holds the claim on the run's folder. Where it dies, nothing may be written any more.
     torch.multiprocessing._prctl_pr_set_pdeathsig(signal.SIGKILL)  # type: ignore[attr-defined]
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # it has died before, while this one was importing
+        os.kill(os.getpid(), signal.SIGKILL)
     place = found_place()
     assert place is not None
     failures = Failures(Path(job.folder))

@@ -17,6 +17,7 @@ from common import DATA, SEED, SELDOM, minilm, train_and_test
 HERE = Path(__file__).parent
 LIMIT = 1.05
 LORA = {"name": "lora", "r": 8, "alpha": 16, "dropout": 0.0}
+TEXTS = {"name": "text_generation", "max_seq_length": 256, "packing": False, "samples": 0}
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
@@ -41,7 +42,7 @@ def qlora(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     model, train = _language(folder)
     script = {"kind": "qlora", "model": model, "train": train, "lr": 1e-3, "batch_size": 8}
     config = {
-        "task": {"name": "text_generation", "max_seq_length": 256, "packing": False, "samples": 0},
+        "task": TEXTS,
         "quantization": {"name": "bnb_4bit", "double_quant": True, "compute_dtype": "float32"},
         "method": LORA,
     }
@@ -52,10 +53,7 @@ def full(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """All weights of the Llama; sharded."""
     model, train = _language(folder)
     script = {"model": model, "train": train, "lr": 1e-3, "batch_size": 8}
-    config = {
-        "task": {"name": "text_generation", "max_seq_length": 256, "packing": False, "samples": 0},
-        "method": "full",
-    }
+    config = {"task": TEXTS, "method": "full"}
     return script, {**config, "model": {"path": model}, "dataset": {"path": train}, "launch": "fsdp"}
 
 

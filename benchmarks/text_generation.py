@@ -139,8 +139,8 @@ def tiny_llama(train: Path, longest: int, folder: Path, intermediate: int = 352)
     PreTrainedTokenizerFast(tokenizer_object=made, eos_token="</s>", pad_token="</s>").save_pretrained(folder)
     set_seed(SEED)
     sizes: Any = {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 8}
-    sizes["intermediate_size"] = intermediate
-    config = LlamaConfig(vocab_size=4000, max_position_embeddings=longest, eos_token_id=0, bos_token_id=None, **sizes)
+    sizes |= {"intermediate_size": intermediate, "vocab_size": 4000, "max_position_embeddings": longest}
+    config = LlamaConfig(eos_token_id=0, bos_token_id=None, **sizes)
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
 

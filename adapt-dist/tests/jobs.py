@@ -40,6 +40,21 @@ def die_in_one(plan: Any, world: World) -> None:
     time.sleep(60)
 
 
+def die_in_one_beside_a_deaf_one(plan: Any, world: World) -> None:
+    """The second process is killed; the first does not hear that it is to end."""
+    world.barrier()
+    if world.rank == 1:
+        Path(plan).write_text(str(time.time()))
+        os.kill(os.getpid(), signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(60)
+
+
+def rank_of(plan: Any, world: World) -> int:
+    """Nothing else."""
+    return world.rank
+
+
 def die_once(plan: Any, world: World) -> Any:
     """The second process is killed, unless it was started anew."""
     world.barrier()

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import jobs
 import pytest
+from torch.distributed.elastic.multiprocessing.api import MultiprocessContext
 
 from adapt_core.errors import AdaptError, UsageError
 from adapt_core.launchers.local import Local
@@ -55,6 +56,40 @@ def test_a_killed_process_ends_all_within_seconds(tmp_path: Path) -> None:
     with pytest.raises(AdaptError, match=r"Process 1 of 2 was ended by SIGKILL \(out of memory, perhaps\)"):
         Ddp(DdpOptions(**TWO)).launch(jobs.die_in_one, str(mark))  # type: ignore[arg-type]
     assert time.time() - float(mark.read_text()) < 20
+
+
+@pytest.mark.slow
+def test_a_process_that_is_deaf_to_the_end_of_another_ends_within_seconds(tmp_path: Path) -> None:
+    mark = tmp_path / "killed"
+    with pytest.raises(AdaptError, match="Process 1 of 2 was ended by SIGKILL"):
+        Ddp(DdpOptions(**TWO)).launch(jobs.die_in_one_beside_a_deaf_one, str(mark))  # type: ignore[arg-type]
+    assert time.time() - float(mark.read_text()) < 20
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_when_all_are_done_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the last look at the processes and the word that they may end."""
+    is_done = MultiprocessContext._is_done
+
+    def is_done_and_killed(context: Any) -> bool:
+        done = is_done(context)
+        if done:
+            os.kill(context.pids()[1], signal.SIGKILL)
+            time.sleep(0.5)
+        return done
+
+    def too_long(*_: Any) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(MultiprocessContext, "_is_done", is_done_and_killed)
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(120)
+    try:
+        with pytest.raises(AdaptError, match="Process 1 of 2 was ended by SIGKILL"):
+            Ddp(DdpOptions(**TWO)).launch(jobs.rank_of, None)  # type: ignore[arg-type]
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.slow

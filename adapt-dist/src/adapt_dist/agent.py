@@ -22,6 +22,7 @@ from torch.distributed.launcher.api import LaunchConfig, launch_agent
 
 from adapt_core.errors import AdaptError, Interrupted
 from adapt_core.terminal.signals import SIGNALS, TOGETHER
+from adapt_dist.ending import ending_together
 from adapt_dist.failures import Failures
 from adapt_dist.logs import RunLogs
 from adapt_dist.worker import Job, work
@@ -30,7 +31,7 @@ QUIET = ("torch.distributed.elastic", "torch.distributed.launcher", "torch.multi
 """Loggers that tell in many lines what :func:`start` says in one."""
 
 PATIENCE = 5
-"""Seconds that processes have to end when a person stops the run for the second time."""
+"""Seconds that processes have to end when another has failed, or a person stops the run for the second time."""
 
 
 def start(job: Job, processes: int, logs: Path | None) -> Any:
@@ -70,7 +71,7 @@ def start(job: Job, processes: int, logs: Path | None) -> Any:
             signals_to_handle="SIGQUIT",  # the others are handed on by us, so that a checkpoint can be written
             shutdown_timeout=PATIENCE,
         )
-        with _quiet(), _handed_on(failures) as stopping:
+        with _quiet(), ending_together(PATIENCE), _handed_on(failures) as stopping:
             try:
                 returned = launch_agent(config, work, [replace(job, folder=scratch)])
             except ChildFailedError as error:

@@ -117,12 +117,14 @@ def inspect_data(
         ConfigError: the configuration has mistakes; all of them are listed.
         AdaptError: the data cannot be used, with the reason, or the task does not show it.
     """
+    from adapt_core.terminal.progress import current
     from adapt_core.terminal.quiet import quiet_libraries
 
     plan = plan_of(config, overrides)
     with quiet_libraries():
         task = plan.make_task()
-        data = task.load_data()
+        with current().stage("Loading the data"):
+            data = task.load_data()
         return task.inspect(data, task.load_processor(data.info), examples)
 
 

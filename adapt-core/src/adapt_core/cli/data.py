@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from adapt_core.cli.arguments import FILE, json_option
-from adapt_core.cli.output import libraries_print_to_stderr, print_json, require_new
+from adapt_core.cli.output import at_work, print_json, require_new
 
 
 @click.command()
@@ -30,7 +30,7 @@ def data(file: str, overrides: tuple[str, ...], examples: int, html: str | None,
     from adapt_core import api
     from adapt_core.report import inspection
 
-    with libraries_print_to_stderr():
+    with at_work():
         splits = api.inspect_data(file, overrides, examples=examples)
     if html:
         from adapt_core.report.page import write_sections

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from adapt_core.cli.arguments import json_option
-from adapt_core.cli.output import libraries_print_to_stderr, metric_rows, print_json, print_table
+from adapt_core.cli.output import at_work, metric_rows, print_json, print_table
 
 
 @click.command("eval")
@@ -17,7 +17,7 @@ def evaluate(run: str, data: str | None, split: str | None, as_json: bool) -> No
     """Evaluate the model that the finished run in the folder RUN saved. Nothing is written there."""
     from adapt_core import api
 
-    with libraries_print_to_stderr():
+    with at_work():
         found = api.evaluate_run(run, data, split)
     if as_json:
         print_json(found)

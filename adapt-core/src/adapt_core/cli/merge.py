@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from adapt_core.cli.arguments import json_option
-from adapt_core.cli.output import libraries_print_to_stderr, print_json, print_table
+from adapt_core.cli.output import at_work, print_json, print_table
 
 
 @click.command()
@@ -24,7 +24,7 @@ def merge(run: str, output: str | None, data: str | None, as_json: bool) -> None
     """
     from adapt_core import api
 
-    with libraries_print_to_stderr():
+    with at_work():
         found = api.merge_run(run, output, data)
     if as_json:
         print_json(found)

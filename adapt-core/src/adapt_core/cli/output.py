@@ -20,6 +20,23 @@ def libraries_print_to_stderr() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def at_work(*, shown: bool = True) -> Iterator[None]:
+    """Keeps standard output for results, and shows on a terminal how far the work is; elsewhere nothing is said.
+
+    Args:
+        shown: False where results are printed while the work goes on.
+    """
+    with libraries_print_to_stderr():
+        if not shown or not sys.stderr.isatty():
+            yield
+            return
+        from adapt_core.terminal.progress import progress_for, shown_by
+
+        with shown_by(progress_for()):
+            yield
+
+
 def print_json(value: Any) -> None:
     """Prints one JSON document on stdout."""
     from adapt_core.utils.files import to_json

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adapt_core.cli.arguments import FILE, json_option
-from adapt_core.cli.output import libraries_print_to_stderr, print_json, print_table, require_new, write_new
+from adapt_core.cli.output import at_work, print_json, print_table, require_new, write_new
 from adapt_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def predict(
         if not text:
             raise UsageError("There is nothing on standard input.", "Write one text a line.")
     out = sys.stdout
-    with libraries_print_to_stderr():
+    with at_work(shown=not as_lines):
         loaded = api.load_run(run)
         found = loaded.predictions(loaded.parse_inputs(text, Path(file) if file else None), **asked)
         predictions = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapt_core.interfaces import World
 from adapt_core.runs.folder import RunFolder
-from adapt_core.terminal.progress import Progress
+from adapt_core.terminal.progress import Progress, current
 from adapt_core.terminal.quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def evaluate_loaded(run: LoadedRun, source: str | None, split: str | None) -> di
         AdaptError: the data cannot be evaluated on, with the reason.
     """
     run.use()
-    data = run.task.load_split(source, split, run.info)
+    with current().stage("Loading the data"):
+        data = run.task.load_split(source, split, run.info)
     with tempfile.TemporaryDirectory() as scratch:
         plan = replace(run.plan, training=run.plan.training.for_evaluation())
         engine = plan.make_engine(RunFolder(scratch), World(), Progress())

@@ -87,8 +87,13 @@ class LoadedRun:
         return self._predicted(parsed, asked)
 
     def _predicted(self, rows: Sequence[Row], options: Any) -> Iterator[dict[str, Any]]:
+        from adapt_core.terminal.progress import current
+
         self.use()
-        yield from self.task.predict(self.model, rows, self.info, options)
+        with current().counting("Rows predicted", len(rows)) as done:
+            for number, prediction in enumerate(self.task.predict(self.model, rows, self.info, options), start=1):
+                done(number)
+                yield prediction
 
 
 def load_run(path: str | Path) -> LoadedRun:
@@ -98,9 +103,10 @@ def load_run(path: str | Path) -> LoadedRun:
         AdaptError: there is no finished run in the folder, or a plugin of it is not installed.
     """
     from adapt_core.runs.loading import load_artifact
+    from adapt_core.terminal.progress import current
     from adapt_core.terminal.quiet import quiet_libraries
 
     folder = RunFolder.open(path)
-    with quiet_libraries():
+    with quiet_libraries(), current().stage("Loading the model"):
         plan, task, model, info = load_artifact(folder)
     return LoadedRun(folder, plan, task, model, info)

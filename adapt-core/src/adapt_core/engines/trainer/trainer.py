@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, Trainer
 from adapt_core.bundles import Evaluated
 from adapt_core.engines.common.clock import Clock
 from adapt_core.engines.common.failures import failed_in_method, nothing_used
-from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader
+from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader, watched
 from adapt_core.engines.common.measuring import Step, measure, rows_in
 from adapt_core.engines.common.rows import NOT_COUNTED
 from adapt_core.engines.common.unused import leaves_unused
@@ -312,7 +312,7 @@ class AdaptTrainer(ShardedTraining, Trainer):
     def _evaluation_batches(self) -> Iterator[Any]:
         if (evaluates := getattr(self.optimizer, "eval", None)) is not None:  # it holds other weights to evaluate
             evaluates()
-        for batch in self.get_eval_dataloader():
+        for batch in watched(self.get_eval_dataloader()):
             yield self._prepare_inputs(batch)
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
 

@@ -15,7 +15,7 @@ from mmengine.device import get_device
 from adapt_core.bundles import Evaluated, Model, Trained
 from adapt_core.engines.common.clock import Clock
 from adapt_core.engines.common.failures import left_unused, out_of_memory, stopped
-from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader
+from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader, watched
 from adapt_core.engines.common.log import RunLog
 from adapt_core.engines.common.measuring import measure, rows_in
 from adapt_core.engines.common.randomness import randomness_kept
@@ -284,7 +284,7 @@ class MMEngine(Engine):
             workers=self.options.num_workers,
         )
         device = next(module.parameters()).device
-        return (moved(batch, device) for batch in loader)
+        return (moved(batch, device) for batch in watched(loader))
 
 
 class _Batches:

@@ -19,7 +19,7 @@ from adapt_dist.commands import systems
 from adapt_dist.fsdp_options import CHECKPOINTS, RESHARDS, WRAPS, FsdpOptions
 from adapt_dist.joining import join
 from adapt_dist.options import DdpOptions, LaunchOptions
-from adapt_dist.place import found_place
+from adapt_dist.place import PORT, found_place
 from adapt_dist.worker import Job
 
 T = TypeVar("T")
@@ -86,6 +86,8 @@ class TorchLauncher(Launcher):
             rdzv_backend=options.rdzv_backend,
             start_timeout=options.start_timeout,
             logs=str(Path(folder, "logs")),
+            address=options.main_process_ip,
+            port=options.main_process_port or PORT,
         )
         return systems.SYSTEMS[system](job)
 

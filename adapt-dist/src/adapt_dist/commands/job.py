@@ -23,6 +23,8 @@ class Job:
         rdzv_backend: how the machines meet: ``"static"`` or ``"c10d"``.
         start_timeout: seconds that they wait for one another.
         logs: the folder for what every process prints.
+        address: of the first machine, where it is known before the machines are.
+        port: where they meet there.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Job:
     rdzv_backend: str
     start_timeout: float
     logs: str
+    address: str | None = None
+    port: int = PORT
 
     @property
     def gpus(self) -> int:
@@ -47,15 +51,16 @@ class Job:
             return ""
         return f"# Each machine is taken to have {self.gpus} GPUs; launch.num_processes gives another number.\n"
 
-    def torchrun(self, rank: str, address: str, port: str = str(PORT), processes: str | None = None) -> str:
+    def torchrun(self, rank: str, address: str, port: str | None = None, processes: str | None = None) -> str:
         """The command of one machine, for a shell.
 
         Args:
             rank: the number of the machine, or what the shell makes it of.
             address: of the first machine, likewise.
-            port: where they meet there.
+            port: where they meet there, likewise; by default the job's.
             processes: how many on this machine, where the shell knows it.
         """
+        port = port or str(self.port)
         count = processes or (str(self.processes) if self.processes else "gpu")
         if self.rdzv_backend == "static":
             meeting = ["--node-rank", rank, "--master-addr", address, "--master-port", port]

@@ -20,7 +20,7 @@ def torchrun(job: Job) -> str:
     """One command for each machine."""
     lines = [
         "# The first machine's address, on every machine:",
-        "export MASTER_ADDR=...",
+        f"export MASTER_ADDR={shlex.quote(job.address) if job.address else '...'}",
         "",
     ]
     for number in range(job.nodes):

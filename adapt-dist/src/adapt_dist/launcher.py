@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from adapt_core.errors import UsageError
+from adapt_core.errors import AdaptError, UsageError
 from adapt_core.interfaces import Launcher, World
 from adapt_core.plan.run_plan import RunPlan
 from adapt_dist.agent import start
@@ -20,6 +20,7 @@ from adapt_dist.fsdp_options import CHECKPOINTS, RESHARDS, WRAPS, FsdpOptions
 from adapt_dist.joining import join
 from adapt_dist.options import DdpOptions, LaunchOptions
 from adapt_dist.place import PORT, found_place
+from adapt_dist.reasons import leave_for_torchrun
 from adapt_dist.worker import Job
 
 T = TypeVar("T")
@@ -67,7 +68,11 @@ class TorchLauncher(Launcher):
         place = found_place()
         if place is None:
             return None
-        world = join(place, self.options, self.size if self.options.num_processes else None, self.settings())
+        try:
+            world = join(place, self.options, self.options.num_processes, self.settings())
+        except AdaptError as error:
+            leave_for_torchrun(error)
+            raise
         if world.is_main:
             print(f"{world.text} (started by {place.by})", file=sys.stderr, flush=True)  # noqa: T201
         return world

@@ -54,10 +54,7 @@ class TorchLauncher(Launcher):
             )
         local = self._local_size()
         if local is None:
-            raise UsageError(
-                "launch.num_processes is not given, and there is no GPU to tell how many processes to start",
-                "Write launch.num_processes: 2, say.",
-            )
+            raise _no_number()
         job = Job(function, plan, self.options, local, self.settings(), folder="")
         logs = Path(plan.output_dir, "logs") if isinstance(plan, RunPlan) else None
         result: T = start(job, local, logs)
@@ -78,8 +75,14 @@ class TorchLauncher(Launcher):
         return world
 
     def commands(self, system: str, command: Sequence[str], nodes: int, folder: str) -> str:
-        """How several machines start the run; see :mod:`adapt_dist.commands.systems`."""
+        """How several machines start the run; see :mod:`adapt_dist.commands.systems`.
+
+        Raises:
+            UsageError: nothing tells how many processes there are on each.
+        """
         options = self.options
+        if options.use_cpu and options.num_processes is None:
+            raise _no_number()
         name = re.sub(r"[^a-z0-9]+", "-", f"adapt-{Path(folder).name}".lower()).strip("-")[:50]
         job = commands.Job(
             name=name,
@@ -102,6 +105,13 @@ class TorchLauncher(Launcher):
             return self.options.num_processes
         gpus = 0 if self.options.use_cpu else torch.cuda.device_count()
         return gpus or None
+
+
+def _no_number() -> UsageError:
+    return UsageError(
+        "launch.num_processes is not given, and there is no GPU to tell how many processes to start",
+        "Write launch.num_processes: 2, say.",
+    )
 
 
 class Ddp(TorchLauncher):

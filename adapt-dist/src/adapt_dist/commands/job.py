@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapt_dist.place import PORT
+
+GRACE = 120
+"""Seconds between the word that a run is to end and its end: a last step, and a checkpoint of it."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,15 @@ class Job:
         """
         port = port or str(self.port)
         count = processes or (str(self.processes) if self.processes else "gpu")
+        seconds = math.ceil(self.start_timeout)  # torchrun takes whole ones
         if self.rdzv_backend == "static":
             meeting = ["--node-rank", rank, "--master-addr", address, "--master-port", port]
+            patience = f"timeout={seconds}"
         else:
             meeting = ["--rdzv-backend", "c10d", "--rdzv-id", self.name, "--rdzv-endpoint", f"{address}:{port}"]
+            patience = f"join_timeout={seconds},read_timeout={seconds}"
         parts = ["torchrun", "--nnodes", str(self.nodes), "--nproc-per-node", count, *meeting]
-        parts += ["--rdzv-conf", f"timeout={self.start_timeout:g}"]
+        parts += ["--rdzv-conf", patience, "--shutdown-timeout", str(GRACE)]
         parts += ["--max-restarts", str(self.max_restarts)] if self.max_restarts else []
         parts += ["--log-dir", shlex.quote(self.logs), "--redirects", "3", "--tee", "0:3"]
         # torchrun takes a Python module, and `adapt` is one by its full name.

@@ -68,3 +68,16 @@ def test_fewer_machines_than_were_asked_for_do_not_run(config: dict[str, Any], t
     assert shown.returncode == 1
     assert "2 machines were asked for (launch.num_nodes), and 2 processes on 1 machine run" in shown.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_accelerate_launch_is_held_against_the_configuration(config: dict[str, Any], tmp_path: Path) -> None:
+    """By the command itself, whose processes Adapt recognises."""
+    file = written(config, tmp_path, launch={"name": "fsdp", "use_cpu": True})
+    launch = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--use_fsdp"]
+    launch += ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--main_process_port", "0"]
+    launch += ["--fsdp_offload_params", "true", "--module", "adapt_core.cli", "run", str(file)]
+    shown = done(launch, tmp_path)
+    assert shown.returncode != 0
+    assert "asks for FSDP_OFFLOAD_PARAMS=true, and launch.offload_params is False" in " ".join(shown.stderr.split())
+    assert "Write launch.offload_params=true" in " ".join(shown.stderr.split())
+    assert not (tmp_path / "run").exists()

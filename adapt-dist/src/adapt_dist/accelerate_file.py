@@ -99,12 +99,11 @@ def _flat(content: dict[str, Any], path: str) -> dict[str, Any]:
     given = {**content, **inner}
     given.pop(VERSION_2, None)  # FSDP1 is asked for under other names, which are translated
     if (reshards := given.pop(RESHARD, None)) is not None:
-        given.setdefault("fsdp_sharding_strategy", _strategy(reshards))
+        given.setdefault("fsdp_sharding_strategy", strategy(reshards))
     return given
 
 
-def _strategy(reshards: Any) -> str:
-    """FSDP2's boolean, or FSDP1's word that some files have in its place."""
-    if isinstance(reshards, bool):
-        return "FULL_SHARD" if reshards else "SHARD_GRAD_OP"
-    return str(reshards)
+def strategy(reshards: Any) -> str:
+    """FSDP1's word for FSDP2's boolean, or for the word that accelerate may have in its place."""
+    word = str(reshards).upper()
+    return {"TRUE": "FULL_SHARD", "FALSE": "SHARD_GRAD_OP"}.get(word, word)

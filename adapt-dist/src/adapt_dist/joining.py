@@ -13,7 +13,8 @@ import torch
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore, Store
 
-from adapt_core.errors import AdaptError, UsageError
+from adapt_core.errors import AdaptError
+from adapt_dist.accelerate_launch import settle_accelerate
 from adapt_dist.options import LaunchOptions
 from adapt_dist.place import Place
 from adapt_dist.reasons import Reasons
@@ -28,23 +29,6 @@ def settle_threads(local_size: int) -> None:
         threads = max((os.cpu_count() or 1) // local_size, 1)
         os.environ["OMP_NUM_THREADS"] = str(threads)
         torch.set_num_threads(threads)
-
-
-def settle_accelerate(*, sharded: bool) -> None:
-    """Has accelerate go by the run's configuration alone, and not by what ``accelerate launch`` was told.
-
-    Raises:
-        UsageError: that was something else.
-    """
-    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
-        raise UsageError("accelerate launch asks for DeepSpeed, which Adapt does not run", "Choose FSDP or DDP.")
-    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not sharded:
-        raise UsageError(
-            "accelerate launch asks for FSDP, and launch.name is ddp",
-            "Choose launch.name=fsdp; launch.accelerate_config reads accelerate's file.",
-        )
-    for name in [each for each in os.environ if each.startswith(("FSDP_", "ACCELERATE_USE_", "ACCELERATE_DYNAMO_"))]:
-        del os.environ[name]
 
 
 def device_for(place: Place, *, use_cpu: bool) -> str:
@@ -86,7 +70,7 @@ def join(place: Place, options: LaunchOptions, processes: int | None, settings: 
         AdaptError: some do not come, with their ranks and the address, or the world is not the one asked for.
     """
     sharding = settings.get("sharding")
-    settle_accelerate(sharded=sharding is not None)
+    settle_accelerate(options)
     os.environ.update(place.variables)
     if options.debug:
         os.environ["TORCH_DISTRIBUTED_DEBUG"] = "DETAIL"

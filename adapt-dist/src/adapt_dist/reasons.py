@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
 
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import Store
@@ -10,6 +12,9 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from adapt_core.errors import AdaptError, Interrupted
 from adapt_dist.failures import is_echo
+
+PATIENCE = 5.0
+"""Seconds that the store has to answer: over a cut link it would not for many minutes."""
 
 
 def leave_for_torchrun(error: BaseException) -> None:
@@ -40,17 +45,27 @@ class Reasons:
         leave_for_torchrun(error)
         message = error.message if isinstance(error, AdaptError) else f"{type(error).__name__}: {error}"
         hint = error.hint if isinstance(error, AdaptError) else ""
-        try:
-            self._store.compare_set(self._key, "", json.dumps((self._rank, message, hint)))
-        except dist.DistError:
-            return  # the store went with the process that kept it: nobody is left to read
+        said = json.dumps((self._rank, message, hint))
+        _answered(lambda: self._store.compare_set(self._key, "", said))
 
     def of_another(self) -> AdaptError | None:
         """The reason that another process has left; None where none has."""
-        try:
-            if not self._store.check([self._key]):
-                return None
-            rank, message, hint = json.loads(self._store.get(self._key))
-        except dist.DistError:
-            return None  # the store went with the process that kept it
+        said = _answered(lambda: self._store.get(self._key) if self._store.check([self._key]) else None)
+        rank, message, hint = json.loads(said) if said else (self._rank, "", "")
         return None if rank == self._rank else AdaptError(f"Process {rank} of {self._size} failed: {message}", hint)
+
+
+def _answered(ask: Callable[[], bytes | None]) -> bytes | None:
+    """What the store answers; None where it went with the process that kept it, or cannot be reached."""
+    found: list[bytes | None] = []
+
+    def wait() -> None:
+        try:
+            found.append(ask())
+        except dist.DistError:
+            found.append(None)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return found[0] if found else None

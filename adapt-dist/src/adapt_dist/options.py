@@ -31,7 +31,7 @@ class LaunchOptions(Options):
         gt=0,
         help="Processes on each machine; by default one for each GPU. Needed where there is no GPU.",
     )
-    num_nodes: int = option(1, flat=("num_nodes", "num_machines"), gt=0, help="Machines.")
+    num_nodes: int = option(1, flat=("num_nodes", "num_machines"), gt=0, help="Machines; another number does not run.")
     use_cpu: bool = option(False, flat="use_cpu", help="Compute on the CPU also where there are GPUs.")
     max_restarts: int = option(
         0, ge=0, help="How often a run that fails is started anew from its last checkpoint, by itself."

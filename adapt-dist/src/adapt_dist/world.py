@@ -28,7 +28,7 @@ class TorchWorld(World):
         sharding: how a model is sharded; None where each process has all of it.
         unused_parameters: whether a step may leave trained parameters unused; None where the engine finds out.
         attempt: how often the processes have been started anew.
-        reasons: why other processes end; None where whoever has started them looks after that.
+        reasons: where the processes leave why they end; None for nowhere.
     """
 
     def __init__(

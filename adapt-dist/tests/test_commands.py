@@ -19,6 +19,8 @@ from adapt_core.cli.app import command_line
 from adapt_dist.commands.job import Job
 from adapt_dist.commands.systems import SYSTEMS
 
+PAGE = Path(__file__).parents[2] / "docs" / "distributed.md"
+
 Printed = Callable[..., str]
 
 COMMAND = ("adapt", "run", "my run.yaml", "launch.num_nodes=3")
@@ -225,3 +227,19 @@ def test_an_assumed_number_of_gpus_is_called_one(system: str) -> None:
 @pytest.mark.parametrize("system", ["slurm", "kubernetes", "skypilot"])
 def test_a_run_on_the_cpu_asks_for_no_gpu(system: str) -> None:
     assert not {"gpu", "accelerators"} & set(SYSTEMS[system](job(use_cpu=True)).replace("-", " ").split())
+
+
+@pytest.mark.parametrize("system", ["torchrun", "slurm", "kubernetes"])
+def test_the_documentation_shows_what_is_printed(
+    system: str,
+    config: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("run.yaml").write_text(
+        yaml.safe_dump({**config, "launch": {"name": "fsdp", "num_processes": 8}, "output_dir": "runs/big"})
+    )
+    assert command_line(["launch-command", "run.yaml", "--nodes", "2", "--for", system]) == 0
+    assert capsys.readouterr().out.strip() in PAGE.read_text(encoding="utf-8")

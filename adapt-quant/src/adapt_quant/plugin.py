@@ -17,6 +17,7 @@ def adapt_quantizers() -> Iterable[QuantizerSpec]:
         target="adapt_quant.bitsandbytes.quantizers:FourBit",
         options="adapt_quant.bitsandbytes.options:FourBitOptions",
         bits=4,
+        parallel=("replicated", "sharded"),
         aliases=("bitsandbytes_4bit",),
         switch="load_in_4bit",
     )

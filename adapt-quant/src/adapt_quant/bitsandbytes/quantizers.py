@@ -18,7 +18,16 @@ from adapt_core.methods.shared.targets import shortest_endings
 from adapt_core.models.layers import is_linear
 from adapt_core.models.tolerance import TOLERANCE
 from adapt_core.utils.spelling import nearest_ending
-from adapt_quant.bitsandbytes.layers import dequantized, measure, misread, read_past, ready, unquantized
+from adapt_quant.bitsandbytes.layers import (
+    dequantized,
+    measure,
+    misread,
+    read_past,
+    ready,
+    unquantized,
+    with_own_weights,
+    with_plain_weights,
+)
 from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions
 
 MARKS = (
@@ -174,6 +183,14 @@ class FourBit(BitsAndBytes):
             "A CPU multiplies slowly in float16: float32 for quantization.compute_dtype (bnb_4bit_compute_dtype) may "
             "be many times as fast.",
         )
+
+    def before_sharding(self, module: nn.Module) -> None:
+        """See :func:`adapt_quant.bitsandbytes.layers.with_plain_weights`."""
+        with_plain_weights(module)
+
+    def after_gathering(self, module: nn.Module) -> None:
+        """See :func:`adapt_quant.bitsandbytes.layers.with_own_weights`."""
+        with_own_weights(module)
 
 
 class EightBit(BitsAndBytes):

@@ -54,6 +54,15 @@ def ready(module: nn.Module) -> None:
             layer.register_forward_pre_hook(_keep_scales)
 
 
+def biases_trained(module: nn.Module) -> list[str]:
+    """The names of 4-bit layers whose bias is trained."""
+    return [
+        name
+        for name, layer in module.named_modules()
+        if isinstance(layer, Linear4bit) and layer.bias is not None and layer.bias.requires_grad
+    ]
+
+
 def with_plain_weights(module: nn.Module) -> None:
     """Has 4-bit layers keep what decodes their weights, and these be plain parameters of bytes, in place.
 

@@ -19,6 +19,7 @@ from adapt_core.models.layers import is_linear
 from adapt_core.models.tolerance import TOLERANCE
 from adapt_core.utils.spelling import nearest_ending
 from adapt_quant.bitsandbytes.layers import (
+    biases_trained,
     dequantized,
     measure,
     misread,
@@ -185,7 +186,17 @@ class FourBit(BitsAndBytes):
         )
 
     def before_sharding(self, module: nn.Module) -> None:
-        """See :func:`adapt_quant.bitsandbytes.layers.with_plain_weights`."""
+        """See :func:`adapt_quant.bitsandbytes.layers.with_plain_weights`.
+
+        Raises:
+            AdaptError: the bias of a 4-bit layer is trained.
+        """
+        if trained := biases_trained(module):
+            raise AdaptError(
+                f"The bias of {trained[0]} would be trained, and bitsandbytes changes the type of a 4-bit layer's bias "
+                "as it computes: FSDP cannot shard such a one",
+                "Leave the biases as they are (method.bias: none), or choose launch.name: ddp.",
+            )
         with_plain_weights(module)
 
     def after_gathering(self, module: nn.Module) -> None:

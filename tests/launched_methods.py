@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from unittest.mock import patch
 
 import torch
 from peft import PeftModel
+from torch.distributed.tensor import DTensor
+from transformers import TrainerCallback
 
 from adapt_core.bundles import Model
 from adapt_core.config.validate import validate_options
@@ -118,13 +121,31 @@ def train(run: MethodRun, world: World) -> None:
     engine = plan.make_engine(folder, world, progress_for(quiet=True))
     engine.check()
     model = Model(adapted, None, hints)
-    engine.train(model, method, trainer_inputs(tiny), folder.checkpoints.at(HALF) if run.resume else None)
+    inputs = trainer_inputs(tiny)
+    if quantizer is not None:
+        inputs = replace(inputs, callbacks=[Shares(run.folder / f"shares-{world.rank}.json")])
+    engine.train(model, method, inputs, folder.checkpoints.at(HALF) if run.resume else None)
     model = engine.gathered(model)
     if world.is_main and entry.spec.saves == "adapter":
         method.save(model.module, run.folder / "model")
     elif world.is_main:
         save_model(model, run.folder / "model")
     world.barrier()
+
+
+class Shares(TrainerCallback):
+    """Writes, after each step, what this process has of each quantized weight: its bytes, and those of the whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_step_end(self, *_: Any, model: Any, **__: Any) -> None:
+        codes = {name: each for name, each in model.named_parameters() if not each.is_floating_point()}
+        shares = {
+            name: ((each.to_local() if isinstance(each, DTensor) else each).nbytes, each.nbytes)
+            for name, each in codes.items()
+        }
+        self.path.write_text(json.dumps(shares))
 
 
 def _quantizer(options: Mapping[str, Any], registry: Registry) -> Choice:

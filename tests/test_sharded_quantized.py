@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -30,15 +31,20 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 SHARDED = [name for name, spec in METHODS.items() if 4 in spec.quantization and "sharded" in spec.parallel]
 EXACT = {"compute_dtype": "float32", "double_quant": True}
 
-BASES: dict[str, tuple[dict[str, Any], dict[str, Any], float]] = {
+WAYS: dict[str, tuple[str, dict[str, Any], dict[str, Any], float]] = {
     # Products are in float16, and round otherwise for another number of rows.
-    "defaults": ({}, STEADY, 1e-3),
-    "fp4": ({"compute_dtype": "float32", "quant_type": "fp4"}, {}, 1e-5),
+    "defaults": ("lora", {}, STEADY, 1e-3),
+    "fp4": ("lora", {"compute_dtype": "float32", "quant_type": "fp4"}, {"gradient_checkpointing": True}, 1e-5),
     # FSDP has losses in bfloat16, of which one has 8 bits. Codes cast to it would be others.
-    "bf16": ({**EXACT, "compute_dtype": "bfloat16"}, {"bf16": True}, 1e-2),
-    "recomputed": (EXACT, {"gradient_checkpointing": True}, 1e-5),
+    "bf16": ("lora", {**EXACT, "compute_dtype": "bfloat16"}, {"bf16": True}, 1e-2),
+    # These start by batches that the base has seen, or quantize it anew.
+    "eva": ("lora, eva", EXACT, {}, 1e-5),
+    "loftq": ("lora, loftq", EXACT, {}, 1e-5),
 }
-"""LoRA on other bases, or trained otherwise: options of the quantizer and of ``training``, and its tolerance."""
+"""LoRA in further ways: the case, options of the quantizer and of ``training``, and the tolerance."""
+
+
+NO_RELOAD = lambda *_: {"model": 0.0, "export": 0.0}  # noqa: E731
 
 
 @dataclass
@@ -56,21 +62,20 @@ class Runs:
 
 def method_runs(folder: Path) -> dict[str, MethodRun]:
     runs = {name: MethodRun(*CASES[name], folder / name, quantization=EXACT) for name in SHARDED}
-    for name, (quantization, training, _) in BASES.items():
-        runs[name] = MethodRun(*CASES["lora"], folder / name, quantization=quantization, training=training)
+    for name, (case, quantization, training, _) in WAYS.items():
+        runs[name] = MethodRun(*CASES[case], folder / name, quantization=quantization, training=training)
     return runs
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    folder = tmp_path_factory.mktemp("quantized")
+def written(folder: Path) -> dict[str, Any]:
+    """A run of text generation on a tiny Llama in 4 bits, whose last evaluation generates."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "adapt-nlp" / "tests")
         language = importlib.import_module("tiny_language_model")
         language.write_llama(folder / "llama")
         language.write_split(folder / "facts", "prompt_completion")
         sys.modules.pop("tiny_language_model")
-    config: dict[str, Any] = {
+    return {
         "task": {"name": "text_generation", "max_seq_length": 32, "samples": 2, "sample_tokens": 8},
         "model": {"path": str(folder / "llama")},
         "dataset": {"path": str(folder / "facts")},
@@ -79,20 +84,28 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         "save": "safetensors",
         "training": {"num_workers": 0, "logging_steps": 1, "batch_size": 4, "epochs": 2, "lr": 5e-3},
     }
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    folder = tmp_path_factory.mktemp("quantized")
+    config = written(folder)
+    alone = method_runs(folder / "methods of one")
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # as each process has
-    adapt_core.run({**config, "output_dir": str(folder / "one")})
-    alone = method_runs(folder / "methods of one")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saving, "_differences", NO_RELOAD)
+        adapt_core.run({**config, "output_dir": str(folder / "one")})
     assert train_all(list(alone.values()), World()) == [None] * len(alone)
-    torch.set_num_threads(before)
     fsdp = {"name": "fsdp", "state_dict_type": "FULL_STATE_DICT"}
     first = claim(plan_of(launched(config, folder / "two", fsdp)))
     again = plan_of(launched(config, folder / "again", fsdp), ["training.resume=true"])
     several = method_runs(folder / "methods")
-    settings = made("fsdp").settings()
+    settings = made("fsdp").settings()  # each process writes its part of a checkpoint
     jobs = (first, again, [replace(run, world=settings) for run in several.values()])
     failures = first.launcher.make().launch(run_resume_and_train, jobs)
     yield Runs(folder, dict(zip(several, failures, strict=True)))
+    torch.set_num_threads(before)
 
 
 def result(run: Path) -> dict[str, Any]:
@@ -127,21 +140,31 @@ def test_two_processes_go_on_from_their_checkpoint_and_come_to_its_end(runs: Run
 def test_one_process_goes_on_from_a_checkpoint_of_two_and_comes_to_its_end(
     runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saving, "_differences", lambda *_: {"model": 0.0, "export": 0.0})
+    monkeypatch.setattr(saving, "_differences", NO_RELOAD)
     run = cut(runs.folder / "two", tmp_path / "run")
     adapt_core.run(run, ["launch.name=local", "training.batch_size=4"], resume=True)
     assert_the_same(runs.folder / "one", run)
     assert_the_same_end(runs.folder / "one", run)
 
 
-@pytest.mark.parametrize("name", [*SHARDED, *BASES])
+@pytest.mark.parametrize("name", [*SHARDED, *WAYS])
 def test_losses_and_what_is_saved_are_those_of_one_process(name: str, runs: Runs) -> None:
     assert runs.failures[name] is None
-    tolerance = BASES[name][2] if name in BASES else 1e-5
+    tolerance = WAYS[name][3] if name in WAYS else 1e-5
     assert_the_same_method(runs.folder / "methods of one" / name, runs.folder / "methods" / name, tolerance)
 
 
-@pytest.mark.parametrize("name", [*SHARDED, *BASES])
+@pytest.mark.parametrize("name", ["dora", "loftq"])
+def test_one_process_goes_on_from_parts_that_two_have_written(name: str, runs: Runs, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(runs.folder / "methods" / name, folder)
+    shutil.rmtree(folder / "model")
+    run = method_runs(runs.folder / "methods of one")[name]
+    assert train_all([replace(run, folder=folder, resume=True)], World()) == [None]
+    assert_the_same_method(run.folder, folder)
+
+
+@pytest.mark.parametrize("name", [*SHARDED, *WAYS])
 def test_each_process_has_its_part_of_the_codes(name: str, runs: Runs) -> None:
     alone = json.loads((runs.folder / "methods of one" / name / "shares-0.json").read_text())
     assert alone and all(own == whole for own, whole in alone.values())

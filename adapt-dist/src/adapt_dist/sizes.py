@@ -2,9 +2,9 @@
 
 The closed form is that of ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054, section 3): with AdamW in float32, a trained
 parameter takes 4 bytes for its value, 4 for its gradient and 8 for the optimizer, and a frozen one 4; with FSDP these
-are divided by the number of processes. Of a base in 4 bits its codes are divided, and each process has all scales. Beside
-them are the parameters that are gathered at a time. Activations are left out: they grow with the batch and the length of
-rows, and shrink with ``training.gradient_checkpointing``.
+are divided by the number of processes. Of a base in 4 bits its codes are divided, and each process has all scales.
+Beside them are the parameters that are gathered at a time. Activations are left out: they grow with the batch and the
+length of rows, and shrink with ``training.gradient_checkpointing``.
 """
 
 from __future__ import annotations

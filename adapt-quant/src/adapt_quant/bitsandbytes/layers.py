@@ -81,7 +81,8 @@ def with_own_weights(module: nn.Module) -> None:
     """Undoes :func:`with_plain_weights`, where the weights may be on another device now."""
     for layer in module.modules():
         if isinstance(layer, Linear4bit):
-            layer.quant_state.to(layer.weight.device)
+            state: Any = layer.quant_state
+            state.to(layer.weight.device)
             fix_4bit_weight_quant_state_from_module(layer)
 
 

@@ -59,7 +59,7 @@ class Quantizer(Protocol):
 
         Called in every process, each of which has quantized the base, and only where the spec's ``parallel`` has
         ``"sharded"``. What decodes a weight must not be an attribute of the parameter, which gets replaced: its layer
-        keeps it. Here nothing is done, which does where scales are parameters or buffers.
+        keeps it. Here nothing is done, which is enough where scales are parameters or buffers.
         """
 
     def after_gathering(self, module: Module) -> None:

@@ -51,7 +51,7 @@ def compatibility() -> list[str]:
     tables = {
         "Methods and layers": (LAYERS, _layers(tested, registry)),
         "Methods": (METHODS, _methods(tested, engines, specs[Kind.LAUNCHER])),
-        "Quantizers": ("", _quantizers(specs[Kind.QUANTIZER], tested)),
+        "Quantizers": ("", _quantizers(specs[Kind.QUANTIZER], tested, specs[Kind.LAUNCHER])),
         "Savers": ("", _savers(specs[Kind.SAVER])),
         "Launchers": ("", _launchers(specs[Kind.LAUNCHER], engines)),
         "Tasks": ("", _tasks(specs[Kind.TASK])),
@@ -107,17 +107,20 @@ def _others(methods: Sequence[Any]) -> str:
     return " ".join(f"Not in these tables, for {why}: {', '.join(names)}." for why, names in found.items() if names)
 
 
-def _quantizers(quantizers: Sequence[Any], methods: Sequence[Any]) -> str:
+def _quantizers(quantizers: Sequence[Any], methods: Sequence[Any], launchers: Sequence[Any]) -> str:
+    several = [spec for spec in launchers if spec.parallel]
     rows = [
         [
             code(spec.name),
             str(spec.bits),
             ", ".join(spec.libraries),
+            *(_mark(launcher.parallel in spec.parallel) for launcher in several),
             ", ".join(code(method.name) for method in methods if spec.bits in method.quantization),
         ]
         for spec in quantizers
     ]
-    return grid(["quantizer", "bits", "models from", "methods"], rows) if rows else ""
+    columns = ["quantizer", "bits", "models from", *(code(launcher.name) for launcher in several), "methods"]
+    return grid(columns, rows) if rows else ""
 
 
 def _savers(savers: Sequence[Any]) -> str:

@@ -21,6 +21,7 @@ from adapt_core.interfaces import Quantizer
 from adapt_core.models.architecture import hints_for
 from adapt_core.plan.run_plan import RunPlan
 from adapt_vision.engines.mmengine.inputs import RunnerInputs
+from adapt_vision.libraries.openmmlab.blocks import blocks_of
 from adapt_vision.libraries.openmmlab.configuration import (
     load_configuration,
     mappings,
@@ -283,6 +284,7 @@ class OpenMMLab:
             base_batch_size=(self._source.get("auto_scale_lr") or {}).get("base_batch_size"),
             summed=any(map(is_sum, mappings(self._source.model))),
             shared=shared_counts,
+            blocks=blocks_of,
         )
 
     def arguments(self, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,12 @@ from adapt_vision.pose_detection.inputs import Sample
 BY_KEYPOINTS = ("out_channels", "num_joints", "num_keypoints")
 """What heads call the number of keypoints."""
 
+OUTSIDE = {
+    "MSPNHead": "learns from heatmaps of several widths at once, for which head.decoder has one codec",
+    "InternetHead": "finds the keypoints of two hands in three dimensions",
+}
+"""Heads of top-down models that are none of the task's."""
+
 CORNERS = np.array([[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]], dtype=np.float32)
 """Places whose images say what an affine transform is."""
 
@@ -72,9 +78,10 @@ class Poses(OpenMMLab):
     def why_not(self, model: ConfigDict) -> str | None:
         if model.get("type") != "TopdownPoseEstimator":
             return "finds poses in another way than in the boxes of objects"
-        if not isinstance(model.get("head", {}).get("decoder"), dict):
+        head = model.get("head", {})
+        if not isinstance(head.get("decoder"), dict):
             return "has no codec of its own in head.decoder, which makes keypoints into targets"
-        return None
+        return OUTSIDE.get(str(head.get("type")))
 
     def size(self, model: ConfigDict, number: int) -> None:
         """Has a configuration make a head for so many keypoints, in place."""
@@ -86,6 +93,8 @@ class Poses(OpenMMLab):
                 for key in BY_KEYPOINTS:
                     if each.get(key) == before:
                         each[key] = number
+                if number != before and isinstance(each.get("mask"), list):
+                    each["mask"] = None  # RTMW's loss weighs some of its own keypoints, by number
         model["test_cfg"] = {**(model.get("test_cfg") or {}), "flip_test": False}
 
     def dataset(self, names: Sequence[str], steps: Sequence[ConfigDict]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from adapt_core.models.architecture import hints_for
 from adapt_core.plan.run_plan import RunPlan
 from adapt_vision.engines.mmengine.inputs import RunnerInputs
 from adapt_vision.libraries.openmmlab.blocks import blocks_of
+from adapt_vision.libraries.openmmlab.changes import changed, require_effect
 from adapt_vision.libraries.openmmlab.configuration import (
     load_configuration,
     mappings,
@@ -42,7 +43,7 @@ from adapt_vision.libraries.openmmlab.files import (
 )
 from adapt_vision.libraries.openmmlab.heads import predictors, shared, size_heads, why_outside, without_memory
 from adapt_vision.libraries.openmmlab.options import OpenMMLabModel
-from adapt_vision.libraries.openmmlab.processor import Configured, enter_scope, quiet
+from adapt_vision.libraries.openmmlab.processor import Configured, enter_scope, in_floats, quiet, steps_after_reading
 
 ENOUGH = 0.5
 """A checkpoint that has fewer of a model's parameters than this part is one of another model."""
@@ -96,6 +97,10 @@ class OpenMMLab:
         """Why a model of the index is none of the task's; None where it is."""
         return why_outside(model)
 
+    def read_steps(self, steps: Sequence[ConfigDict]) -> Any:
+        """What of the ``test_pipeline`` has an effect."""
+        return steps_after_reading(steps), in_floats(steps)
+
     def head(self, model: ConfigDict, number: int) -> tuple[str, ...]:
         """The names of the layers that make up the head."""
         return predictors(self.build, self.size, model, number)
@@ -107,17 +112,37 @@ class OpenMMLab:
         """The configuration that the ``model`` section names."""
         enter_scope(self.package)
         config = load_configuration(self.package, self.options)
+        self._require_own(config)
+        config.test_pipeline = pipeline_of(config)  # MMPose's have it under another name
+        if not isinstance(self.options.cfg_options, dict):
+            return config
+        made = changed(config, self.options.cfg_options)
+        self._require_own(made)
+        require_effect(self.options.cfg_options, config, lambda each: self._made(each, [""]), self._read)
+        return made
+
+    def _require_own(self, config: Config) -> None:
         if reason := self.why_not(config.model):
             raise AdaptError(
                 f"{self.options.source} is a {config.model.type}, which {reason}: it is none of the task's models",
                 "Name another configuration.",
             )
-        return config
+
+    def _read(self, made: Config) -> Any:
+        """What of a configuration is read: the model, and steps between reading an image and its tensors."""
+        model = copy.deepcopy(made.model)
+        for each in mappings(model):
+            if "init_cfg" in each and each["init_cfg"] is None:  # what a file of weights has become
+                del each["init_cfg"]
+        return model, self.read_steps(made.test_pipeline)
 
     def _config(self, names: Sequence[str]) -> Config:
         """The configuration with heads for these classes, and nothing that this run does not read."""
-        model = copy.deepcopy(self._source.model)
-        steps = copy.deepcopy(pipeline_of(self._source))
+        return self._made(self._source, names)
+
+    def _made(self, source: Config, names: Sequence[str]) -> Config:
+        model = copy.deepcopy(source.model)
+        steps = copy.deepcopy(list(source.test_pipeline))
         made = Config({"model": model, "default_scope": self.package})
         for change in (without_downloads, trainable, without_random_augments):
             change(made.model)

@@ -74,14 +74,6 @@ def indexed(package: str) -> Iterator[dict[str, Any]]:
         yield from (content.get("Models", []) if isinstance(content, dict) else content) or []
 
 
-def weights_of(package: str, name: str) -> str | None:
-    """The address of the weights that the model index has for a configuration; None where it has none."""
-    for each in indexed(package):
-        if each.get("Weights") and name in (each.get("Name"), Path(each.get("Config", "")).stem):
-            return str(each["Weights"])
-    return None
-
-
 def _named(package: str, name: str) -> Path:
     folder = index_folder(package) / "configs"
     plain = name.removesuffix(".py")

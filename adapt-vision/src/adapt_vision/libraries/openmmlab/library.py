@@ -29,7 +29,6 @@ from adapt_vision.libraries.openmmlab.configuration import (
     pipeline_of,
     resize,
     trainable,
-    weights_of,
     without_downloads,
     without_random_augments,
 )
@@ -44,12 +43,10 @@ from adapt_vision.libraries.openmmlab.files import (
 from adapt_vision.libraries.openmmlab.heads import predictors, shared, size_heads, why_outside, without_memory
 from adapt_vision.libraries.openmmlab.options import OpenMMLabModel
 from adapt_vision.libraries.openmmlab.processor import Configured, enter_scope, in_floats, quiet, steps_after_reading
+from adapt_vision.libraries.openmmlab.weights import weights_file
 
 ENOUGH = 0.5
 """A checkpoint that has fewer of a model's parameters than this part is one of another model."""
-
-
-REMEDY = "Name a checkpoint in model.path (LOCAL_MODEL_PATH), or set model.pretrained (load_model) to false."
 
 
 class OpenMMLab:
@@ -245,26 +242,7 @@ class OpenMMLab:
         return read_checkpoint(self._weights_file())
 
     def _weights_file(self) -> Path:
-        if self.options.path is not None:
-            path = Path(self.options.path)
-            return path / WEIGHTS if path.is_dir() else path
-        address = weights_of(self.package, Path(self.options.config or self.options.name or "").stem)
-        if address is None:
-            raise AdaptError(
-                f"The model index of {self.package} has no weights for {self.options.source}",
-                REMEDY,
-            )
-        file = Path(torch.hub.get_dir()) / "checkpoints" / address.rpartition("/")[2]
-        if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                torch.hub.download_url_to_file(address, str(file), progress=False)
-            except OSError as error:
-                raise AdaptError(
-                    f"The weights of {self.options.source} cannot be fetched from {address}: {error}",
-                    REMEDY,
-                ) from error
-        return file
+        return weights_file(self.package, self.options)
 
     def _load(self, module: nn.Module, state: Mapping[str, Tensor], file: Path) -> list[str]:
         """Loads what fits; returns the names of the parameters that found nothing of their shape.

@@ -134,7 +134,7 @@ def _savers(savers: Sequence[Any]) -> str:
 
 
 def _launchers(launchers: Sequence[Any], engines: Sequence[EngineSpec]) -> str:
-    rows = [[code(spec.name), *(_mark(_runs(spec.engines, engine)) for engine in engines)] for spec in launchers]
+    rows = [[code(spec.name), *(_mark(_starts(spec, engine)) for engine in engines)] for spec in launchers]
     return grid(["launcher", *(code(engine.name) for engine in engines)], rows)
 
 
@@ -149,6 +149,11 @@ def _allows(declared: Sequence[str] | None, name: str) -> bool:
 
 def _runs(declared: Sequence[str] | None, engine: EngineSpec) -> bool:
     return declared is None or bool(set(declared) & set(engine.names))
+
+
+def _starts(launcher: Any, engine: EngineSpec) -> bool:
+    """Whether a launcher works with an engine, which must train in its way of having several processes."""
+    return _runs(launcher.engines, engine) and launcher.parallel in (None, *engine.parallel)
 
 
 def _mark(works: bool) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import adapt_core.plugins.registry
 from adapt_core.cli.diagnosis import diagnose
@@ -65,15 +68,47 @@ def test_the_command_explains_itself_and_reads_the_extra() -> None:
     assert "torch" not in names, "what adapt-vision needs anyway is no part of the extra"
 
 
-def test_a_compiled_package_of_this_python_is_used_again_and_no_other(tmp_path: Path) -> None:
-    version, tag = mmlab.OPERATORS.partition("==")[2], f"cp{sys.version_info.major}{sys.version_info.minor}"
-    assert mmlab.built(tmp_path) is None and mmlab.built(tmp_path / "nothing") is None
-    import sysconfig
+def _name(version: str, tag: str) -> str:
+    return f"onedl_mmcv-{version}-{tag}-{tag}-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}.whl"
 
-    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-    (tmp_path / f"onedl_mmcv-{version}-cp39-cp39-{platform}.whl").touch()
-    (tmp_path / f"onedl_mmcv-0.0.1-{tag}-{tag}-{platform}.whl").touch()
+
+VERSION, TAG = mmlab.OPERATORS.partition("==")[2], f"cp{sys.version_info.major}{sys.version_info.minor}"
+
+
+def test_a_compiled_package_of_this_python_is_found_and_no_other(tmp_path: Path) -> None:
+    assert mmlab.built(tmp_path) is None and mmlab.built(tmp_path / "nothing") is None
+    (tmp_path / _name(VERSION, "cp39")).touch()
+    (tmp_path / _name("0.0.1", TAG)).touch()
     assert mmlab.built(tmp_path) is None
-    own = tmp_path / f"onedl_mmcv-{version}-{tag}-{tag}-{platform}.whl"
+    own = tmp_path / _name(VERSION, TAG)
     own.touch()
     assert mmlab.built(tmp_path) == own
+
+
+def test_a_compiled_package_is_used_again_where_it_was_compiled_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the same torch, and as much for a GPU; pip's cache and what is installed already do not come between."""
+    compiled: list[str] = []
+    installed: list[list[str]] = []
+
+    def run(command: list[str], environment: Mapping[str, str] | None = None) -> None:
+        if "wheel" in command and "--wheel-dir" in command:
+            folder = Path(command[command.index("--wheel-dir") + 1])
+            (folder / _name(VERSION, TAG)).touch()
+            assert "--no-cache-dir" in command and environment is not None
+            compiled.append(environment["FORCE_CUDA"])
+        elif command[-1].endswith(".whl"):
+            assert "--force-reinstall" in command and Path(command[-1]).is_file()
+            installed.append(command)
+
+    monkeypatch.setattr(mmlab, "_run", run)
+    monkeypatch.setattr(mmlab, "_installed", lambda *_: None)
+    monkeypatch.setattr(mmlab, "_has_cuda", lambda: True)
+    for cpu in (True, True, False, False, True):
+        mmlab.install(tmp_path, cpu=cpu)
+    assert compiled == ["0", "1"]
+    monkeypatch.setattr(torch, "__version__", "0.1+cpu")
+    mmlab.install(tmp_path, cpu=True)
+    assert compiled == ["0", "1", "0"] and len(installed) == 6
+    assert len({command[-1] for command in installed}) == 3

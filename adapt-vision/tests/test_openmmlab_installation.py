@@ -14,7 +14,7 @@ import torch
 
 import adapt_core.plugins.registry
 from adapt_core.cli.diagnosis import diagnose
-from adapt_core.errors import ConfigError
+from adapt_core.errors import AdaptError, ConfigError
 from adapt_core.plan.build import build_plan
 from adapt_vision import mmlab
 
@@ -85,30 +85,49 @@ def test_a_compiled_package_of_this_python_is_found_and_no_other(tmp_path: Path)
     assert mmlab.built(tmp_path) == own
 
 
-def test_a_compiled_package_is_used_again_where_it_was_compiled_alike(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Beside the same torch, and as much for a GPU; pip's cache and what is installed already do not come between."""
-    compiled: list[str] = []
-    installed: list[list[str]] = []
+class Commands:
+    """Stands in for pip: notes what it is told, and leaves an empty wheel where one is compiled."""
 
-    def run(command: list[str], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.compiled: list[tuple[str, bool]] = []
+        self.installed: list[str] = []
+        monkeypatch.setattr(mmlab, "_run", self._run)
+        monkeypatch.setattr(mmlab, "_installed", lambda *_: None)
+        monkeypatch.setattr(mmlab, "_has_cuda", lambda: True)
+        monkeypatch.setattr(mmlab, "_loads", lambda: True)
+
+    def _run(self, command: list[str], environment: Mapping[str, str] | None = None) -> None:
         if "wheel" in command and "--wheel-dir" in command:
             folder = Path(command[command.index("--wheel-dir") + 1])
             (folder / _name(VERSION, TAG)).touch()
-            assert "--no-cache-dir" in command and environment is not None
-            compiled.append(environment["FORCE_CUDA"])
+            assert environment is not None
+            self.compiled.append((environment["FORCE_CUDA"], "--no-cache-dir" in command))
         elif command[-1].endswith(".whl"):
             assert "--force-reinstall" in command and Path(command[-1]).is_file()
-            installed.append(command)
+            self.installed.append(command[-1])
 
-    monkeypatch.setattr(mmlab, "_run", run)
-    monkeypatch.setattr(mmlab, "_installed", lambda *_: None)
-    monkeypatch.setattr(mmlab, "_has_cuda", lambda: True)
+
+def test_a_compiled_package_is_used_again_where_it_was_compiled_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the same torch, and as much for a GPU, for which pip's cache is not asked."""
+    commands = Commands(monkeypatch)
     for cpu in (True, True, False, False, True):
         mmlab.install(tmp_path, cpu=cpu)
-    assert compiled == ["0", "1"]
+    assert commands.compiled == [("0", False), ("1", True)]
     monkeypatch.setattr(torch, "__version__", "0.1+cpu")
     mmlab.install(tmp_path, cpu=True)
-    assert compiled == ["0", "1", "0"] and len(installed) == 6
-    assert len({command[-1] for command in installed}) == 3
+    assert commands.compiled == [("0", False), ("1", True), ("0", False)]
+    assert len(commands.installed) == 6
+    assert len(set(commands.installed)) == 3
+
+
+def test_what_does_not_load_is_compiled_anew_and_then_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip's cache may have what was compiled beside another torch."""
+    commands = Commands(monkeypatch)
+    answers = iter([False, True, False, False])
+    monkeypatch.setattr(mmlab, "_loads", lambda: next(answers))
+    mmlab.install(tmp_path, cpu=True)
+    assert commands.compiled == [("0", False), ("0", True)]
+    with pytest.raises(AdaptError, match=r"onedl-mmcv==.* was compiled, and does not load"):
+        mmlab.install(tmp_path, cpu=True)

@@ -60,11 +60,13 @@ def install(wheels: Path | None = None, constraint: Path | None = None, *, cpu: 
     cuda = _has_cuda() and not cpu
     with tempfile.TemporaryDirectory() as scratch:
         folder = place(wheels or Path(scratch), cuda=cuda)
-        wheel = built(folder) or _build(folder, cuda=cuda)
-        # The version alone does not tell what is installed already from what was compiled otherwise.
-        _pip("install", "--no-deps", "--force-reinstall", str(wheel))
-    for package in ALONE:
-        _pip("install", "--no-deps", "--no-build-isolation", package)
+        for package in ALONE:
+            _pip("install", "--no-deps", "--no-build-isolation", package)
+        _compiled(built(folder) or _build(folder, cuda=cuda, anew=cuda))
+        if not _loads():  # pip's cache tells neither GPU from CPU nor one version of torch from another
+            _compiled(_build(folder, cuda=cuda, anew=True))
+            if not _loads():
+                raise AdaptError(f"{OPERATORS} was compiled, and does not load", "What Python says of it is above.")
     _pip("install", "--no-deps", "--no-build-isolation", "--no-binary", "xtcocotools", FROM_SOURCE)
 
 
@@ -97,17 +99,27 @@ def built(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def _build(folder: Path, *, cuda: bool) -> Path:
+def _build(folder: Path, *, cuda: bool, anew: bool) -> Path:
+    """Compiles the package into a folder; takes it from pip's cache if that has it, unless ``anew``."""
     folder.mkdir(parents=True, exist_ok=True)
     print("Compiling the operators of MMCV: about 12 minutes on two cores.", flush=True)
     environment = {"MMCV_WITH_OPS": "1", "FORCE_CUDA": "1" if cuda else "0"}
-    # pip's own cache does not tell them apart either.
-    plain = ("--no-deps", "--no-build-isolation", "--no-cache-dir", "--no-binary", "onedl-mmcv")
+    plain = ("--no-deps", "--no-build-isolation", "--no-binary", "onedl-mmcv", *(["--no-cache-dir"] if anew else []))
     _pip("wheel", *plain, "--wheel-dir", str(folder), OPERATORS, environment=environment)
     wheel = built(folder)
     if wheel is None:
         raise AdaptError(f"Building {OPERATORS} has left no wheel for this Python in {folder}")
     return wheel
+
+
+def _compiled(wheel: Path) -> None:
+    """Installs it, also over one of the same version that was compiled otherwise."""
+    _pip("install", "--no-deps", "--force-reinstall", str(wheel))
+
+
+def _loads() -> bool:
+    """Whether the operators that are installed load beside this version of torch."""
+    return subprocess.run([sys.executable, "-c", "import mmcv.ops"], check=False).returncode == 0
 
 
 def _has_cuda() -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import detector_families
 import pytest
 import torch
+from annotated_contract import METHODS
 from PIL import Image
 
 import adapt_core
+from adapt_core.errors import AdaptError
 
 
 @pytest.mark.parametrize("family", detector_families.FAMILIES)
@@ -41,6 +44,61 @@ def test_a_detector_of_the_family_trains_and_is_saved(
     assert torch.allclose(torch.from_numpy(ours), torch.cat([outputs.logits, outputs.pred_boxes], -1)[0], atol=1e-5)
     (found,) = run.predict([image], threshold=0.0)
     assert {each["label"] for each in found["objects"]} <= {"red", "green"} and found["objects"]
+
+
+@pytest.mark.parametrize("method", ["lora", "last_layer"])
+@pytest.mark.parametrize("family", detector_families.FAMILIES)
+def test_a_part_of_the_family_s_weights_is_trained_reloaded_and_measured(
+    family: str, method: str, detection: dict[str, Any], tmp_path: Path, no_reload: None
+) -> None:
+    made = {
+        **detection,
+        "model": {"path": str(detector_families.build(family, tmp_path / "model"))},
+        "method": METHODS[method],
+        "training": {**detection["training"], "max_steps": 1, "lr": 1e-2},
+        "output_dir": str(tmp_path / "run"),
+    }
+    if method == "lora" and family in ("lw_detr", "rf_detr"):
+        with pytest.raises(AdaptError, match="has heads whose names end alike"):
+            adapt_core.run(made)
+        return
+    result = adapt_core.run(made)
+    assert 0 < result["parameters"]["trainable"] < result["parameters"]["total"]
+    again = adapt_core.evaluate_run(tmp_path / "run")["metrics"]
+    assert {"ap", "ap50", "ar_100"} <= set(again)
+    assert {name: result["metrics"][name] for name in again} == pytest.approx(again, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("family", "train_head"),
+    [
+        ("deformable_detr", None),
+        *((family, False) for family in ("deformable_detr", "rt_detr_v2", "lw_detr", "rf_detr")),
+    ],
+)
+def test_heads_of_several_names_are_merged_as_they_were_used(
+    family: str, train_head: bool | None, detection: dict[str, Any], objects: Path, tmp_path: Path, no_reload: None
+) -> None:
+    """Trained, each layer of Deformable DETR gets a head of its own; untrained, all stay what they were."""
+    from transformers import AutoModelForObjectDetection
+
+    path = detector_families.build(family, tmp_path / "model", labels=2)
+    config = json.loads((path / "config.json").read_text())
+    config |= {"id2label": {"0": "red", "1": "green"}, "label2id": {"red": 0, "green": 1}}
+    (path / "config.json").write_text(json.dumps(config))
+    made = {
+        **detection,
+        "model": {"path": str(path)},
+        "method": {**METHODS["lora"], **({} if train_head is None else {"train_head": train_head})},
+        "training": {**detection["training"], "lr": 1e-2, "do_eval": False},
+        "output_dir": str(tmp_path / "run"),
+    }
+    adapt_core.run(made)
+    assert adapt_core.merge_run(tmp_path / "run", tmp_path / "merged")["difference"] <= 1e-5
+    if family == "deformable_detr":
+        merged = AutoModelForObjectDetection.from_pretrained(tmp_path / "merged")
+        first, last = (merged.get_parameter(f"class_embed.{layer}.weight") for layer in (0, 1))
+        assert torch.equal(first, last) == (train_head is False)
 
 
 @pytest.mark.parametrize("family", ["rt_detr_v2", "d_fine", "deimv2"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,13 @@ from adapt_core.interfaces import Quantizer, Task
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.utils.majority import REMEDY
 from adapt_vision.annotations.augmentation import augmented, transform_for
+from adapt_vision.annotations.files import Part, coco_results, rows_of
 from adapt_vision.annotations.objects import AnnotatedImages, Annotation, Wanted
 from adapt_vision.annotations.options import AnnotatedImageOptions
 from adapt_vision.annotations.report import inspected
 from adapt_vision.annotations.rows import load_other_rows, load_rows
 from adapt_vision.data.cache import ImageReader
 from adapt_vision.data.decoding import FAULTS, decode
-from adapt_vision.data.files import images_at
 
 PROBE_ROWS = 4
 NOTHING = 0.01
@@ -41,6 +41,9 @@ class AnnotatedImageTask(Task):
 
     wanted: ClassVar[Wanted] = "boxes"
     """What the task reads of objects."""
+
+    part: ClassVar[Part] = "bbox"
+    """What COCO's results have of each object that is found."""
 
     def __init__(self, plan: RunPlan, library: Any) -> None:
         super().__init__(plan)
@@ -153,8 +156,12 @@ class AnnotatedImageTask(Task):
         return [rows[index] for index in range(min(PROBE_ROWS, len(rows)))]
 
     def parse_inputs(self, inputs: Sequence[str], file: Path | None, info: Mapping[str, Any]) -> Sequence[Row]:
-        """Rows with ``image``, a path: of files and of what folders hold."""
-        return [{"image": path} for path in images_at([*inputs, *([str(file)] if file is not None else [])])]
+        """Rows with ``image``, a path: of files, of what folders hold, and with ``image_id`` of a file of COCO's."""
+        return rows_of(inputs, file, self.dataset)
+
+    def results(self, prediction: dict[str, Any], number: int, options: Any) -> Iterable[dict[str, Any]]:
+        """The prediction, or its objects as COCO's results have them."""
+        return [prediction] if options.format == "images" else coco_results(prediction, number, self.part)
 
     def each(self, model: Model, rows: Sequence[Row]) -> Iterator[tuple[Image.Image, Any]]:
         """Image and outputs row by row, in evaluation mode; the model's mode is left as it was.

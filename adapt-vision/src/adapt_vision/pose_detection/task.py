@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from PIL import Image
@@ -19,6 +19,7 @@ from adapt_core.utils.majority import REMEDY
 from adapt_core.utils.units import listed
 from adapt_vision.annotations.card import card
 from adapt_vision.annotations.drawing import drawn
+from adapt_vision.annotations.files import Part
 from adapt_vision.annotations.objects import AnnotatedImages, KeypointForm
 from adapt_vision.annotations.rows import load_other_rows, load_rows
 from adapt_vision.annotations.task import PROBE_ROWS, AnnotatedImageTask, drawn_folder
@@ -44,6 +45,7 @@ NOTHING = 0.05
 class PoseDetection(AnnotatedImageTask):
     """Keypoints of objects, each in the crop of its box, with heatmaps."""
 
+    part: ClassVar[Part] = "keypoints"
     library: Any
 
     def __init__(self, plan: RunPlan) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from PIL import Image
@@ -25,6 +25,7 @@ from adapt_vision.annotations.report import inspected
 from adapt_vision.annotations.rows import load_other_rows, load_rows
 from adapt_vision.data.cache import ImageReader
 from adapt_vision.data.decoding import FAULTS, decode
+from adapt_vision.data.integrity import left_out
 
 PROBE_ROWS = 4
 NOTHING = 0.01
@@ -50,6 +51,7 @@ class AnnotatedImageTask(Task):
         self.dataset = cast(AnnotatedImageOptions, plan.dataset)
         self.library = library
         self._names: list[str] = []  # known once a model is loaded
+        self._readers: dict[str, ImageReader] = {}
 
     # ---- data and model -------------------------------------------------------------------------------------------
 
@@ -100,10 +102,13 @@ class AnnotatedImageTask(Task):
         """As ``save_pretrained`` does, with the processor."""
         self.library.save_model(model, folder, self._names)
 
-    def reader(self, rows: AnnotatedImages) -> ImageReader:
-        """Decodes the images of rows, at most once each where they fit into memory."""
-        sizes = [each.size for each in rows.found]
-        return ImageReader(rows.images, rows.images, sizes, cached=self.dataset.cache == "auto")
+    def reader(self, rows: AnnotatedImages, use: Literal["training", "evaluation"]) -> ImageReader:
+        """Decodes the images of rows, at most once each where they fit into memory, for training first."""
+        first = self._readers.get("training") if use == "evaluation" else None
+        promised = first.bytes if first is not None and first.cached else 0
+        sizes, cached = [each.size for each in rows.found], self.dataset.cache == "auto"
+        made = self._readers[use] = ImageReader(rows.images, rows.images, sizes, cached=cached, promised=promised)
+        return made
 
     @property
     def transform(self) -> Any:
@@ -113,7 +118,7 @@ class AnnotatedImageTask(Task):
     # ---- what a person sees ---------------------------------------------------------------------------------------
 
     def preview(self, data: Data) -> Sequence[Section]:
-        """How many objects of each class the training images have, and how many have none."""
+        """How many objects of each class the training images have, how many have none, and how images are read."""
         counts = sorted(data.info["labels"].items(), key=lambda pair: -pair[1])
         empty = sum(not objects for objects in data.train.objects)
         crowds = sum(each.crowd for objects in data.train.objects for each in objects)
@@ -123,9 +128,12 @@ class AnnotatedImageTask(Task):
             ["most objects in an image", most_objects(data.train)],
             ["crowds", crowds],
         ]
+        notes = [f"{use}: {reader.describe()}" for use, reader in self._readers.items()]
+        notes += [left_out(data.info["unreadable"])] if data.info["unreadable"] else []
         return [
             Section("Training objects by class", "table", ["class", "objects"], [list(pair) for pair in counts]),
             Section("Training images", "table", ["what", "number"], told),
+            *([Section("How they are read", "table", ["images"], [[each] for each in notes])] if notes else []),
         ]
 
     def notices(self, evaluated: Evaluated, data: Data) -> Sequence[str]:

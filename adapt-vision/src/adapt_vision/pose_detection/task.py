@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from PIL import Image
@@ -99,8 +99,8 @@ class PoseDetection(AnnotatedImageTask):
 
     def engine_inputs(self, data: Data, model: Model) -> Inputs:
         """Crops of objects as the model's processor makes them, training crops changed at random."""
-        train = self._rows(data.train, model.processor, self.options.augmentation)
-        evaluation = self._rows(data.evaluation, model.processor, "none")
+        train = self._rows(data.train, "training", model.processor, self.options.augmentation)
+        evaluation = self._rows(data.evaluation, "evaluation", model.processor, "none")
         measured = None if evaluation is None else evaluation.instances
         made: Inputs = self.library.inputs(
             train=train,
@@ -112,11 +112,13 @@ class PoseDetection(AnnotatedImageTask):
         )
         return made
 
-    def _rows(self, images: AnnotatedImages | None, processor: Any, augmentation: Name) -> PoseRows | None:
+    def _rows(
+        self, images: AnnotatedImages | None, use: Literal["training", "evaluation"], processor: Any, augmentation: Name
+    ) -> PoseRows | None:
         if images is None:
             return None
         crop = partial(self.library.crop, processor)
-        return PoseRows(instances_of(images), self.reader(images), crop, augmentation, self.plan.seed)
+        return PoseRows(instances_of(images), self.reader(images, use), crop, augmentation, self.plan.seed)
 
     def _measured(self, processor: Any, instances: Instances, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         boxes = [instances[row].box for row in batch["rows"].tolist()]

@@ -66,7 +66,8 @@ def test_pycocotools_measures_what_adapt_eval_does(
     file.write_text(json.dumps(near))
     output = tmp_path / "results.json"
     adapt("predict", run, "--input", str(file), "-O", "threshold=0", "-O", "format=coco", "--output", str(output))
-    metrics = adapt("eval", run, "--data", str(folder), "--split", "validation")["metrics"]
+    told = adapt("eval", run, "--data", str(folder), "--split", "validation")
+    metrics = told["metrics"]
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(file))
         measured = COCOeval(truth, truth.loadRes(str(output)), kind)
@@ -75,6 +76,12 @@ def test_pycocotools_measures_what_adapt_eval_does(
         measured.evaluate()
         measured.accumulate()
         measured.summarize()
+    if what != "keypoints":
+        precision = measured.eval["precision"][:, :, :, 0, -1]  # all sizes, 100 objects; the axis that is left: classes
+        for place, name in enumerate(("red", "green")):
+            there = any(each["category_id"] == (3, 7)[place] for each in near["annotations"])
+            expected = pytest.approx(precision[:, :, place].mean(), abs=1e-4) if there else None
+            assert told["by_class"][name]["ap"] == expected
     assert {each["image_id"] for each in json.loads(output.read_text())} == {10, 11, 12, 13}
     assert metrics["ap"] == pytest.approx(measured.stats[0], abs=1e-4) and 0.05 < metrics["ap"] < 0.99
     assert metrics["ap50"] == pytest.approx(measured.stats[1], abs=1e-4)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +103,17 @@ def test_heads_of_several_names_are_merged_as_they_were_used(
         assert torch.equal(first, last) == (train_head is False)
 
 
-@pytest.mark.parametrize("family", ["rt_detr_v2", "d_fine", "deimv2"])
-def test_an_adapter_on_a_head_with_two_names_is_in_peft_s_format(
-    family: str, detection: dict[str, Any], objects: Path, tmp_path: Path, no_reload: None
+@pytest.mark.parametrize("family", ["rt_detr_v2", "d_fine", "deimv2", "deformable_detr"])
+def test_an_adapter_on_a_head_with_several_names_is_in_peft_s_format(
+    family: str,
+    detection: dict[str, Any],
+    objects: Path,
+    tmp_path: Path,
+    no_reload: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """These families read their head by its name in the decoder alone: it is trained there, and the rest stays."""
+    """Some read their head by its name in the decoder alone: it is trained there, and the rest stays."""
     from peft import PeftModel
     from transformers import AutoModelForObjectDetection, set_seed
 
@@ -132,4 +140,16 @@ def test_an_adapter_on_a_head_with_two_names_is_in_peft_s_format(
         )
     assert torch.allclose(torch.from_numpy(ours), torch.cat([outputs.logits, outputs.pred_boxes], -1)[0], atol=1e-5)
     assert not torch.allclose(outputs.logits, before.logits, atol=1e-3)
+    (expected,) = run.predict([image], threshold=0.0)
+    folder = tmp_path / "run" / "model"
+    (code,) = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), flags=re.DOTALL)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["detect.py", image])
+    capsys.readouterr()
+    exec(compile(code.replace("threshold=0.5", "threshold=0.0"), "README.md", "exec"), {})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == len(expected["objects"]) > 0
+    for line, each in zip(lines, expected["objects"], strict=True):
+        assert line[:2] == [image, each["label"]]
+        assert [float(value) for value in line[2:]] == pytest.approx([each["score"], *each["bbox"]], abs=1e-3)
     assert adapt_core.merge_run(tmp_path / "run", tmp_path / "merged")["difference"] <= 1e-3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,13 @@ def test_a_detector_of_the_family_trains_and_is_saved(
     assert {each["label"] for each in found["objects"]} <= {"red", "green"} and found["objects"]
 
 
-@pytest.mark.parametrize("method", ["lora", "last_layer"])
-@pytest.mark.parametrize("family", detector_families.FAMILIES)
+@pytest.mark.parametrize(
+    ("family", "method"),
+    [
+        *product(detector_families.FAMILIES, ("lora", "last_layer")),
+        *product(["deformable_detr"], ("dora", "ssf", "bitfit", "ia3", "ln_tuning")),
+    ],
+)
 def test_a_part_of_the_family_s_weights_is_trained_reloaded_and_measured(
     family: str, method: str, detection: dict[str, Any], tmp_path: Path, no_reload: None
 ) -> None:

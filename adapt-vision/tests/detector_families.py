@@ -176,13 +176,18 @@ FAMILIES: dict[str, Callable[[], tuple[Any, Any]]] = {
 }
 
 
-def build(family: str, folder: Path, labels: int = 5) -> Path:
-    """Saves a model with its processor."""
+def build(family: str, folder: Path, labels: int = 5, *, zeros: bool = True) -> Path:
+    """Saves a model with its processor; without ``zeros``, no layer's weights are all zero, as after training."""
+    from torch.nn import init
     from transformers import AutoModelForObjectDetection, set_seed
 
     settings, processor = FAMILIES[family]()
     settings.num_labels = labels
     set_seed(0)
-    AutoModelForObjectDetection.from_config(settings).save_pretrained(folder)
+    made = AutoModelForObjectDetection.from_config(settings)
+    for value in made.parameters():
+        if not (zeros or value.any()):
+            init.normal_(value, std=0.01)
+    made.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder

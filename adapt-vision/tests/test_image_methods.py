@@ -17,6 +17,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "dora": {"name": "dora", "r": 2, "target_modules": "all"},
     "ssf": {"name": "ssf"},
     "bitfit": {"name": "bitfit"},
+    "ia3": {"name": "ia3", "target_modules": "all", "feedforward_modules": []},
     "ln_tuning": {"name": "ln_tuning"},
 }
 

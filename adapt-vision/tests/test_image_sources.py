@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapt_core.errors import UsageError
+from adapt_core.errors import AdaptError, UsageError
 from adapt_vision.data.decoding import decode
 from adapt_vision.data.listing import from_row
 from adapt_vision.data.options import ImageDataOptions
@@ -125,6 +125,42 @@ def test_a_saved_data_set_keeps_the_names_and_contents_of_its_images(images: Pat
     found = decode(from_row(row["image"]))
     originals = [np.asarray(Image.open(io.BytesIO(each["bytes"]))) for each in contents]
     assert any(each.shape == np.asarray(found).shape and (each == np.asarray(found)).all() for each in originals)
+
+
+def test_a_data_set_of_the_hub_is_read_by_its_splits_and_columns(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    features = datasets.Features({"picture": datasets.Image(), "kind": datasets.ClassLabel(names=["red", "green"])})
+
+    def stored(split: str) -> Any:
+        paths = [str(images / split / label / "000.png") for label in ("green", "red")]
+        return datasets.Dataset.from_dict({"picture": paths, "kind": [1, 0]}, features=features)
+
+    hub = {
+        ("someone/pictures", "small"): datasets.DatasetDict(fitting=stored("train"), validation=stored("validation"))
+    }
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, config: hub[name, config])
+    given = {"config": "small", "train_split": "fitting", "image_column": "picture", "label_column": "kind"}
+    options = ImageDataOptions(name="someone/pictures", **given)
+    train, evaluation, info = load_rows(options, 0, evaluate=True)
+    assert info["rows"] == {"train": 2, "validation": 2, "test": 0} and info["label_names"] == ["green", "red"]
+    for rows, split in ((train, "train"), (evaluation, "validation")):
+        for row in rows:
+            original = Image.open(images / split / info["label_names"][row["label"]] / "000.png").convert("RGB")
+            assert decode(from_row(row["image"])).tobytes() == original.tobytes()
+    with pytest.raises(UsageError, match=r"someone/pictures has no split 'fiting'.*did you mean 'fitting'"):
+        load_rows(options.model_copy(update={"train_split": "fiting"}), 0, evaluate=True)
+    with pytest.raises(AdaptError, match=r"someone/pictures, split fitting.*no column 'image'"):
+        load_rows(options.model_copy(update={"image_column": "image"}), 0, evaluate=True)
+
+
+def test_a_hub_that_cannot_be_reached_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    with pytest.raises(AdaptError, match="The data set someone/pictures cannot be loaded from the hub: ") as caught:
+        load_rows(ImageDataOptions(name="someone/pictures"), 0, evaluate=True)
+    assert "save_to_disk" in str(caught.value.hint) and "dataset.config (DATASET_CONFIG)" in str(caught.value.hint)
 
 
 def test_other_data_is_read_with_the_classes_of_the_run(images: Path) -> None:

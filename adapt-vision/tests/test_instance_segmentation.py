@@ -276,7 +276,7 @@ def test_a_threshold_leaves_objects_out(segment: Any, objects: Path, tmp_path: P
 # ---- use ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("model", "method"), [("mask2former", "full"), ("rf_detr", "lora")])
+@pytest.mark.parametrize(("model", "method"), [("mask2former", "full"), ("maskformer", "full"), ("rf_detr", "lora")])
 def test_the_readme_s_code_predicts_the_same_without_adapt(
     method: str, model: str, segment: Any, segmenters: dict[str, Any], objects: Path, tmp_path: Path
 ) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from annotated_contract import planned
 from PIL import Image
 
 from adapt_core.errors import AdaptError
 from adapt_vision.annotations.options import AnnotatedImageOptions
+from adapt_vision.annotations.reading import size_of
 from adapt_vision.annotations.rows import load_rows
+from adapt_vision.data.decoding import decode
 
 Damage = Callable[[Path], dict[str, Any] | None]
 
@@ -171,3 +175,52 @@ def test_all_faults_are_named_at_once_up_to_twenty(objects: Path, tmp_path: Path
     lines = str(caught.value).splitlines()
     assert sum("annotation 9" in line for line in lines) == 20
     assert any("and 5 more" in line for line in lines)
+
+
+def test_unreadable_images_are_left_out_as_the_message_says(
+    detection: dict[str, Any], objects: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(objects, tmp_path / "data")
+    whole, _, _ = load_rows(AnnotatedImageOptions(path=str(folder)), 0, evaluate=True)
+    cut(folder)
+    with pytest.raises(AdaptError, match="1 of 8 images cannot be read") as caught:
+        load_rows(AnnotatedImageOptions(path=str(folder)), 0, evaluate=True)
+    (asked,) = re.findall(r"dataset\.(\w+)=true", str(caught.value.hint))
+    task = planned(detection, tmp_path, dataset={"path": str(folder), asked: True})
+    data = task.load_data()
+    kept = [row for row in range(8) if row != 1]
+    assert [Path(each).name for each in data.train.images] == [f"train{row}.png" for row in kept]
+    assert data.train.objects == [whole.objects[row] for row in kept]
+    assert data.info["rows"] == {"train": 7, "validation": 4}
+    (left,) = data.info["unreadable"]
+    assert left.startswith(str(folder / "train" / "train1.png"))
+    task.engine_inputs(data, task.load_model(data.info))
+    (told,) = [section for section in task.preview(data) if section.title == "How they are read"]
+    assert [line.split(":")[0] for (line,) in told.rows] == [
+        "training",
+        "evaluation",
+        "1 images cannot be read and are left out",
+    ]
+    assert "7 images" in told.rows[0][0] and "decoded once and kept in memory" in told.rows[0][0]
+    info = {**data.info, "evaluation": None}
+    assert (
+        task.load_split(str(folder), "train", info).info["evaluation"].endswith("without 1 images that cannot be read")
+    )
+
+
+def test_boxes_stay_on_an_image_that_its_exif_data_turn(objects: Path, tmp_path: Path) -> None:
+    """COCO's file says the size of the picture as it is seen, and so do its boxes."""
+    folder = shutil.copytree(objects, tmp_path / "data")
+    before, _, _ = load_rows(AnnotatedImageOptions(path=str(folder)), 0, evaluate=False)
+    path = folder / "train" / "train0.png"
+    upright = Image.open(path).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the viewer turns it clockwise by 90 degrees
+    upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    assert Image.open(path).size == upright.size[::-1] and size_of(path) == upright.size
+    after, _, _ = load_rows(AnnotatedImageOptions(path=str(folder)), 0, evaluate=False)
+    assert after.objects == before.objects and after.found[0].size == upright.size
+    assert decode(after.images[0]).tobytes() == upright.tobytes()
+    (edited(lambda content: content["images"][0].update(width=upright.height, height=upright.width)))(folder)
+    with pytest.raises(AdaptError, match=r"train0\.png\) is \d+ × \d+ pixels, not|reaches out of its image"):
+        load_rows(AnnotatedImageOptions(path=str(folder)), 0, evaluate=False)

@@ -257,9 +257,12 @@ def test_adapt_predict_eval_and_data_work_on_the_command_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    detect()
+    result = detect()
     capsys.readouterr()
     run = str(tmp_path / "run")
+    assert set(result["by_class"]) == {"red", "green"} and not set(result["by_class"]) & set(result["metrics"])
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["by_class"] == result["by_class"]
+    assert adapt("eval", run)["by_class"] == result["by_class"]
     found = adapt("predict", run, "--data", str(objects / "val"), "-O", "threshold=0")
     assert [set(each) for each in found] == [{"image", "objects"}] * 4
     assert adapt("eval", run, "--data", str(objects), "--split", "train")["rows"] == 8

@@ -150,8 +150,8 @@ def evaluate_run(path: str | Path, data: str | None = None, split: str | None = 
         split: which split of it (``"test"``); by default the one that the run evaluated on.
 
     Returns:
-        ``metrics`` by name, ``notices``, what a person should know of them, ``rows``, their number, and ``data``, where
-        they are from.
+        ``metrics`` by name, ``notices``, what a person should know of them, ``rows``, their number, ``data``, where
+        they are from, and what the task has beside (``by_class``).
 
     Raises:
         AdaptError: there is no finished run in the folder, or the data cannot be used with it.

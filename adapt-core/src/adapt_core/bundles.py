@@ -116,10 +116,13 @@ class Evaluated:
     Attributes:
         metrics: by name, without a prefix (``accuracy``).
         outputs: what the task's meter keeps for :meth:`Task.sections`, in its own form.
+        beside: what stands beside ``metrics`` in ``result.json`` and what ``adapt eval --json`` prints, by its key
+            (``by_class``); JSON-serialisable.
     """
 
     metrics: Mapping[str, float]
     outputs: Any
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -152,3 +152,13 @@ class Task(ABC):
             info: the run's ``data.json``.
             options: validated, of the model that the task's spec names as ``prediction``.
         """
+
+    def results(self, prediction: dict[str, Any], number: int, options: Any) -> Iterable[dict[str, Any]]:
+        """What is given out of a prediction: itself, unless the options ask for another form.
+
+        Args:
+            prediction: of one row.
+            number: of the row, from 1.
+            options: as in :meth:`predict`.
+        """
+        return [prediction]

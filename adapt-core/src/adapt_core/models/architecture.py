@@ -109,11 +109,16 @@ def _entries(name: str, module: nn.Module) -> Iterable[str]:
 
 
 def _classifiers(module: nn.Module) -> Iterable[str]:
-    """The classifier of a model of timm, or the several of one that was distilled."""
+    """The classifier of a model of timm, or the several of one that was distilled or has branches."""
     found = module.get_classifier()  # type: ignore[operator]
-    parts = [*found] if isinstance(found, tuple | list) else [found]
+    parts = [*found] if isinstance(found, tuple | list | nn.ModuleList) else [found]
+    names = [name for name, child in module.named_modules() if any(child is part for part in parts)]
+    told = (getattr(module, "pretrained_cfg", None) or {}).get("classifier") or ()
+    # VOLO gives its classifier alone, and reads an auxiliary one with it, which its settings name.
+    names += [told] if isinstance(told, str) else told
     for name, child in module.named_modules():
-        if any(child is part for part in parts) and any(True for _ in child.parameters()):
+        inside = any(name.startswith(f"{other}.") for other in names)
+        if name in names and not inside and any(True for _ in child.parameters()):
             yield name
 
 

@@ -150,6 +150,7 @@ def _result(trained: Trained | None, evaluated: Evaluated | None, samples: int) 
     return {
         "status": "completed",
         "metrics": metrics,
+        **(evaluated.beside if evaluated else {}),
         "steps": trained.steps if trained else 0,
         "throughput": throughput,
     }

@@ -25,8 +25,8 @@ def evaluate_loaded(run: LoadedRun, source: str | None, split: str | None) -> di
         split: which split of it; by default the one that the run evaluated on.
 
     Returns:
-        ``metrics`` by name, ``notices``, what a person should know of them, ``rows``, their number, and ``data``, where
-        they are from.
+        ``metrics`` by name, ``notices``, what a person should know of them, ``rows``, their number, ``data``, where
+        they are from, and what the task has beside (``by_class``).
 
     Raises:
         AdaptError: the data cannot be evaluated on, with the reason.
@@ -40,6 +40,7 @@ def evaluate_loaded(run: LoadedRun, source: str | None, split: str | None) -> di
         evaluated = engine.evaluate(run.model, run.task.engine_inputs(data, run.model))
     return {
         "metrics": dict(evaluated.metrics),
+        **evaluated.beside,
         "notices": list(run.task.notices(evaluated, data)),
         "rows": len(data.evaluation),
         "data": data.info["evaluation"],

@@ -66,7 +66,7 @@ class LoadedRun:
         return list(self.predictions(rows, **options))
 
     def predictions(self, rows: Sequence[Row] | Sequence[str], /, **options: Any) -> Iterator[dict[str, Any]]:
-        """One prediction a row, each as soon as its batch is through.
+        """One prediction a row, each as soon as its batch is through; or what the task makes of it where options ask.
 
         Args:
             rows: as :meth:`parse_inputs` gives them; one may be a plain string where the task takes that, and stands
@@ -93,7 +93,7 @@ class LoadedRun:
         with current().counting("Rows predicted", len(rows)) as done:
             for number, prediction in enumerate(self.task.predict(self.model, rows, self.info, options), start=1):
                 done(number)
-                yield prediction
+                yield from self.task.results(prediction, number, options)
 
 
 def load_run(path: str | Path) -> LoadedRun:

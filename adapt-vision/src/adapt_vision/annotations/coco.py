@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,18 @@ def read_coco(path: Path, options: AnnotatedImageOptions, wanted: Wanted = "boxe
     require_class_list(path, list(categories.values()), options)
     form = _keypoint_form(path, content["categories"], options) if wanted == "keypoints" else None
     return split_of(path, content["images"], content["annotations"], categories, wanted, form)
+
+
+def read_images(path: Path) -> list[tuple[int, str]]:
+    """The id and the file name of each of a file's images, whatever else there is in it.
+
+    Raises:
+        UsageError: there is no such file.
+        AdaptError: it cannot be read, or images are malformed; all of them are named, up to twenty.
+    """
+    images = _content(path, ("images",))["images"]
+    require(path, list(_image_faults(images, sized=False)))
+    return [(each["id"], each["file_name"]) for each in images]
 
 
 def split_of(
@@ -91,7 +103,7 @@ def split_of(
     )
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _content(path: Path, lists: Sequence[str] = ("images", "annotations", "categories")) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"There is no file {path}.", "Check the path; it is taken from dataset.path.")
     try:
@@ -100,7 +112,7 @@ def _content(path: Path) -> dict[str, Any]:
         raise AdaptError(f"{path} cannot be read: {error}", "Check that it is whole, and JSON in UTF-8.") from error
     if not isinstance(content, dict):
         raise AdaptError(f"{path} holds a {type(content).__name__}, and no object.", FORM)
-    for key in ("images", "annotations", "categories"):
+    for key in lists:
         if key not in content:
             raise AdaptError(f"{path} has no {key!r}.", FORM)
         if not isinstance(content[key], list):
@@ -109,7 +121,7 @@ def _content(path: Path) -> dict[str, Any]:
             raise AdaptError(f"{path}: entry {wrong[0]} of {key!r} is no object.", FORM)
     if not content["images"]:
         raise AdaptError(f"{path} has no images.", "Check that it was written completely.")
-    if not content["annotations"]:
+    if "annotations" in lists and not content["annotations"]:
         raise AdaptError(f"{path} has no annotations: there is nothing to learn or to measure.", FORM)
     return content
 

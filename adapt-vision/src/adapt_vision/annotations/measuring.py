@@ -62,7 +62,8 @@ class DetectionMeter:
         found = {row: boxes for part, _ in parts for row, boxes in part.items()}
         masks = {row: each for _, part in parts for row, each in part.items()}
         metrics, by_class = average_precision(self.rows, found, len(self.names), masks)
-        return Evaluated(metrics, Measured(by_class, found, masks))
+        told = {name: {"ap": known(value)} for name, value in zip(self.names, by_class, strict=True)}
+        return Evaluated(metrics, Measured(by_class, found, masks), {"by_class": told})
 
 
 class MaskMeter(DetectionMeter):
@@ -72,6 +73,11 @@ class MaskMeter(DetectionMeter):
         """Takes in ``found`` of the outputs, one a row, whose numbers are the batch's ``rows``."""
         for row, each in zip(batch["rows"].tolist(), outputs["found"], strict=True):
             self.found[row], self.masks[row] = mask_table(each, self.rows.found[row].size)
+
+
+def known(value: float) -> float | None:
+    """A measure as JSON has it: None where there was nothing to measure."""
+    return None if np.isnan(value) else value
 
 
 def mask_table(found: Mapping[str, Any], size: tuple[int, int]) -> tuple[np.ndarray, Sequence[str]]:

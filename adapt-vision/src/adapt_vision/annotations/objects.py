@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from adapt_vision.data.integrity import ImageFile
@@ -64,6 +64,7 @@ class AnnotatedImages:
         found: size and checksum of each.
         objects: of each image, in the order of the file.
         form: of their keypoints; None where there are none.
+        unreadable: images that were left out, with the reason.
     """
 
     source: str
@@ -71,6 +72,7 @@ class AnnotatedImages:
     found: Sequence[ImageFile]
     objects: Sequence[Sequence[Annotation]]
     form: KeypointForm | None = None
+    unreadable: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -87,6 +89,7 @@ class AnnotatedImages:
             [self.found[row] for row in rows],
             [self.objects[row] for row in rows],
             self.form,
+            self.unreadable,
         )
 
     def counts(self, names: Sequence[str]) -> dict[str, int]:
@@ -121,3 +124,13 @@ class Split:
     objects: Sequence[Sequence[Annotation]]
     form: KeypointForm | None = None
     folder: str | None = None
+
+    def take(self, rows: Sequence[int]) -> Split:
+        """These images, in this order."""
+        return replace(
+            self,
+            files=[self.files[row] for row in rows],
+            ids=[self.ids[row] for row in rows],
+            sizes=[self.sizes[row] for row in rows],
+            objects=[self.objects[row] for row in rows],
+        )

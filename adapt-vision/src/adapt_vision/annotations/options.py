@@ -83,6 +83,9 @@ class AnnotatedImageOptions(DatasetOptions):
         help="How far annotators differ, for each keypoint, relative to the object's size; by default those of the "
         "file, COCO's own for the 17 of a person, or 0.05.",
     )
+    skip_unreadable: bool = option(
+        False, help="Leave out images that cannot be read, and say which; otherwise they are an error."
+    )
     cache: Literal["auto", "none"] = option(
         "auto", help="Keep decoded images in memory where they fit into a quarter of what is free (auto), or do not."
     )

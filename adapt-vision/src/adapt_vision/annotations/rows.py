@@ -41,14 +41,14 @@ def load_rows(
     _require_used(options, opened, wanted)
     train = opened.read("train", options, wanted, None)
     names = list(train.categories.values())
-    rows = _rows(train)
+    rows = _rows(train, options)
     evaluation, origin = None, None
     if evaluate and "validation" in opened.files:
         origin = f"split {opened.name('validation')}"
         other = opened.read("validation", options, wanted, names)
         _require_same_categories(other, train.categories)
         _require_same_keypoints(other, None if train.form is None else train.form.names)
-        evaluation = _rows(other)
+        evaluation = _rows(other, options)
         _require_apart(rows, evaluation)
     elif evaluate:
         origin = f"held out from {opened.name('train')}"
@@ -68,6 +68,7 @@ def load_rows(
     for part in (rows, evaluation):
         if part is not None and not any(part.objects):
             raise AdaptError(f"{part.source}: no image that was drawn of it has an object.", "Take more images.")
+    unreadable = [*rows.unreadable, *(evaluation.unreadable if evaluation is not None else ())]
     info = {
         "source": str(options.path),
         "format": opened.format,
@@ -77,6 +78,7 @@ def load_rows(
         "labels": rows.counts(names),
         "label_names": names,
         "category_ids": list(train.categories),
+        "unreadable": list(dict.fromkeys(unreadable)),  # rows that were held out know of the same
         **({} if train.form is None else {"keypoints": json.loads(json.dumps(asdict(train.form)))}),
         "fingerprint": _fingerprint(rows, evaluation, names),
     }
@@ -119,7 +121,9 @@ def load_other_rows(
     )  # they are a format's own
     _require_same_categories(other, dict(zip(ids, names, strict=False)))
     _require_same_keypoints(other, info["keypoints"]["names"] if wanted == "keypoints" else None)
-    return _rows(other), other.source
+    rows = _rows(other, there)
+    without = f", without {len(rows.unreadable)} images that cannot be read" if rows.unreadable else ""
+    return rows, other.source + without
 
 
 def _elsewhere(options: AnnotatedImageOptions) -> AnnotatedImageOptions:
@@ -150,7 +154,7 @@ def _role(opened: AnnotationFiles, split: str | None) -> str:
     return role
 
 
-def _rows(split: Split) -> AnnotatedImages:
+def _rows(split: Split, options: AnnotatedImageOptions) -> AnnotatedImages:
     """The images of a split, every one decoded once. Raises AdaptError where images and annotations do not agree."""
     folder = Path(split.folder or ".")
     missing = [name for name in split.files if not (folder / name).is_file()]
@@ -160,7 +164,12 @@ def _rows(split: Split) -> AnnotatedImages:
             "Put them there, remove them from the annotations, or name another folder in dataset.image_root.",
         )
     paths = [str((folder / name).resolve()) for name in split.files]
-    _, found, _ = readable(Listing(split.source, paths, paths, [""] * len(paths)), skip=False)
+    listing = Listing(split.source, paths, paths, [""] * len(paths))
+    kept, found, unreadable = readable(listing, skip=options.skip_unreadable)
+    if unreadable:
+        good = set(kept.names)
+        split = split.take([row for row, path in enumerate(paths) if path in good])
+        paths = list(kept.names)
     wrong = [
         f"image {number} ({name}) is {each.size[0]} × {each.size[1]} pixels, not {stated[0]} × {stated[1]}"
         for number, name, each, stated in zip(split.ids, split.files, found, split.sizes, strict=True)
@@ -182,7 +191,7 @@ def _rows(split: Split) -> AnnotatedImages:
                     "Correct it, or remove it.",
                 )
     placed = [[replace(one, category=places[one.category]) for one in objects] for objects in split.objects]
-    return AnnotatedImages(split.source, paths, found, placed, split.form)
+    return AnnotatedImages(split.source, paths, found, placed, split.form, unreadable)
 
 
 def _require_same_categories(split: Split, categories: Mapping[int, str]) -> None:

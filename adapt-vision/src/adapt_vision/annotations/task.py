@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from PIL import Image
@@ -18,13 +18,14 @@ from adapt_core.interfaces import Quantizer, Task
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.utils.majority import REMEDY
 from adapt_vision.annotations.augmentation import augmented, transform_for
+from adapt_vision.annotations.files import Part, coco_results, rows_of
 from adapt_vision.annotations.objects import AnnotatedImages, Annotation, Wanted
 from adapt_vision.annotations.options import AnnotatedImageOptions
 from adapt_vision.annotations.report import inspected
 from adapt_vision.annotations.rows import load_other_rows, load_rows
 from adapt_vision.data.cache import ImageReader
 from adapt_vision.data.decoding import FAULTS, decode
-from adapt_vision.data.files import images_at
+from adapt_vision.data.integrity import left_out
 
 PROBE_ROWS = 4
 NOTHING = 0.01
@@ -42,11 +43,15 @@ class AnnotatedImageTask(Task):
     wanted: ClassVar[Wanted] = "boxes"
     """What the task reads of objects."""
 
+    part: ClassVar[Part] = "bbox"
+    """What COCO's results have of each object that is found."""
+
     def __init__(self, plan: RunPlan, library: Any) -> None:
         super().__init__(plan)
         self.dataset = cast(AnnotatedImageOptions, plan.dataset)
         self.library = library
         self._names: list[str] = []  # known once a model is loaded
+        self._readers: dict[str, ImageReader] = {}
 
     # ---- data and model -------------------------------------------------------------------------------------------
 
@@ -97,10 +102,13 @@ class AnnotatedImageTask(Task):
         """As ``save_pretrained`` does, with the processor."""
         self.library.save_model(model, folder, self._names)
 
-    def reader(self, rows: AnnotatedImages) -> ImageReader:
-        """Decodes the images of rows, at most once each where they fit into memory."""
-        sizes = [each.size for each in rows.found]
-        return ImageReader(rows.images, rows.images, sizes, cached=self.dataset.cache == "auto")
+    def reader(self, rows: AnnotatedImages, use: Literal["training", "evaluation"]) -> ImageReader:
+        """Decodes the images of rows, at most once each where they fit into memory, for training first."""
+        first = self._readers.get("training") if use == "evaluation" else None
+        promised = first.bytes if first is not None and first.cached else 0
+        sizes, cached = [each.size for each in rows.found], self.dataset.cache == "auto"
+        made = self._readers[use] = ImageReader(rows.images, rows.images, sizes, cached=cached, promised=promised)
+        return made
 
     @property
     def transform(self) -> Any:
@@ -110,7 +118,7 @@ class AnnotatedImageTask(Task):
     # ---- what a person sees ---------------------------------------------------------------------------------------
 
     def preview(self, data: Data) -> Sequence[Section]:
-        """How many objects of each class the training images have, and how many have none."""
+        """How many objects of each class the training images have, how many have none, and how images are read."""
         counts = sorted(data.info["labels"].items(), key=lambda pair: -pair[1])
         empty = sum(not objects for objects in data.train.objects)
         crowds = sum(each.crowd for objects in data.train.objects for each in objects)
@@ -120,9 +128,12 @@ class AnnotatedImageTask(Task):
             ["most objects in an image", most_objects(data.train)],
             ["crowds", crowds],
         ]
+        notes = [f"{use}: {reader.describe()}" for use, reader in self._readers.items()]
+        notes += [left_out(data.info["unreadable"])] if data.info["unreadable"] else []
         return [
             Section("Training objects by class", "table", ["class", "objects"], [list(pair) for pair in counts]),
             Section("Training images", "table", ["what", "number"], told),
+            *([Section("How they are read", "table", ["images"], [[each] for each in notes])] if notes else []),
         ]
 
     def notices(self, evaluated: Evaluated, data: Data) -> Sequence[str]:
@@ -153,8 +164,12 @@ class AnnotatedImageTask(Task):
         return [rows[index] for index in range(min(PROBE_ROWS, len(rows)))]
 
     def parse_inputs(self, inputs: Sequence[str], file: Path | None, info: Mapping[str, Any]) -> Sequence[Row]:
-        """Rows with ``image``, a path: of files and of what folders hold."""
-        return [{"image": path} for path in images_at([*inputs, *([str(file)] if file is not None else [])])]
+        """Rows with ``image``, a path: of files, of what folders hold, and with ``image_id`` of a file of COCO's."""
+        return rows_of(inputs, file, self.dataset)
+
+    def results(self, prediction: dict[str, Any], number: int, options: Any) -> Iterable[dict[str, Any]]:
+        """The prediction, or its objects as COCO's results have them."""
+        return [prediction] if options.format == "images" else coco_results(prediction, number, self.part)
 
     def each(self, model: Model, rows: Sequence[Row]) -> Iterator[tuple[Image.Image, Any]]:
         """Image and outputs row by row, in evaluation mode; the model's mode is left as it was.

@@ -15,6 +15,7 @@ from adapt_core.engines.common.inputs import Inputs
 from adapt_core.plan.run_plan import RunPlan
 from adapt_vision.annotations.card import card
 from adapt_vision.annotations.drawing import drawn
+from adapt_vision.annotations.files import Part
 from adapt_vision.annotations.inputs import AnnotatedRows, Collation
 from adapt_vision.annotations.measuring import MaskMeter, mask_table
 from adapt_vision.annotations.objects import Wanted
@@ -28,6 +29,7 @@ class InstanceSegmentation(AnnotatedImageTask):
     """Masks with classes, with Mask2Former, MaskFormer and RF-DETR of transformers, or with models of MMDet."""
 
     wanted: ClassVar[Wanted] = "masks"
+    part: ClassVar[Part] = "segmentation"
     library: Any
 
     def __init__(self, plan: RunPlan) -> None:
@@ -37,8 +39,10 @@ class InstanceSegmentation(AnnotatedImageTask):
         """Images and masks as the model's processor makes them, training images changed at random."""
         train, evaluation = data.train, data.evaluation
         made: Inputs = self.library.inputs(
-            train=None if train is None else AnnotatedRows(train, self.reader(train), self.transform, self.plan.seed),
-            evaluation=None if evaluation is None else AnnotatedRows(evaluation, self.reader(evaluation)),
+            train=None
+            if train is None
+            else AnnotatedRows(train, self.reader(train, "training"), self.transform, self.plan.seed),
+            evaluation=None if evaluation is None else AnnotatedRows(evaluation, self.reader(evaluation, "evaluation")),
             collate=Collation(partial(self.library.batch, model.processor)),
             meter=partial(MaskMeter, evaluation, data.info["label_names"]),
             step=partial(self.library.call, labels=True),

@@ -60,19 +60,33 @@ class Detectors(Transformers):
 
     def load_model(self, names: Sequence[str], path: Path | None, quantizer: Quantizer | None) -> Model:
         model = super().load_model(names, path, quantizer)
-        tied = getattr(model.module, "_tied_weights_keys", None)
-        trains_head = self.plan.train_head is not False or model.hints.fresh
-        if not (tied and self.plan.method.spec.saves == "adapter" and trains_head):
+        if self.plan.method.spec.saves != "adapter":
             return model
-        if model.module.config.model_type in READ_IN_THE_DECODER:
-            # PEFT looks for the words' embeddings of a model that ties weights, and raises where there are none.
-            model.module.config.tie_word_embeddings = False
+        trains_head = self.plan.train_head is not False or bool(model.hints.fresh)
+        if trains_head and model.module.config.model_type in NAMED_ALIKE:
+            raise AdaptError(
+                f"{type(model.module).__name__} has heads whose names end alike, class_embed and enc_out_class_embed, "
+                f"and PEFT, which goes by how names end, cannot train them beside {self.plan.method.spec.name}",
+                "Choose full or last_layer, or another detector, such as RT-DETR; where the head knows the data's "
+                "classes, it may stay as it is: method.train_head=false (LAST_LAYER_TUNING).",
+            )
+        shared = shared_names(model.module)
+        if not shared:
+            return model
+        # PEFT looks for the words' embeddings of a model that ties weights, and raises where there are none.
+        model.module.config.tie_word_embeddings = False
+        if trains_head and model.module.config.model_type in READ_IN_THE_DECODER:
             return replace(model, hints=in_the_decoder(model.hints))
-        raise AdaptError(
-            f"{type(model.module).__name__} has its head at two places in one ({', '.join(tied)}), and the method "
-            f"{self.plan.method.spec.name} would train a copy at each, which do not stay equal",
-            "Choose full or last_layer, or a model whose head is read at one place, such as RT-DETR, D-FINE or DETR.",
-        )
+        twice = [names for names in shared if len({name.startswith(INSIDE) for name in names}) > 1]
+        if trains_head and twice:
+            raise AdaptError(
+                f"{type(model.module).__name__} has its head at two places in one ({' is '.join(twice[0])}), and the "
+                f"method {self.plan.method.spec.name} would train a copy at each, which do not stay equal",
+                "Choose full or last_layer, or a model whose head is read at one place, such as RT-DETR, D-FINE or "
+                "DETR.",
+            )
+        part(model.module, shared)  # as its configuration now says, so that merging saves every layer's head
+        return model
 
     def _sized(self) -> bool:
         return False  # what detectors call their size is not that of their input
@@ -172,7 +186,7 @@ class Detectors(Transformers):
 
     def code(self, info: Mapping[str, Any], folder: Path) -> tuple[str, str]:
         name, text = super().code(info, folder)
-        if self._settings().model_type in READ_IN_THE_DECODER:
+        if self._settings().model_type in TIED:
             text = text.replace("model = PeftModel.", f"{UNTIED}\nmodel = PeftModel.")
         return name, text
 
@@ -182,6 +196,10 @@ class Detectors(Transformers):
 
 READ_IN_THE_DECODER = frozenset({"rt_detr_v2", "d_fine", "deimv2"})
 """Families whose head has names at two places and is read by those in the decoder alone."""
+
+
+NAMED_ALIKE = frozenset({"lw_detr", "rf_detr"})
+"""Families with a head beside the base and lists of heads inside, whose names end as that one's."""
 
 
 def in_the_decoder(hints: Hints) -> Hints:
@@ -195,6 +213,29 @@ def in_the_decoder(hints: Hints) -> Hints:
     ]
     return replace(hints, head=kept[0], fresh=kept[1])
 
+
+def shared_names(module: Any) -> list[list[str]]:
+    """The names of each parameter that has several: it is shared, whatever the class says of its kind."""
+    names: dict[int, list[str]] = {}
+    for name, value in module.named_parameters(remove_duplicate=False):
+        names.setdefault(id(value), []).append(name)
+    return [each for each in names.values() if len(each) > 1]
+
+
+def part(module: Any, shared: Sequence[Sequence[str]]) -> None:
+    """Gives each of the names of shared parameters a copy of its own, in place."""
+    for _, *others in shared:
+        for name in others:
+            owner, _, last = name.rpartition(".")
+            value = module.get_parameter(name)
+            setattr(module.get_submodule(owner), last, type(value)(value.detach().clone(), value.requires_grad))
+
+
+TIED = READ_IN_THE_DECODER | {"deformable_detr"}
+"""Families that share parameters of the head and can have adapters."""
+
+INSIDE = "model."
+"""What the names of parameters begin with that are read before the head."""
 
 DECODER = "model.decoder."
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,6 +40,8 @@ Found = dict[str, Any]
 """What was found in an image, the surest first: ``masks``, in COCO's compressed run-length encoding, and ``scores`` and
 ``labels``, tensors of shape (n,)."""
 
+One = tuple[str, float, int]
+"""The mask, the score and the label of one of them."""
 
 OF_OBJECTS = ("class_labels", "boxes", "area", "iscrowd", "masks")
 """What labels hold of each object."""
@@ -188,24 +190,40 @@ class Segmenters(Transformers):
         ]
 
     def _found(self, processor: Any, outputs: Any, size: tuple[int, int], threshold: float) -> Found:
-        # Where masks are small ones that are enlarged afterwards, they are enlarged one by one: all the queries' masks
-        # of one large photograph would take gigabytes.
-        further = {"target_sizes": [size], "top_k": min(outputs.logits.shape[1], MOST)} if self.by_box else {}
-        (made,) = processor.post_process_instance_segmentation(
-            outputs, threshold=threshold, return_binary_maps=True, **further
-        )
-        told = made["segments_info"]
-        kept: list[tuple[str, float, int]] = []
-        for place in np.argsort([-each["score"] for each in told], kind="stable")[:MOST]:
-            mask = enlarged(made["segmentation"][place], size)
-            if mask.any():
-                kept.append((encoded(mask), told[place]["score"], told[place]["label_id"]))
+        # Masks are enlarged one by one: all the queries' masks of one large photograph would take gigabytes.
+        by_one = self._of_boxes if self.by_box else self._of_queries
+        kept = list(by_one(processor, outputs, size, threshold))
         masks, scores, labels = zip(*kept, strict=True) if kept else ((), (), ())
         return {
             "masks": list(masks),
             "scores": torch.tensor(scores, dtype=torch.float32),
             "labels": torch.tensor(labels, dtype=torch.int64),
         }
+
+    def _of_queries(self, processor: Any, outputs: Any, size: tuple[int, int], threshold: float) -> Iterator[One]:
+        """Masks of the processor's own size, enlarged."""
+        (made,) = processor.post_process_instance_segmentation(outputs, threshold=threshold, return_binary_maps=True)
+        told = made["segments_info"]
+        for place in np.argsort([-each["score"] for each in told], kind="stable")[:MOST]:
+            mask = enlarged(made["segmentation"][place], size)
+            if mask.any():
+                yield encoded(mask), told[place]["score"], told[place]["label_id"]
+
+    def _of_boxes(self, processor: Any, outputs: Any, size: tuple[int, int], threshold: float) -> Iterator[One]:
+        """Masks of the image's size, as the processor makes them of the surest pairs of a query and a class.
+
+        It enlarges what it is given at once, so it is given one pair at a time, as outputs of one query and one class.
+        """
+        (logits,), (masks,) = outputs.logits, outputs.pred_masks
+        scores = logits.sigmoid().flatten()
+        for place in scores.topk(min(len(logits), MOST)).indices.tolist():
+            query, label = divmod(place, logits.shape[1])
+            alone = SimpleNamespace(logits=logits[query, label][None, None, None], pred_masks=masks[query][None, None])
+            (made,) = processor.post_process_instance_segmentation(
+                alone, threshold=threshold, target_sizes=[size], return_binary_maps=True
+            )
+            for mask, told in zip(made["segmentation"], made["segments_info"], strict=True):  # none where it is empty
+                yield encoded(mask.cpu().numpy()), told["score"], label
 
     def _row(self, outputs: Any, batch: Mapping[str, Any], row: int) -> Any:
         """The outputs of one row, as if it had been alone: its masks without what was padded."""

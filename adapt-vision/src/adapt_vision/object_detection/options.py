@@ -30,3 +30,7 @@ class ObjectDetectionPrediction(Options):
     drawn: str | None = option(
         None, min_length=1, path=True, help="Folder for copies of the images with their boxes drawn."
     )
+    format: Literal["images", "coco"] = option(
+        "images",
+        help="One prediction an image (images), or COCO's results, one an object, which pycocotools' loadRes reads.",
+    )

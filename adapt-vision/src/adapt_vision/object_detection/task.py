@@ -35,8 +35,10 @@ class ObjectDetection(AnnotatedImageTask):
         """Images and objects as the model's processor makes them, training images changed at random."""
         train, evaluation = data.train, data.evaluation
         made: Inputs = self.library.inputs(
-            train=None if train is None else AnnotatedRows(train, self.reader(train), self.transform, self.plan.seed),
-            evaluation=None if evaluation is None else AnnotatedRows(evaluation, self.reader(evaluation)),
+            train=None
+            if train is None
+            else AnnotatedRows(train, self.reader(train, "training"), self.transform, self.plan.seed),
+            evaluation=None if evaluation is None else AnnotatedRows(evaluation, self.reader(evaluation, "evaluation")),
             collate=Collation(partial(self.library.batch, model.processor)),
             meter=partial(DetectionMeter, evaluation, data.info["label_names"]),
             step=partial(self.library.call, labels=True),

@@ -10,7 +10,7 @@ from typing import Any
 from adapt_core.bundles import Row
 from adapt_core.errors import AdaptError
 from adapt_vision.annotations.coco import read_coco
-from adapt_vision.annotations.coco_files import image_folder
+from adapt_vision.annotations.files import paths_of
 from adapt_vision.annotations.options import AnnotatedImageOptions
 from adapt_vision.annotations.reading import why_not_four_numbers
 from adapt_vision.data.files import images_at
@@ -48,13 +48,12 @@ def _content(file: Path) -> Any:
 
 def _of_coco(file: Path, options: AnnotatedImageOptions) -> list[Row]:
     split = read_coco(file, options)
-    elsewhere = options.model_copy(update={"image_root": None})
-    folder = image_folder(file, file.parent, elsewhere, split.files[0])
+    paths = paths_of(file, split.files, options)
     rows: list[Row] = []
-    for number, name, objects in zip(split.ids, split.files, split.objects, strict=True):
+    for number, path, objects in zip(split.ids, paths, split.objects, strict=True):
         kept = [each for each in objects if not each.crowd]
         boxes = {"boxes": [list(each.box) for each in kept], "category_ids": [each.category for each in kept]}
-        rows.append({"image": str(folder / name), "image_id": number, **boxes})
+        rows.append({"image": path, "image_id": number, **boxes})
     return rows
 
 
@@ -74,7 +73,8 @@ def _of_predictions(file: Path, found: Any) -> list[Row]:
         boxes = {"boxes": [one["bbox"] for one in objects]}
         if all("category_id" in one for one in objects):
             boxes["category_ids"] = [one["category_id"] for one in objects]
-        rows.append({"image": each["image"], **boxes})
+        known = {"image_id": each["image_id"]} if "image_id" in each else {}
+        rows.append({"image": each["image"], **known, **boxes})
     return rows
 
 

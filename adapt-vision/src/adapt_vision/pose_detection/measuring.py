@@ -12,6 +12,7 @@ import numpy as np
 
 from adapt_core.bundles import Evaluated
 from adapt_core.interfaces import World
+from adapt_vision.annotations.measuring import known
 from adapt_vision.pose_detection.instances import Instances
 
 NAMES = ("ap", "ap50", "ap75", "ap_medium", "ap_large", "ar", "ar50", "ar75", "ar_medium", "ar_large")
@@ -59,7 +60,12 @@ class PoseMeter:
         near = distances <= NEAR * edges[:, None]
         pck, error = (_means(values, annotated) for values in (near, distances))
         metrics = {"pck": float(near[annotated].mean()), **keypoint_precision(self.instances, found)}
-        return Evaluated(metrics, Measured(found, pck, error))
+        names = self.instances.form.names
+        told = {
+            name: {"pck": known(near_it), "error": known(distance)}
+            for name, near_it, distance in zip(names, pck, error, strict=True)
+        }
+        return Evaluated(metrics, Measured(found, pck, error), {"by_keypoint": told})
 
 
 def _means(values: np.ndarray, counted: np.ndarray) -> list[float]:

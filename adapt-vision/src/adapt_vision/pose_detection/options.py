@@ -33,3 +33,7 @@ class PoseDetectionPrediction(Options):
     threshold: float = option(
         0.3, help="Keypoints with a lower score are not drawn; predictions have all of them, as COCO's results do."
     )
+    format: Literal["images", "coco"] = option(
+        "images",
+        help="One prediction an image (images), or COCO's results, one an object, which pycocotools' loadRes reads.",
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from PIL import Image
@@ -19,6 +19,7 @@ from adapt_core.utils.majority import REMEDY
 from adapt_core.utils.units import listed
 from adapt_vision.annotations.card import card
 from adapt_vision.annotations.drawing import drawn
+from adapt_vision.annotations.files import Part
 from adapt_vision.annotations.objects import AnnotatedImages, KeypointForm
 from adapt_vision.annotations.rows import load_other_rows, load_rows
 from adapt_vision.annotations.task import PROBE_ROWS, AnnotatedImageTask, drawn_folder
@@ -44,6 +45,7 @@ NOTHING = 0.05
 class PoseDetection(AnnotatedImageTask):
     """Keypoints of objects, each in the crop of its box, with heatmaps."""
 
+    part: ClassVar[Part] = "keypoints"
     library: Any
 
     def __init__(self, plan: RunPlan) -> None:
@@ -97,8 +99,8 @@ class PoseDetection(AnnotatedImageTask):
 
     def engine_inputs(self, data: Data, model: Model) -> Inputs:
         """Crops of objects as the model's processor makes them, training crops changed at random."""
-        train = self._rows(data.train, model.processor, self.options.augmentation)
-        evaluation = self._rows(data.evaluation, model.processor, "none")
+        train = self._rows(data.train, "training", model.processor, self.options.augmentation)
+        evaluation = self._rows(data.evaluation, "evaluation", model.processor, "none")
         measured = None if evaluation is None else evaluation.instances
         made: Inputs = self.library.inputs(
             train=train,
@@ -110,11 +112,13 @@ class PoseDetection(AnnotatedImageTask):
         )
         return made
 
-    def _rows(self, images: AnnotatedImages | None, processor: Any, augmentation: Name) -> PoseRows | None:
+    def _rows(
+        self, images: AnnotatedImages | None, use: Literal["training", "evaluation"], processor: Any, augmentation: Name
+    ) -> PoseRows | None:
         if images is None:
             return None
         crop = partial(self.library.crop, processor)
-        return PoseRows(instances_of(images), self.reader(images), crop, augmentation, self.plan.seed)
+        return PoseRows(instances_of(images), self.reader(images, use), crop, augmentation, self.plan.seed)
 
     def _measured(self, processor: Any, instances: Instances, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         boxes = [instances[row].box for row in batch["rows"].tolist()]

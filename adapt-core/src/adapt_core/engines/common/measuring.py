@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -66,4 +67,4 @@ def measure(
     items_of_all = sum(number for _, number in sums)
     if not items_of_all:
         return found
-    return Evaluated({"loss": sum(loss for loss, _ in sums) / items_of_all, **found.metrics}, found.outputs)
+    return replace(found, metrics={"loss": sum(loss for loss, _ in sums) / items_of_all, **found.metrics})

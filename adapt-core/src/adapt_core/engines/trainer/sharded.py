@@ -20,6 +20,7 @@ from adapt_core.engines.trainer.sharding import (
     dealt,
     filled,
     layers_to_shard,
+    require_sharded,
     reshard,
     shared_embeddings_in_root,
     skeleton,
@@ -67,7 +68,7 @@ class ShardedTraining(Trainer):
         """Before anything is prepared: says which layers are sharded one by one."""
         sharding = self.training.world.sharding
         assert sharding is not None
-        if sharding["wrap"] == "layers":
+        if sharding["wrap"] != "none":
             plugin = self.accelerator.state.fsdp_plugin
             plugin.transformer_cls_names_to_wrap = layers_to_shard(self._plain, hints, sharding)
 
@@ -105,6 +106,7 @@ class ShardedTraining(Trainer):
     def settle_values(self) -> None:
         """Hands the main process's weights on, once: they are those of the checkpoint, where there is one."""
         if self.sharded and self._values is not None:
+            require_sharded(self._plain)
             count = len(list(self._plain.parameters()))
             if count != self._count:
                 raise AdaptError(

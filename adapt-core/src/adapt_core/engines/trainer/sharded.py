@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +66,14 @@ class ShardedTraining(Trainer):
     # ---- from a whole model to a sharded one, and back ------------------------------------------------------------
 
     def shard(self, hints: Hints) -> None:
-        """Before anything is prepared: says which layers are sharded one by one."""
+        """Before anything is prepared: says which layers are sharded one by one, and what is in 16 bits."""
         sharding = self.training.world.sharding
         assert sharding is not None
+        plugin = self.accelerator.state.fsdp_plugin
+        if (policy := plugin.mixed_precision_policy) is not None:
+            # accelerate would round the loss to 16 bits, and the sums of gradients, which DDP takes in float32.
+            plugin.mixed_precision_policy = replace(policy, reduce_dtype=torch.float32, output_dtype=None)
         if sharding["wrap"] != "none":
-            plugin = self.accelerator.state.fsdp_plugin
             plugin.transformer_cls_names_to_wrap = layers_to_shard(self._plain, hints, sharding)
 
     @property

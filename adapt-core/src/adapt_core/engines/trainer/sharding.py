@@ -225,7 +225,8 @@ def whole_values(module: nn.Module, world: World, *, trained_only: bool = False)
 def whole(value: Any) -> Any:
     """A sharded tensor put together, on the CPU, in every process; anything else as it is."""
     if isinstance(value, DTensor):
-        return value.full_tensor().cpu()
+        # A copy: where shards are padded to one length it is a part of more memory, which safetensors refuses to save.
+        return value.full_tensor().to("cpu", copy=True)
     return value.detach().cpu() if isinstance(value, Tensor) else value
 
 

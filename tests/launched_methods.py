@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from unittest.mock import patch
 
 import torch
 from peft import PeftModel
+from torch.nn.parallel import DistributedDataParallel
 
 from adapt_core.bundles import Model
 from adapt_core.config.validate import validate_options
@@ -42,6 +44,7 @@ class MethodRun:
         model: the tiny model's name.
         folder: where the log, the checkpoint and ``model`` go.
         rate: the learning rate.
+        spare: whether the model has a layer besides that nothing uses.
         resume: go on from the checkpoint in the folder.
         world: attributes of the world, as a start for this run alone would have them.
     """
@@ -51,6 +54,7 @@ class MethodRun:
     model: str
     folder: Path
     rate: float = 1e-3
+    spare: bool = False
     resume: bool = False
     world: Mapping[str, Any] = field(default_factory=dict)
 
@@ -91,6 +95,8 @@ def train(run: MethodRun, world: World) -> None:
     method: Any = registry.load_target(entry)(options)
     tiny = MODELS[run.model]
     module = tiny.seeded()
+    if run.spare:
+        module.spare = torch.nn.Linear(2, 2)
     if world.sharding is not None and world.sharding["one_reads"] and not world.is_main and not method.reads_base:
         with torch.no_grad():
             for each in module.parameters():
@@ -109,6 +115,9 @@ def train(run: MethodRun, world: World) -> None:
     engine.check()
     model = Model(adapted, None, hints)
     engine.train(model, method, trainer_inputs(tiny), folder.checkpoints.at(HALF) if run.resume else None)
+    wrapped = engine._trainer.model_wrapped
+    if isinstance(wrapped, DistributedDataParallel):
+        (run.folder / "unused.json").write_text(json.dumps(wrapped.find_unused_parameters))
     model = engine.gathered(model)
     if world.is_main and entry.spec.saves == "adapter":
         method.save(model.module, run.folder / "model")

@@ -69,6 +69,8 @@ class ShardedTraining(Trainer):
         """Before anything is prepared: says which layers are sharded one by one, and what is in 16 bits."""
         sharding = self.training.world.sharding
         assert sharding is not None
+        if not self.accelerator.is_fsdp2:
+            require_sharded(self._plain)  # accelerate will not do it
         plugin = self.accelerator.state.fsdp_plugin
         if (policy := plugin.mixed_precision_policy) is not None:
             # accelerate would round the loss to 16 bits, and the sums of gradients, which DDP takes in float32.

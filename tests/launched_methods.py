@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from unittest.mock import patch
 
 import torch
 from peft import PeftModel
-from torch.nn.parallel import DistributedDataParallel
 
 from adapt_core.bundles import Model
 from adapt_core.config.validate import validate_options
@@ -95,13 +93,13 @@ def train(run: MethodRun, world: World) -> None:
     method: Any = registry.load_target(entry)(options)
     tiny = MODELS[run.model]
     module = tiny.seeded()
-    if run.spare:
-        module.spare = torch.nn.Linear(2, 2)
     if world.sharding is not None and world.sharding["one_reads"] and not world.is_main and not method.reads_base:
         with torch.no_grad():
             for each in module.parameters():
                 each.zero_()
     torch.manual_seed(0)
+    if run.spare:
+        module.spare = torch.nn.Linear(2, 2)
     hints = replace(hints_for(module), fresh=tiny.fresh)
     adapted = applied(method, module, hints)
     require_trained(adapted)
@@ -115,10 +113,9 @@ def train(run: MethodRun, world: World) -> None:
     engine.check()
     model = Model(adapted, None, hints)
     engine.train(model, method, trainer_inputs(tiny), folder.checkpoints.at(HALF) if run.resume else None)
-    wrapped = engine._trainer.model_wrapped
-    if isinstance(wrapped, DistributedDataParallel):
-        (run.folder / "unused.json").write_text(json.dumps(wrapped.find_unused_parameters))
     model = engine.gathered(model)
+    if isinstance(wrapped := engine._trainer.model_wrapped, torch.nn.parallel.DistributedDataParallel):
+        (run.folder / "looks.txt").write_text(str(wrapped.find_unused_parameters))
     if world.is_main and entry.spec.saves == "adapter":
         method.save(model.module, run.folder / "model")
     elif world.is_main:

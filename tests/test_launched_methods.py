@@ -138,7 +138,7 @@ def test_losses_and_what_is_saved_are_those_of_one_process(launcher: str, case: 
 
 def test_ddp_looks_for_parameters_that_a_step_does_not_use_only_where_there_are_some(runs: Runs) -> None:
     replicated = [case for launcher, case in CELLS if launcher == "ddp"]
-    looks = {case for case in replicated if (runs.folder / "ddp" / case / "unused.json").read_text() == "true"}
+    looks = {case for case in replicated if (runs.folder / "ddp" / case / "looks.txt").read_text() == "True"}
     assert looks == {SPARE}
 
 

@@ -61,4 +61,4 @@ def _die_before_marking(step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         mark(self, number)
 
-    Checkpoints.mark_complete = mark_or_die  # type: ignore[method-assign]  # in a process that is going to die
+    Checkpoints.mark_complete = mark_or_die  # type: ignore[assignment, method-assign]  # in a process that is going to die

@@ -39,7 +39,7 @@ def test_named_classes_go_before_the_model_s_own() -> None:
 
 
 def test_parts_of_a_size_are_classes_of_which_none_is_smaller_and_never_around_the_embeddings() -> None:
-    model = MODELS["causal_lm"].seeded()
+    model: Any = MODELS["causal_lm"].seeded()
     layer = model.model.layers[0]
     of_layer, of_mlp = (sum(each.numel() for each in part.parameters()) for part in (layer, layer.mlp))
     assert chosen(model, "size", minimum=of_mlp) == ["LlamaDecoderLayer"]

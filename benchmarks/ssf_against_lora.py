@@ -21,7 +21,7 @@ from common import SEED, minilm
 from torch import Tensor
 
 from adapt_core import apply_method
-from adapt_core.pipeline.resources import count_parameters
+from adapt_core.models.counting import count_parameters
 from adapt_core.terminal.quiet import quiet_libraries
 
 ROWS, TOKENS, LABELS = 16, 64, 2

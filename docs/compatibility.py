@@ -51,7 +51,7 @@ def compatibility() -> list[str]:
     tables = {
         "Methods and layers": (LAYERS, _layers(tested, registry)),
         "Methods": (METHODS, _methods(tested, engines, specs[Kind.LAUNCHER])),
-        "Quantizers": ("", _quantizers(specs[Kind.QUANTIZER], tested)),
+        "Quantizers": ("", _quantizers(specs[Kind.QUANTIZER], tested, specs[Kind.LAUNCHER])),
         "Savers": ("", _savers(specs[Kind.SAVER])),
         "Launchers": ("", _launchers(specs[Kind.LAUNCHER], engines)),
         "Tasks": ("", _tasks(specs[Kind.TASK])),
@@ -107,17 +107,20 @@ def _others(methods: Sequence[Any]) -> str:
     return " ".join(f"Not in these tables, for {why}: {', '.join(names)}." for why, names in found.items() if names)
 
 
-def _quantizers(quantizers: Sequence[Any], methods: Sequence[Any]) -> str:
+def _quantizers(quantizers: Sequence[Any], methods: Sequence[Any], launchers: Sequence[Any]) -> str:
+    several = [spec for spec in launchers if spec.parallel]
     rows = [
         [
             code(spec.name),
             str(spec.bits),
             ", ".join(spec.libraries),
+            *(_mark(launcher.parallel in spec.parallel) for launcher in several),
             ", ".join(code(method.name) for method in methods if spec.bits in method.quantization),
         ]
         for spec in quantizers
     ]
-    return grid(["quantizer", "bits", "models from", "methods"], rows) if rows else ""
+    columns = ["quantizer", "bits", "models from", *(code(launcher.name) for launcher in several), "methods"]
+    return grid(columns, rows) if rows else ""
 
 
 def _savers(savers: Sequence[Any]) -> str:
@@ -131,7 +134,7 @@ def _savers(savers: Sequence[Any]) -> str:
 
 
 def _launchers(launchers: Sequence[Any], engines: Sequence[EngineSpec]) -> str:
-    rows = [[code(spec.name), *(_mark(_runs(spec.engines, engine)) for engine in engines)] for spec in launchers]
+    rows = [[code(spec.name), *(_mark(_starts(spec, engine)) for engine in engines)] for spec in launchers]
     return grid(["launcher", *(code(engine.name) for engine in engines)], rows)
 
 
@@ -146,6 +149,11 @@ def _allows(declared: Sequence[str] | None, name: str) -> bool:
 
 def _runs(declared: Sequence[str] | None, engine: EngineSpec) -> bool:
     return declared is None or bool(set(declared) & set(engine.names))
+
+
+def _starts(launcher: Any, engine: EngineSpec) -> bool:
+    """Whether a launcher works with an engine, which must train in its way of having several processes."""
+    return _runs(launcher.engines, engine) and launcher.parallel in (None, *engine.parallel)
 
 
 def _mark(works: bool) -> str:

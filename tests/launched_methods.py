@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,16 +12,19 @@ from unittest.mock import patch
 
 import torch
 from peft import PeftModel
+from torch.distributed.tensor import DTensor
+from transformers import TrainerCallback
 
 from adapt_core.bundles import Model
 from adapt_core.config.validate import validate_options
 from adapt_core.engines.spec import TRAINER
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import World
+from adapt_core.interfaces import Quantizer, World
 from adapt_core.kinds import Kind
-from adapt_core.models.architecture import hints_for
+from adapt_core.models.architecture import head_and_output, hints_for
 from adapt_core.models.pretrained import save_model
 from adapt_core.pipeline.applying import applied, require_trained
+from adapt_core.plan.run_plan import Choice
 from adapt_core.plugins.registry import Registry
 from adapt_core.runs.folder import RunFolder
 from adapt_core.terminal.progress import progress_for
@@ -45,6 +49,8 @@ class MethodRun:
         spare: whether the model has a layer besides that nothing uses.
         resume: go on from the checkpoint in the folder.
         world: attributes of the world, as a start for this run alone would have them.
+        quantization: options of bnb_4bit, on whose base the method is; None for a base that is not quantized.
+        training: options of ``training``, over the others.
     """
 
     method: str
@@ -55,6 +61,8 @@ class MethodRun:
     spare: bool = False
     resume: bool = False
     world: Mapping[str, Any] = field(default_factory=dict)
+    quantization: Mapping[str, Any] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train_all(runs: Sequence[MethodRun], world: World) -> list[str | None]:
@@ -93,7 +101,11 @@ def train(run: MethodRun, world: World) -> None:
     method: Any = registry.load_target(entry)(options)
     tiny = MODELS[run.model]
     module = tiny.seeded()
-    if world.sharding is not None and world.sharding["one_reads"] and not world.is_main and not method.reads_base:
+    quantizer = _quantizer(run.quantization, registry) if run.quantization is not None else None
+    if quantizer is not None:
+        module = _quantized(module, quantizer.make(), run.folder / "base", world)
+    all_read = method.reads_base or quantizer is not None
+    if world.sharding is not None and world.sharding["one_reads"] and not world.is_main and not all_read:
         with torch.no_grad():
             for each in module.parameters():
                 each.zero_()
@@ -107,12 +119,16 @@ def train(run: MethodRun, world: World) -> None:
     folder = RunFolder(run.folder)
     plan = plan_for(
         TRAINER, entry.spec, run.folder, max_steps=STEPS, batch_size=ROWS // 2, lr=run.rate, logging_steps=1,
-        gradient_accumulation_steps=2 // world.size, interval_steps=HALF,
+        gradient_accumulation_steps=2 // world.size, interval_steps=HALF, **run.training,
     )  # fmt: skip
+    plan = replace(plan, quantizer=quantizer)
     engine = plan.make_engine(folder, world, progress_for(quiet=True))
     engine.check()
     model = Model(adapted, None, hints)
-    engine.train(model, method, trainer_inputs(tiny), folder.checkpoints.at(HALF) if run.resume else None)
+    inputs = trainer_inputs(tiny)
+    if quantizer is not None:
+        inputs = replace(inputs, callbacks=[Shares(run.folder / f"shares-{world.rank}.json")])
+    engine.train(model, method, inputs, folder.checkpoints.at(HALF) if run.resume else None)
     model = engine.gathered(model)
     if isinstance(wrapped := engine._trainer.model_wrapped, torch.nn.parallel.DistributedDataParallel):
         (run.folder / "looks.txt").write_text(str(wrapped.find_unused_parameters))
@@ -121,3 +137,32 @@ def train(run: MethodRun, world: World) -> None:
     elif world.is_main:
         save_model(model, run.folder / "model")
     world.barrier()
+
+
+class Shares(TrainerCallback):
+    """Writes, after each step, what this process has of each quantized weight: its bytes, and those of the whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_step_end(self, *_: Any, model: Any, **__: Any) -> None:
+        codes = {name: each for name, each in model.named_parameters() if not each.is_floating_point()}
+        shares = {
+            name: ((each.to_local() if isinstance(each, DTensor) else each).nbytes, each.nbytes)
+            for name, each in codes.items()
+        }
+        self.path.write_text(json.dumps(shares))
+
+
+def _quantizer(options: Mapping[str, Any], registry: Registry) -> Choice:
+    entry = registry.get(Kind.QUANTIZER, "bnb_4bit")
+    return Choice(entry.spec, validate_options(registry.options(entry.spec), dict(options), "bnb_4bit"))
+
+
+def _quantized(module: Any, quantizer: Quantizer, folder: Path, world: World) -> Any:
+    """A model with the weights of another, quantized as it is read, in each process."""
+    if world.is_main:
+        module.save_pretrained(folder)
+    world.barrier()
+    again = type(module).from_pretrained(folder, **quantizer.load_kwargs(head_and_output(module)))
+    return quantizer.prepare(Model(again, None, hints_for(again))).module

@@ -55,6 +55,34 @@ def rank_of(plan: Any, world: World) -> int:
     return world.rank
 
 
+def what_is_refused(plan: Any, world: World) -> list[str]:
+    """What each world says to each of the demands of the plan; worlds by the devices of their processes."""
+    from adapt_dist.world import TorchWorld
+
+    said = []
+    for devices, local_ranks, machines, processes in plan:
+        found = TorchWorld(local_ranks[world.rank], devices[world.rank])
+        try:
+            found.require(machines, processes)
+        except AdaptError as error:
+            said.append(error.message)
+        else:
+            said.append("")
+    return said
+
+
+def call_unlike_collectives(plan: Any, world: World) -> None:
+    """The processes do not call the same collective operation: torch notices where it checks them."""
+    import torch
+    import torch.distributed as dist
+
+    one = torch.ones(1)
+    if world.rank == 0:
+        dist.all_reduce(one)
+    else:
+        dist.broadcast(one, 0)
+
+
 def die_once(plan: Any, world: World) -> Any:
     """The second process is killed, unless it was started anew."""
     world.barrier()

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from adapt_core.api import plan_of
-from adapt_core.errors import AdaptError, UsageError
+from adapt_core.errors import AdaptError
 from adapt_core.plan.build import check
 from adapt_dist.accelerate_file import options_of
 from adapt_dist.failures import is_echo
 from adapt_dist.fsdp_options import FsdpOptions
-from adapt_dist.joining import join, settle_accelerate
+from adapt_dist.joining import join
 from adapt_dist.options import LaunchOptions
 from adapt_dist.place import Place
 
@@ -85,17 +85,6 @@ def test_what_cannot_be_read_of_it_is_said(change: str, reason: str, tmp_path: P
     names = {name: name for name in ("distributed_type", "num_machines", "num_processes", "fsdp_state_dict_type")}
     with pytest.raises(ValueError, match=reason):
         options_of(str(file), {**names, "fsdp_sharding_strategy": "sharding_strategy"})
-
-
-def test_what_accelerate_launch_was_told_must_be_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    monkeypatch.setenv("FSDP_VERSION", "1")
-    with pytest.raises(UsageError, match=r"asks for FSDP, and launch\.name is ddp"):
-        settle_accelerate(sharded=False)
-    settle_accelerate(sharded=True)
-    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    with pytest.raises(UsageError, match="asks for DeepSpeed"):
-        settle_accelerate(sharded=True)
 
 
 def test_processes_that_do_not_come_are_named_with_the_address(monkeypatch: pytest.MonkeyPatch) -> None:

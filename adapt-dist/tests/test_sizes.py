@@ -41,6 +41,14 @@ def test_full_training_takes_16_bytes_a_parameter_and_fsdp_divides_them() -> Non
     assert difference == pytest.approx(16 * shape.parameters / 16, abs=1)
 
 
+def test_fsdp_divides_the_codes_of_a_base_in_4_bits_and_not_its_scales() -> None:
+    """A float32 for each 64 weights of a linear layer (Dettmers et al. 2023, section 2) is in every process."""
+    shape, (*_, ddp, fsdp) = SHAPES[0], WAYS
+    scales = 4 * shape.layers * sum(ins * outs // 64 for ins, outs in shape.linear)
+    difference = training_bytes(shape, fsdp, 8) - training_bytes(shape, fsdp, 16)
+    assert difference == pytest.approx((training_bytes(shape, ddp, 8) - scales) / 16, abs=1)
+
+
 def test_the_documentation_has_the_table_that_the_command_prints() -> None:
     shown = CliRunner().invoke(app, ["sizes"], catch_exceptions=False)
     assert shown.exit_code == 0

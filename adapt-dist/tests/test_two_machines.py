@@ -49,7 +49,7 @@ def started(machine: str, command: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "MASTER_ADDR": ADDRESSES[0], "GLOO_SOCKET_IFNAME": "link0"}
     command = command.replace("torchrun", f"{shlex.quote(sys.executable)} -m torch.distributed.run", 1)
     return subprocess.Popen(
-        ["ip", "netns", "exec", machine, "bash", "-c", f"exec {command}"],
+        ["ip", "netns", "exec", machine, "bash", "-c", command],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 

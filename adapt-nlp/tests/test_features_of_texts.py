@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,21 @@ def without_dropout(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Rows of every pass through the encoder."""
-    seen: list[int] = []
+def shapes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Rows and tokens of every pass through the encoder."""
+    seen: list[tuple[int, int]] = []
     forward = BertModel.forward
 
     def counting(self: Any, input_ids: torch.Tensor, *args: Any, **named: Any) -> Any:
-        seen.append(len(input_ids))
+        seen.append(tuple(input_ids.shape))
         return forward(self, input_ids, *args, **named)
 
     monkeypatch.setattr(BertModel, "forward", counting)
     return seen
+
+
+def rows_of(shapes: list[tuple[int, int]]) -> int:
+    return sum(rows for rows, _ in shapes)
 
 
 def changed(config: dict[str, Any], folder: Path, model: Path, cache: Any, **training: Any) -> dict[str, Any]:
@@ -55,14 +60,14 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_three_epochs_take_one_pass_and_give_the_same_weights(
-    config: dict[str, Any], without_dropout: Path, tmp_path: Path, passes: list[int]
+    config: dict[str, Any], without_dropout: Path, tmp_path: Path, shapes: list[tuple[int, int]]
 ) -> None:
     results = {}
     counts = {}
     for cache in ("auto", False):
-        passes.clear()
+        shapes.clear()
         results[cache] = adapt_core.run(changed(config, tmp_path / str(cache), without_dropout, cache))
-        counts[cache] = sum(passes)
+        counts[cache] = rows_of(shapes)
     assert counts["auto"] < 300 + 5 * 32 + 64  # all rows once, a few batches to try it, and the checks of what is saved
     assert counts[False] >= 3 * 300
     assert results["auto"]["metrics"] == pytest.approx(results[False]["metrics"], abs=1e-5)
@@ -76,13 +81,26 @@ def test_three_epochs_take_one_pass_and_give_the_same_weights(
 
 
 def test_dropout_before_the_head_keeps_it_off_until_it_is_asked_for(
-    config: dict[str, Any], encoder: Path, tmp_path: Path, passes: list[int]
+    config: dict[str, Any], encoder: Path, tmp_path: Path, shapes: list[tuple[int, int]]
 ) -> None:
     adapt_core.run(changed(config, tmp_path / "auto", encoder, "auto"))
-    assert sum(passes) >= 3 * 300
-    passes.clear()
+    assert rows_of(shapes) >= 3 * 300
+    shapes.clear()
     adapt_core.run(changed(config, tmp_path / "true", encoder, True))
-    assert sum(passes) < 600
+    assert rows_of(shapes) < 600
+
+
+def test_texts_of_like_length_go_through_the_model_together(
+    config: dict[str, Any], without_dropout: Path, tmp_path: Path, shapes: list[tuple[int, int]]
+) -> None:
+    training = {"eval_batch_size": 16, "do_eval": False}
+    adapt_core.run(changed(config, tmp_path / "run", without_dropout, True, **training))
+    number = math.ceil(300 / 16)
+    kept = shapes[-number - 1 : -1]  # before the check of what was saved
+    assert rows_of(kept) == 300
+    widths = [tokens for _, tokens in kept]
+    assert widths == sorted(widths)
+    assert widths[0] < widths[-1]
 
 
 def test_a_run_that_is_stopped_goes_on_to_the_same_weights(

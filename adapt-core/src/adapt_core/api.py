@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from adapt_core.bundles import Inspected
 from adapt_core.errors import AdaptError, Interrupted, UsageError
-from adapt_core.interfaces import Launcher
+from adapt_core.interfaces import Launcher, World
 from adapt_core.plan.build import build_plan
 from adapt_core.plan.run_plan import RunPlan
 from adapt_core.runs.folder import RunFolder
@@ -52,7 +53,8 @@ def run(
     launcher: Launcher = plan.launcher.make()
     world = launcher.attached()
     main = world is None or world.is_main
-    with claimed(plan, world, processes=world.size if world else launcher.size, overwrite=overwrite) as folder:
+    processes = world.size if world else launcher.size
+    with _told(world), claimed(plan, world, processes=processes, overwrite=overwrite) as folder:
         from adapt_core.pipeline.run import run_pipeline
         from adapt_core.terminal.progress import progress_for
 
@@ -70,13 +72,24 @@ def run(
                 )
             except KeyboardInterrupt as error:  # outside the training steps, which stop by themselves
                 raise _interrupted(folder) from error
-            except BaseException as error:  # whatever ended it: raised again below
+            except BaseException:  # whatever ended it: raised again below
                 if main:
                     folder.abandon()
-                if world is not None and (lost := world.why_lost(error)):
-                    raise lost from error
                 raise
     return result
+
+
+@contextmanager
+def _told(world: World | None) -> Iterator[None]:
+    """Tells the other processes what ends this one, and from them why it has lost them."""
+    try:
+        yield
+    except BaseException as error:  # whatever it was: raised again below
+        if world is not None:
+            world.tell(error)
+            if lost := world.why_lost(error):
+                raise lost from error
+        raise
 
 
 def _interrupted(folder: RunFolder) -> Interrupted:

@@ -250,12 +250,15 @@ class QuantizerSpec(PluginSpec):
     Attributes:
         bits: bits per weight, matched with :attr:`MethodSpec.quantization`.
         libraries: the model libraries whose models it can quantize.
-        parallel: in which ways of training in several processes its models can be.
+        parallel: in which ways of training in several processes its models can be; ``"sharded"`` asks for
+            :meth:`~adapt_core.interfaces.Quantizer.before_sharding` and ``after_gathering``.
+        why_not_parallel: why they cannot be in the other ways.
     """
 
     bits: int
     libraries: tuple[str, ...] = ("transformers",)
     parallel: tuple[Parallel, ...] = ("replicated",)
+    why_not_parallel: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from transformers import T5Config, T5ForTokenClassification
 
 import adapt_core
 from adapt_core import AdaptError
-from adapt_core.engines.common.failures import failed_in_method
+from adapt_core.engines.common.failures import failed_in_method, out_of_memory
 
 pytestmark = pytest.mark.usefixtures("no_reload")
 QUICK = {"max_steps": 2}
@@ -100,3 +100,11 @@ def test_prompts_that_a_model_cannot_take_are_named() -> None:
         "T5ForTokenClassification fails with the tokens that method prompt_tuning puts before its input: ValueError: "
         "Expected input batch_size (16) to match target batch_size (10)"
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "helps"), [("batch_size (BATCH_SIZE)", True), ("eval_batch_size (EVAL_BATCH_SIZE)", False)]
+)
+def test_what_helps_training_alone_is_not_told_where_memory_runs_out_in_an_evaluation(key: str, helps: bool) -> None:
+    hint = out_of_memory(torch.OutOfMemoryError("1 GiB"), key).hint
+    assert hint.startswith(f"Lower training.{key}") and ("gradient_checkpointing" in hint) == helps

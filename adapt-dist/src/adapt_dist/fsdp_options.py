@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import field_validator, model_validator
+from pydantic import field_validator
 
-from adapt_core.options import flat_names, option
-from adapt_dist.accelerate_file import options_of
-from adapt_dist.options import LaunchOptions
+from adapt_core.options import option
+from adapt_dist.accelerate_file import ONE_MEANING, only
+from adapt_dist.options import LaunchOptions, one_of
 
 WRAPS = {"TRANSFORMER_BASED_WRAP": "layers", "SIZE_BASED_WRAP": "size", "NO_WRAP": "none"}
 RESHARDS = {"FULL_SHARD": True, "SHARD_GRAD_OP": False}
@@ -31,22 +31,20 @@ REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
         "every process begins with the main one's weights, always; remove the key",
     ),
     "use_orig_params": ((True,), "FSDP2 keeps the model's own parameters, always; remove the key"),
-    "compute_environment": (
-        ("LOCAL_MACHINE",),
-        "machines are started by torchrun, Slurm, Kubernetes or SkyPilot: adapt launch-command writes what they need",
-    ),
-    "downcast_bf16": (("no",), "it is for TPUs, which Adapt does not run on; set training.bf16"),
-    "machine_rank": (
-        (0,),
-        "torchrun tells each machine its rank (--node-rank): adapt launch-command writes its commands",
-    ),
-    "main_training_function": (("main",), "Adapt starts its own function; remove the key"),
-    "same_network": ((True,), "all machines must reach the address at which they meet"),
-    "tpu_env": (([],), "Adapt does not run on TPUs; remove the key"),
-    "tpu_use_cluster": ((False,), "Adapt does not run on TPUs; remove the key"),
-    "tpu_use_sudo": ((False,), "Adapt does not run on TPUs; remove the key"),
 }
-"""The values that options may have which have one meaning only, and why they may have no other."""
+"""The values that options of FSDP may have which have one meaning only, and why they may have no other."""
+
+TABLE_ROWS = (
+    "compute_environment",
+    "downcast_bf16",
+    "machine_rank",
+    "main_training_function",
+    "same_network",
+    "tpu_env",
+    "tpu_use_cluster",
+    "tpu_use_sudo",
+)
+"""accelerate's keys that are options of FSDP, though they can say one thing only."""
 
 ELSEWHERE = {
     "HYBRID_SHARD": "it shards within machines and copies between them, which accelerate's FSDP2 does not do; "
@@ -61,12 +59,8 @@ ELSEWHERE = {
 class FsdpOptions(LaunchOptions):
     """Options of FSDP."""
 
-    accelerate_config: str | None = option(
-        None,
-        path=True,
-        help="File that accelerate config wrote for FSDP: what it sets holds where no key here says otherwise. Its "
-        "num_processes counts the processes of all machines, as accelerate does.",
-    )
+    launcher = "fsdp"
+
     auto_wrap_policy: str = option(
         "TRANSFORMER_BASED_WRAP",
         flat="fsdp_auto_wrap_policy",
@@ -107,13 +101,11 @@ class FsdpOptions(LaunchOptions):
         flat="fsdp_cpu_ram_efficient_loading",
         help="The main process alone reads the weights of a base of transformers, and the others get theirs from it.",
     )
-    mixed_precision: str | None = option(
-        None,
-        flat="mixed_precision",
-        examples=["no", "bf16", "fp16"],
-        help="Must say the same as training.bf16 and fp16.",
+    activation_checkpointing: bool = option(
+        False,
+        flat="fsdp_activation_checkpointing",
+        help="Where true, training.gradient_checkpointing must be so too, which is the same.",
     )
-    debug: bool = option(False, flat="debug", help="Have torch check every collective operation, which is slow.")
     distributed_type: str = option("FSDP", flat="distributed_type", help="FSDP, which this launcher is.")
     backward_prefetch_policy: str = option(
         "BACKWARD_PRE",
@@ -132,18 +124,9 @@ class FsdpOptions(LaunchOptions):
     tpu_use_cluster: bool = option(False, flat="tpu_use_cluster", help="False: there are no TPUs.")
     tpu_use_sudo: bool = option(False, flat="tpu_use_sudo", help="False: there are no TPUs.")
 
-    @model_validator(mode="before")
+    @field_validator("downcast_bf16", mode="before")
     @classmethod
-    def _from_accelerate(cls, values: Any) -> Any:
-        """What accelerate's file sets stands beneath what is given."""
-        if not isinstance(values, dict) or not isinstance(values.get("accelerate_config"), str):
-            return values
-        names = {flat: name for name, info in cls.model_fields.items() for flat in flat_names(info)}
-        return options_of(values["accelerate_config"], names) | values
-
-    @field_validator("mixed_precision", "downcast_bf16", mode="before")
-    @classmethod
-    def _no_is_a_word(cls, value: Any) -> Any:
+    def _downcast_no(cls, value: Any) -> Any:
         """YAML reads a bare ``no`` as false."""
         return "no" if value is False else value
 
@@ -163,31 +146,16 @@ class FsdpOptions(LaunchOptions):
         }
         return _one_of(value.upper(), words[info.field_name])
 
-    @field_validator("mixed_precision")
-    @classmethod
-    def _known_precision(cls, value: str | None) -> str | None:
-        return None if value is None else _one_of(value, ("no", "bf16", "fp16"))
-
-    @field_validator("distributed_type")
-    @classmethod
-    def _fsdp(cls, value: str) -> str:
-        if value.upper() == "FSDP":
-            return "FSDP"
-        instead = {"MULTI_GPU": "ddp", "MULTI_CPU": "ddp", "NO": "local"}.get(value.upper())
-        raise ValueError(f"this launcher is FSDP; write launch.name: {instead}" if instead else "this launcher is FSDP")
-
-    @field_validator(*REFUSED)
+    @field_validator(*REFUSED, *TABLE_ROWS)
     @classmethod
     def _one_meaning(cls, value: Any, info: Any) -> Any:
-        allowed, reason = REFUSED[info.field_name]
+        allowed, reason = (REFUSED | ONE_MEANING)[info.field_name]
         if value in allowed or (isinstance(value, str) and value.upper() in allowed):
             return value
-        raise ValueError(f"it can only be {allowed[0]!r}: {reason}")
+        raise ValueError(only(allowed, reason))
 
 
 def _one_of(value: str, words: tuple[str, ...]) -> str:
-    if value in words:
-        return value
     if value in ELSEWHERE:
         raise ValueError(ELSEWHERE[value])
-    raise ValueError(f"expected {' or '.join(words)}, got {value!r}")
+    return one_of(value, words)

@@ -13,9 +13,11 @@ import torch
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore, Store
 
-from adapt_core.errors import AdaptError, UsageError
+from adapt_core.errors import AdaptError
+from adapt_dist.accelerate_launch import settle_accelerate
 from adapt_dist.options import LaunchOptions
 from adapt_dist.place import Place
+from adapt_dist.reasons import Reasons
 from adapt_dist.world import TorchWorld
 
 PREFIX = "adapt"
@@ -27,23 +29,6 @@ def settle_threads(local_size: int) -> None:
         threads = max((os.cpu_count() or 1) // local_size, 1)
         os.environ["OMP_NUM_THREADS"] = str(threads)
         torch.set_num_threads(threads)
-
-
-def settle_accelerate(*, sharded: bool) -> None:
-    """Has accelerate go by the run's configuration alone, and not by what ``accelerate launch`` was told.
-
-    Raises:
-        UsageError: that was something else.
-    """
-    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
-        raise UsageError("accelerate launch asks for DeepSpeed, which Adapt does not run", "Choose FSDP or DDP.")
-    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not sharded:
-        raise UsageError(
-            "accelerate launch asks for FSDP, and launch.name is ddp",
-            "Choose launch.name=fsdp; launch.accelerate_config reads accelerate's file.",
-        )
-    for name in [each for each in os.environ if each.startswith(("FSDP_", "ACCELERATE_USE_", "ACCELERATE_DYNAMO_"))]:
-        del os.environ[name]
 
 
 def device_for(place: Place, *, use_cpu: bool) -> str:
@@ -64,31 +49,32 @@ def device_for(place: Place, *, use_cpu: bool) -> str:
 
 
 @contextmanager
-def joined(place: Place, options: LaunchOptions, size: int | None, settings: Mapping[str, Any]) -> Iterator[TorchWorld]:
+def joined(place: Place, options: LaunchOptions, processes: int, settings: Mapping[str, Any]) -> Iterator[TorchWorld]:
     """The world of a place, for as long as the block lasts; see :func:`join`."""
-    world = join(place, options, size, settings)
+    world = join(place, options, processes, settings)
     yield world
     # After an error the others may wait for this process: it ends, and takes its connections with it.
     dist.destroy_process_group()
 
 
-def join(place: Place, options: LaunchOptions, size: int | None, settings: Mapping[str, Any]) -> TorchWorld:
+def join(place: Place, options: LaunchOptions, processes: int | None, settings: Mapping[str, Any]) -> TorchWorld:
     """Meets the other processes.
 
     Args:
         place: of this process.
-        options: of the launcher.
-        size: how many processes were asked for; None for as many as there are.
+        options: of the launcher, which say how many machines there must be.
+        processes: how many there must be on each; None for as many as there are.
         settings: further arguments of :class:`TorchWorld`.
 
     Raises:
         AdaptError: some do not come, with their ranks and the address, or the world is not the one asked for.
     """
     sharding = settings.get("sharding")
-    settle_accelerate(sharded=sharding is not None)
+    settle_accelerate(options)
     os.environ.update(place.variables)
-    if getattr(options, "debug", False):
+    if options.debug:
         os.environ["TORCH_DISTRIBUTED_DEBUG"] = "DETAIL"
+        dist.set_debug_level_from_env()  # type: ignore[attr-defined]  # torch read it when it was imported
     settle_threads(place.local_size)
     device = device_for(place, use_cpu=options.use_cpu)
     if device != "cpu":
@@ -107,8 +93,9 @@ def join(place: Place, options: LaunchOptions, size: int | None, settings: Mappi
         world_size=place.size,
         timeout=timedelta(seconds=options.timeout),
     )
-    world = TorchWorld(place.local_rank, device, attempt=place.attempt, **settings)
-    world.require(size)
+    reasons = Reasons(store, place.rank, place.size, place.attempt)
+    world = TorchWorld(place.local_rank, device, attempt=place.attempt, reasons=reasons, **settings)
+    world.require(options.num_nodes, processes)
     return world
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from adapt_core.errors import UsageError
+from adapt_core.errors import AdaptError, UsageError
 from adapt_core.interfaces import Launcher, World
 from adapt_core.plan.run_plan import RunPlan
 from adapt_dist.agent import start
@@ -19,7 +19,8 @@ from adapt_dist.commands import systems
 from adapt_dist.fsdp_options import CHECKPOINTS, RESHARDS, WRAPS, FsdpOptions
 from adapt_dist.joining import join
 from adapt_dist.options import DdpOptions, LaunchOptions
-from adapt_dist.place import found_place
+from adapt_dist.place import PORT, found_place
+from adapt_dist.reasons import leave_for_torchrun
 from adapt_dist.worker import Job
 
 T = TypeVar("T")
@@ -53,10 +54,7 @@ class TorchLauncher(Launcher):
             )
         local = self._local_size()
         if local is None:
-            raise UsageError(
-                "launch.num_processes is not given, and there is no GPU to tell how many processes to start",
-                "Write launch.num_processes: 2, say.",
-            )
+            raise _no_number()
         job = Job(function, plan, self.options, local, self.settings(), folder="")
         logs = Path(plan.output_dir, "logs") if isinstance(plan, RunPlan) else None
         result: T = start(job, local, logs)
@@ -67,14 +65,24 @@ class TorchLauncher(Launcher):
         place = found_place()
         if place is None:
             return None
-        world = join(place, self.options, self.size if self.options.num_processes else None, self.settings())
+        try:
+            world = join(place, self.options, self.options.num_processes, self.settings())
+        except AdaptError as error:
+            leave_for_torchrun(error)
+            raise
         if world.is_main:
             print(f"{world.text} (started by {place.by})", file=sys.stderr, flush=True)  # noqa: T201
         return world
 
     def commands(self, system: str, command: Sequence[str], nodes: int, folder: str) -> str:
-        """How several machines start the run; see :mod:`adapt_dist.commands.systems`."""
+        """How several machines start the run; see :mod:`adapt_dist.commands.systems`.
+
+        Raises:
+            UsageError: nothing tells how many processes there are on each.
+        """
         options = self.options
+        if options.use_cpu and options.num_processes is None:
+            raise _no_number()
         name = re.sub(r"[^a-z0-9]+", "-", f"adapt-{Path(folder).name}".lower()).strip("-")[:50]
         job = commands.Job(
             name=name,
@@ -86,6 +94,8 @@ class TorchLauncher(Launcher):
             rdzv_backend=options.rdzv_backend,
             start_timeout=options.start_timeout,
             logs=str(Path(folder, "logs")),
+            address=options.main_process_ip,
+            port=options.main_process_port or PORT,
         )
         return systems.SYSTEMS[system](job)
 
@@ -95,6 +105,13 @@ class TorchLauncher(Launcher):
             return self.options.num_processes
         gpus = 0 if self.options.use_cpu else torch.cuda.device_count()
         return gpus or None
+
+
+def _no_number() -> UsageError:
+    return UsageError(
+        "launch.num_processes is not given, and there is no GPU to tell how many processes to start",
+        "Write launch.num_processes: 2, say.",
+    )
 
 
 class Ddp(TorchLauncher):

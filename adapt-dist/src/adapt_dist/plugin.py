@@ -17,6 +17,7 @@ def adapt_launchers() -> Iterable[LauncherSpec]:
         target="adapt_dist.launcher:Ddp",
         options="adapt_dist.options:DdpOptions",
         switch="DDP",
+        check="adapt_dist.checks:agreement",
         parallel="replicated",
     )
     yield LauncherSpec(
@@ -25,6 +26,6 @@ def adapt_launchers() -> Iterable[LauncherSpec]:
         target="adapt_dist.launcher:Fsdp",
         options="adapt_dist.fsdp_options:FsdpOptions",
         switch="FSDP",
-        check="adapt_dist.checks:precision",
+        check="adapt_dist.checks:agreement",
         parallel="sharded",
     )

@@ -2,8 +2,9 @@
 
 The closed form is that of ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054, section 3): with AdamW in float32, a trained
 parameter takes 4 bytes for its value, 4 for its gradient and 8 for the optimizer, and a frozen one 4; with FSDP these
-are divided by the number of processes. Beside them are the parameters that are gathered at a time. Activations are left
-out: they grow with the batch and the length of rows, and shrink with ``training.gradient_checkpointing``.
+are divided by the number of processes. Of a base in 4 bits its codes are divided, and each process has all scales.
+Beside them are the parameters that are gathered at a time. Activations are left out: they grow with the batch and the
+length of rows, and shrink with ``training.gradient_checkpointing``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 VALUE, GRADIENT, ADAM = 4, 4, 8
 """Bytes of a parameter in float32, of its gradient, and of AdamW's two moments."""
 
-NF4 = 0.5 + 4 / 64
+CODE, SCALE = 0.5, 4 / 64
 """Bytes of a weight in 4 bits: its code, and its share of a float32 scale for each block of 64."""
 
 
@@ -49,9 +50,14 @@ class Shape:
         )  # fmt: skip
 
     @property
+    def linear_parameters(self) -> int:
+        """Parameters of the linear layers in a block."""
+        return sum(ins * outs for ins, outs in self.linear)
+
+    @property
     def block(self) -> int:
         """Parameters of a block: its linear layers and two norms."""
-        return sum(ins * outs for ins, outs in self.linear) + 2 * self.width
+        return self.linear_parameters + 2 * self.width
 
     @property
     def embedding(self) -> int:
@@ -98,6 +104,7 @@ WAYS = (
     Way("lora, ddp", "lora", sharded=False),
     Way("lora, fsdp", "lora", sharded=True),
     Way("lora on 4 bits, ddp", "qlora", sharded=False),
+    Way("lora on 4 bits, fsdp", "qlora", sharded=True),
 )
 
 
@@ -111,18 +118,18 @@ def training_bytes(shape: Shape, way: Way, processes: int) -> int:
     """
     trained = shape.parameters if way.method == "full" else shape.lora(RANK)
     frozen = 0 if way.method == "full" else shape.parameters
-    blocks = shape.layers * sum(ins * outs for ins, outs in shape.linear)
-    in_bits = NF4 * blocks + VALUE * (frozen - blocks)
-    resting = in_bits if way.method == "qlora" else VALUE * frozen
-    state = resting + (VALUE + GRADIENT + ADAM) * trained
+    in_bits = shape.layers * shape.linear_parameters if way.method == "qlora" else 0
+    state = CODE * in_bits + VALUE * (frozen - in_bits) + (VALUE + GRADIENT + ADAM) * trained
     if not way.sharded or processes == 1:
-        return round(state)
-    return round(state / processes + gathered_bytes(shape))
+        return round(state + SCALE * in_bits)
+    return round(state / processes + SCALE * in_bits + gathered_bytes(shape, in_4_bits=way.method == "qlora"))
 
 
-def gathered_bytes(shape: Shape) -> int:
+def gathered_bytes(shape: Shape, *, in_4_bits: bool = False) -> float:
     """What FSDP gathers at a time: the block that computes, the next one, and the embedding or output layer."""
-    return VALUE * (2 * shape.block + shape.embedding)
+    linear = shape.linear_parameters
+    block = (CODE if in_4_bits else VALUE) * linear + VALUE * (shape.block - linear)
+    return 2 * block + VALUE * shape.embedding
 
 
 def table(processes: tuple[int, ...] = (1, 2, 4, 8, 16, 32), shapes: tuple[Shape, ...] = SHAPES) -> str:

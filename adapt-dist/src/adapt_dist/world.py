@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import BackendConfig
 
-from adapt_core.errors import AdaptError
+from adapt_core.errors import AdaptError, Interrupted
 from adapt_core.interfaces import World
 from adapt_dist.failures import is_echo
+from adapt_dist.reasons import Reasons
 
 T = TypeVar("T")
 
@@ -25,6 +28,7 @@ class TorchWorld(World):
         sharding: how a model is sharded; None where each process has all of it.
         unused_parameters: whether a step may leave trained parameters unused; None where the engine finds out.
         attempt: how often the processes have been started anew.
+        reasons: where the processes leave why they end; None for nowhere.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class TorchWorld(World):
         sharding: Mapping[str, Any] | None = None,
         unused_parameters: bool | None = None,
         attempt: int = 0,
+        reasons: Reasons | None = None,
     ) -> None:
         self.rank = dist.get_rank()
         self.size = dist.get_world_size()
@@ -43,7 +48,10 @@ class TorchWorld(World):
         self.sharding = sharding
         self.unused_parameters = unused_parameters
         self.attempt = attempt
-        self._places = self.gather((socket.gethostname(), device))
+        self._reasons = reasons
+        places = self.gather((socket.gethostname(), device, local_rank))
+        self._places = [(host, device) for host, device, _ in places]
+        self._local_ranks = [each for *_, each in places]
 
     def barrier(self) -> None:
         """Returns once every process has called it."""
@@ -61,21 +69,44 @@ class TorchWorld(World):
         dist.all_reduce(number, dist.ReduceOp.MAX)
         return bool(number)
 
+    def tell(self, error: BaseException) -> None:
+        """Leaves the reason for the other processes, and for torchrun."""
+        if self._reasons is not None:
+            self._reasons.leave(error)
+
     def why_lost(self, error: BaseException) -> AdaptError | None:
-        """An error of a collective operation whose other side is gone, in words for people; None for any other."""
-        if not is_echo(error):
-            return None
+        """Why another process is gone, where the error tells only that one is; None for any other.
+
+        Where one has failed, whoever has started it asks the others to stop, which is no reason either.
+        """
+        echo = is_echo(error)
+        may_be = echo or isinstance(error, KeyboardInterrupt | Interrupted)
+        reason = self._reasons.of_another() if may_be and self._reasons is not None else None
+        if reason is not None or not echo:
+            return reason
         said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         return AdaptError(
             f"Process {self.rank} of {self.size} lost the others: {said}",
             "See what ended them, or cut the network between them; then go on with adapt run --resume.",
         )
 
-    def require(self, size: int | None) -> None:
-        """Raises AdaptError unless there are so many processes, each with a device of its own where these are GPUs."""
-        if size is not None and self.size != size:
+    def require(self, machines: int, processes: int | None) -> None:
+        """Holds the processes against what was asked for.
+
+        Args:
+            machines: how many there must be.
+            processes: how many on each; None for as many as there are.
+
+        Raises:
+            AdaptError: there are others, or they do not each have a device of their own where these are GPUs.
+        """
+        each = f" with {_counted(processes, 'process', 'es')} each" if processes else ""
+        ranks = Counter(self._local_ranks)
+        if self._machines != machines or (processes and ranks != dict.fromkeys(range(processes), machines)):
+            asked = "launch.num_nodes, launch.num_processes" if processes else "launch.num_nodes"
             raise AdaptError(
-                f"{size} processes were asked for (launch.num_processes × launch.num_nodes), and {self.size} run",
+                f"{_counted(machines, 'machine', 's')}{each} {'were' if machines > 1 else 'was'} asked for ({asked}), "
+                f"and {_counted(self.size, 'process', 'es')} on {_counted(self._machines, 'machine', 's')} run",
                 "Start as many, or change the options.",
             )
         shared = sorted({each for each in self._places if each[1] != "cpu" and self._places.count(each) > 1})
@@ -92,21 +123,31 @@ class TorchWorld(World):
         for host, device in self._places:
             machines.setdefault(host, []).append(device)
         each = "; ".join(", ".join(devices) for devices in machines.values())
-        count = len(machines)
-        where = "one machine" if count == 1 else f"{count} machines"
+        where = "one machine" if self._machines == 1 else f"{self._machines} machines"
         kind = "FSDP" if self.sharding is not None else "DDP"
-        return f"{kind}: {self.size} process{'es' if self.size > 1 else ''} on {where} over {self._backend}: {each}"
+        return f"{kind}: {_counted(self.size, 'process', 'es')} on {where} over {self._backend}: {each}"
 
     def describe(self) -> dict[str, Any]:
         """What ``environment.json`` says of the processes. It names no machine."""
         return {
             "processes": self.size,
-            "machines": len({host for host, _ in self._places}),
+            "machines": self._machines,
             "backend": self._backend,
             "devices": [device for _, device in self._places],
             "sharding": None if self.sharding is None else dict(self.sharding),
         }
 
     @property
+    def _machines(self) -> int:
+        """Each has one process that is its first; names of machines may be the same."""
+        return self._local_ranks.count(0)
+
+    @property
     def _backend(self) -> str:
-        return "nccl" if self.device != "cpu" else str(dist.get_backend())
+        """What torch has made for the device."""
+        made = BackendConfig(dist.Backend(dist.get_backend_config()))
+        return str(made.get_device_backend_map()[torch.device(self.device or "cpu").type])
+
+
+def _counted(count: int, noun: str, plural: str) -> str:
+    return f"{count} {noun}{plural if count > 1 else ''}"

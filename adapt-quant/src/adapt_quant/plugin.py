@@ -17,6 +17,7 @@ def adapt_quantizers() -> Iterable[QuantizerSpec]:
         target="adapt_quant.bitsandbytes.quantizers:FourBit",
         options="adapt_quant.bitsandbytes.options:FourBitOptions",
         bits=4,
+        parallel=("replicated", "sharded"),
         aliases=("bitsandbytes_4bit",),
         switch="load_in_4bit",
     )
@@ -26,6 +27,8 @@ def adapt_quantizers() -> Iterable[QuantizerSpec]:
         target="adapt_quant.bitsandbytes.quantizers:EightBit",
         options="adapt_quant.bitsandbytes.options:EightBitOptions",
         bits=8,
+        why_not_parallel="bitsandbytes' 8-bit layers take their codes and scales from attributes of the parameter, "
+        "which sharding replaces",
         aliases=("bitsandbytes_8bit",),
         switch="load_in_8bit",
     )

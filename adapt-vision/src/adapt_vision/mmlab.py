@@ -1,8 +1,9 @@
 """Installs MMDet and MMPose into the environment that runs it: ``python -m adapt_vision.mmlab``.
 
 Their operators are compiled, which takes minutes and a C++ compiler. ``--wheels FOLDER`` keeps the compiled package
-there, and uses the one that is. With a CUDA toolkit beside a GPU the operators are built for it, unless ``--cpu`` says
-otherwise. ``--constraint FILE`` holds the versions of all else.
+there, apart for each version of PyTorch and for CPU and GPU, and uses the one that fits. With a CUDA toolkit beside a
+GPU the operators are built for it, unless ``--cpu`` says otherwise. ``--constraint FILE`` holds the versions of all
+else.
 """
 
 from __future__ import annotations
@@ -56,12 +57,16 @@ def install(wheels: Path | None = None, constraint: Path | None = None, *, cpu: 
     held = ["--constraint", str(constraint)] if constraint else []
     _installed(*TOOLS, "psutil", "numpy")
     _installed(*extra(), *held)
+    cuda = _has_cuda() and not cpu
     with tempfile.TemporaryDirectory() as scratch:
-        folder = wheels or Path(scratch)
-        wheel = built(folder) or _build(folder, cpu=cpu)
-        _pip("install", "--no-deps", str(wheel))
-    for package in ALONE:
-        _pip("install", "--no-deps", "--no-build-isolation", package)
+        folder = place(wheels or Path(scratch), cuda=cuda)
+        for package in ALONE:
+            _pip("install", "--no-deps", "--no-build-isolation", package)
+        _compiled(built(folder) or _build(folder, cuda=cuda, anew=cuda))
+        if not _loads():  # pip's cache tells neither GPU from CPU nor one version of torch from another
+            _compiled(_build(folder, cuda=cuda, anew=True))
+            if not _loads():
+                raise AdaptError(f"{OPERATORS} was compiled, and does not load", "What Python says of it is above.")
     _pip("install", "--no-deps", "--no-build-isolation", "--no-binary", "xtcocotools", FROM_SOURCE)
 
 
@@ -75,6 +80,16 @@ def extra() -> Iterator[str]:
                 yield f"{requirement.name}{requirement.specifier}"
 
 
+def place(wheels: Path, *, cuda: bool) -> Path:
+    """The folder of what was compiled beside this version of torch, for a GPU or for the CPU alone.
+
+    Neither is in the name of a wheel, and operators that were compiled otherwise do not load, or know no GPU.
+    """
+    import torch
+
+    return wheels / f"torch-{torch.__version__}-{'cuda' if cuda else 'cpu'}"
+
+
 def built(folder: Path) -> Path | None:
     """The compiled package for this Python in a folder; None where there is none."""
     version = OPERATORS.partition("==")[2]
@@ -84,16 +99,27 @@ def built(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def _build(folder: Path, *, cpu: bool) -> Path:
+def _build(folder: Path, *, cuda: bool, anew: bool) -> Path:
+    """Compiles the package into a folder; takes it from pip's cache if that has it, unless ``anew``."""
     folder.mkdir(parents=True, exist_ok=True)
     print("Compiling the operators of MMCV: about 12 minutes on two cores.", flush=True)
-    environment = {"MMCV_WITH_OPS": "1", "FORCE_CUDA": "1" if _has_cuda() and not cpu else "0"}
-    plain = ("--no-deps", "--no-build-isolation", "--no-binary", "onedl-mmcv")
+    environment = {"MMCV_WITH_OPS": "1", "FORCE_CUDA": "1" if cuda else "0"}
+    plain = ("--no-deps", "--no-build-isolation", "--no-binary", "onedl-mmcv", *(["--no-cache-dir"] if anew else []))
     _pip("wheel", *plain, "--wheel-dir", str(folder), OPERATORS, environment=environment)
     wheel = built(folder)
     if wheel is None:
         raise AdaptError(f"Building {OPERATORS} has left no wheel for this Python in {folder}")
     return wheel
+
+
+def _compiled(wheel: Path) -> None:
+    """Installs it, also over one of the same version that was compiled otherwise."""
+    _pip("install", "--no-deps", "--force-reinstall", str(wheel))
+
+
+def _loads() -> bool:
+    """Whether the operators that are installed load beside this version of torch."""
+    return subprocess.run([sys.executable, "-c", "import mmcv.ops"], check=False).returncode == 0
 
 
 def _has_cuda() -> bool:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import adapt_core
 from adapt_core.errors import AdaptError
@@ -92,55 +91,3 @@ def _options(run: Any) -> Any:
     from adapt_vision.pose_detection.options import PoseDetectionPrediction
 
     return PoseDetectionPrediction()
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "rtmpose-t_8xb256-420e_coco-256x192",
-        "td-hm_mobilenetv2_8xb64-210e_coco-256x192",
-        "simcc_mobilenetv2_wo-deconv-8xb64-210e_coco-256x192",
-        "td-hm_hrnet-w32_8xb64-210e_coco-256x192",
-        "td-reg_mobilenetv2_rle-pretrained-8xb64-210e_coco-256x192",
-        "cspnext-tiny_udp_8xb256-210e_coco-256x192",
-    ],
-)
-def test_a_step_of_a_family_of_pose_estimators(name: str) -> None:
-    """Two crops with three keypoints each, one of them not annotated."""
-    from types import SimpleNamespace
-
-    import numpy as np
-    from PIL import Image
-
-    from adapt_vision.libraries.openmmlab.options import OpenMMLabModel
-    from adapt_vision.libraries.openmmlab.poses import Poses
-    from adapt_vision.pose_detection.inputs import Sample
-
-    plan: Any = SimpleNamespace(
-        model=OpenMMLabModel(name=name, pretrained=False, library="mmpose"),
-        train_head=None,
-        task=SimpleNamespace(options=SimpleNamespace(sigma=None)),
-        method=SimpleNamespace(spec=SimpleNamespace(name="full", saves="model")),
-        training=SimpleNamespace(do_train=True),
-    )
-    library = Poses(plan, None)
-    model = library.load_model(["nose", "ear", "tail"], None, None)
-    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (120, 160, 3)).astype(np.uint8))
-    box = (20.0, 10.0, 80.0, 90.0)
-    pixels, matrix = library.crop(model.processor, image, box, 0.0)
-    centre = matrix @ np.array([60.0, 55.0, 1.0])
-    assert centre == pytest.approx([pixels.shape[2] / 2, pixels.shape[1] / 2], abs=1.0), "the box's centre"
-    points = torch.tensor([[0.5, 0.5], [0.3, 0.4], [0.6, 0.7]])
-    samples = [Sample(row, pixels, points, torch.tensor([True, True, False])) for row in range(2)]
-    model.module.requires_grad_(True)
-    model.module.train()
-    loss = library.call(model.module, library.batch(model.processor, samples))["loss"]
-    loss.backward()
-    assert torch.isfinite(loss)
-    head = dict(model.module.named_modules())
-    assert any(each.grad is not None for part in model.hints.head for each in head[part].parameters())
-    model.module.eval()
-    with torch.no_grad():
-        answer = library.infer(model, image, [box])
-    (found,) = library.found(model.processor, answer, [box])
-    assert found.shape == (3, 3) and np.isfinite(found).all()

@@ -95,10 +95,29 @@ def test_a_table_with_its_own_values_runs(task: str, request: pytest.FixtureRequ
     assert [each.name for each in (folder / "checkpoints").iterdir()] == ["checkpoint-2"]
 
 
-def test_annotation_files_are_those_that_are_named(flat: Callable[..., Any], cells: dict[str, Any]) -> None:
+def test_annotation_files_are_those_that_are_named(
+    flat: Callable[..., Any], cells: dict[str, Any], tmp_path: Path
+) -> None:
+    """What is trained on, and what is measured: three images of the validation split, in a file of another name."""
+    source, folder = Path(cells["dataset"]["path"]), tmp_path / "data"
+    (folder / "annotations").mkdir(parents=True)
+    content = json.loads((source / "annotations" / "val.json").read_text())
+    kept = content["images"][:3]
+    ids = {each["id"] for each in kept}
+    few = {
+        **content,
+        "images": kept,
+        "annotations": [each for each in content["annotations"] if each["image_id"] in ids],
+    }
+    (folder / "annotations" / "few.json").write_text(json.dumps(few))
+    for name, of in (("few", "val"), ("some", "test"), ("train", "train"), ("val", "val")):
+        (folder / name).symlink_to(source / of)
+    for name, of in (("some", "test"), ("train", "train"), ("val", "val")):
+        (folder / "annotations" / f"{name}.json").symlink_to(source / "annotations" / f"{of}.json")
     told = []
-    for names in ({"train_ann_file": "val.json", "val_ann_file": "test.json"}, {}):
-        flat(**names, EPOCHS=1)
+    for names in ({"train_ann_file": "some.json", "val_ann_file": "few.json"}, {}):
+        flat(**names, EPOCHS=1, DO_EVAL=bool(names), dataset={**cells["dataset"], "path": str(folder)})
         told.append(json.loads(Path(cells["output_dir"], "data.json").read_text()))
-    assert told[0]["splits"]["train"] == "val.json"
+    assert told[0]["splits"] == {"train": "some.json", "validation": "few.json"}
+    assert told[0]["rows"] == {"train": 8, "validation": 3}, "val.json would give four"
     assert told[0]["fingerprint"] != told[1]["fingerprint"] and told[0]["labels"] != told[1]["labels"]

@@ -124,7 +124,11 @@ def _facts(spec: PluginSpec) -> list[tuple[str, str]]:
             if spec.support != "tested":
                 facts.append(("Support", SUPPORT[spec.support]))
         case QuantizerSpec():
-            facts += [("Bits per weight", str(spec.bits)), ("Model libraries", ", ".join(spec.libraries))]
+            facts += [
+                ("Bits per weight", str(spec.bits)),
+                ("Model libraries", ", ".join(spec.libraries)),
+                ("In several processes", " and ".join(spec.parallel) or "no"),
+            ]
         case SaverSpec():
             facts += [
                 ("Model libraries", _any(spec.libraries)),

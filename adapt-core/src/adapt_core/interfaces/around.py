@@ -54,6 +54,20 @@ class Quantizer(Protocol):
     def notices(self) -> Sequence[str]:
         """What a person should know of these options on this machine before training starts."""
 
+    def before_sharding(self, module: Module) -> None:
+        """Makes a model ready to have its parameters dealt out and gathered, as plain tensors of any dtype, in place.
+
+        Called in every process, each of which has quantized the base, and only where the spec's ``parallel`` has
+        ``"sharded"``. What decodes a weight must not be an attribute of the parameter, which gets replaced: its layer
+        keeps it. Here nothing is done, which is enough where scales are parameters or buffers.
+        """
+
+    def after_gathering(self, module: Module) -> None:
+        """Makes a model whole again after :meth:`before_sharding`, in place; here nothing is done.
+
+        Called in the main process on a copy that has got the gathered values, on the CPU.
+        """
+
 
 class Saver(Protocol):
     """An export format."""

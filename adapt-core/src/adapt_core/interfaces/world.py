@@ -62,8 +62,14 @@ class World:
         """
         return False
 
+    def tell(self, error: BaseException) -> None:
+        """Leaves word of why this process ends, for the others and for whoever has started them; here there are none.
+
+        Called where somebody else has started the processes, with whatever ends this one.
+        """
+
     def why_lost(self, error: BaseException) -> AdaptError | None:
-        """What an error means that only tells that other processes are gone; None for any other."""
+        """Why other processes are gone, where an error tells only that they are; None for any other."""
         return None
 
     def describe(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from adapt_core.interfaces import Method, World
+from adapt_core.interfaces import Method, Quantizer, World
 from adapt_core.utils.replacing import replaced
 
 READS = "_materialize_copy"
@@ -17,7 +17,7 @@ READS = "_materialize_copy"
 
 
 @contextmanager
-def read_once(world: World, method: Method) -> Iterator[None]:
+def read_once(world: World, method: Method, quantizer: Quantizer | None = None) -> Iterator[None]:
     """Within it, transformers reads weights in the main process alone, if the world's sharding asks for that.
 
     The others get zeros in memory that is never written, and so takes no room: the engine deals them their shards of
@@ -26,9 +26,11 @@ def read_once(world: World, method: Method) -> Iterator[None]:
     Args:
         world: the processes.
         method: which may need the weights in every process.
+        quantizer: of the base; what decodes the weights is made where they are read.
     """
     sharding = world.sharding
-    if world.is_main or sharding is None or not sharding["one_reads"] or method.reads_base:
+    all_read = method.reads_base or quantizer is not None
+    if world.is_main or sharding is None or not sharding["one_reads"] or all_read:
         yield
         return
     from transformers import core_model_loading

@@ -55,7 +55,7 @@ def _run(plan: RunPlan, world: World, progress: Progress) -> dict[str, Any]:
         data = task.load_data()
         require_same_data(folder, data)
     with watch("load", "Loading the model"):
-        with read_once(world, method):
+        with read_once(world, method, quantizer):
             model = task.load_model(data.info, quantizer=quantizer)
         base = require_same_base(folder, model, plan.model.source) if world.is_main else None
     with watch("prepare", "Applying the method"):

@@ -48,16 +48,10 @@ def impossible(
         if library is not None:
             yield from _engines(nested, specs, library.engine)
     launcher = specs.get(Kind.LAUNCHER)
-    if method and launcher and (refused := why_not_parallel(method, launcher, registry)):
+    if method and launcher and (refused := why_not_parallel(Kind.METHOD, method, launcher, registry)):
         yield nested.problem(("launch", "name"), IMPOSSIBLE, refused)
-    if quantizer and launcher and launcher.parallel and launcher.parallel not in quantizer.parallel:
-        yield nested.problem(
-            ("quantization", "name"),
-            IMPOSSIBLE,
-            f"the weights that {quantizer.name} makes cannot be {launcher.parallel}, as the launcher {launcher.name} "
-            "has them: what decodes them is kept outside of the parameters, which alone are dealt out and gathered; "
-            "choose launch.name: ddp, or no quantization",
-        )
+    if quantizer and launcher and (refused := why_not_parallel(Kind.QUANTIZER, quantizer, launcher, registry)):
+        yield nested.problem(("quantization", "name"), IMPOSSIBLE, refused)
 
 
 def why_not_quantized(method: Any, bits: int, registry: Registry, quantizer: str = "") -> str | None:
@@ -77,25 +71,28 @@ def why_not_quantized(method: Any, bits: int, registry: Registry, quantizer: str
     return f"the method {method.name} cannot train on a base in {bits} bits{by}{hint}"
 
 
-def why_not_parallel(method: Any, launcher: Any, registry: Registry) -> str | None:
-    """Why a method does not train with a launcher, with what to take instead; None where it says that it does.
+def why_not_parallel(kind: Kind, spec: Any, launcher: Any, registry: Registry) -> str | None:
+    """Why a method or a quantizer does not work with a launcher, with what to take instead; None where it says it does.
 
     Args:
-        method: its spec.
+        kind: the method's or the quantizer's.
+        spec: its.
         launcher: likewise.
         registry: the plugins.
     """
-    if launcher.parallel is None or launcher.parallel in method.parallel:
+    if launcher.parallel is None or launcher.parallel in spec.parallel:
         return None
     launchers: list[Any] = [entry.spec for entry in registry.entries(Kind.LAUNCHER)]
-    methods: list[Any] = [entry.spec for entry in registry.entries(Kind.METHOD)]
-    others = [spec.name for spec in launchers if spec.parallel in method.parallel]
-    able = [spec.name for spec in methods if launcher.parallel in spec.parallel]
+    alike: list[Any] = [entry.spec for entry in registry.entries(kind)]
+    others = [each.name for each in launchers if each.parallel in spec.parallel]
+    able = [each.name for each in alike if launcher.parallel in each.parallel]
     choose = [f"launch.name: {' or '.join(others or ['local'])}"]
-    choose += [f"a method that does: {', '.join(able)}"] if able else []
+    choose += [f"a {kind.value} that does: {', '.join(able)}"] if able else []
+    does = "does not train with" if kind is Kind.METHOD else "does not make"
+    reason = getattr(spec, "why_not_parallel", None)
     return (
-        f"the method {method.name} does not train with {launcher.parallel} models, as the launcher {launcher.name} "
-        f"has them; choose {', or '.join(choose)}"
+        f"the {kind.value} {spec.name} {does} {launcher.parallel} models, as the launcher {launcher.name} "
+        f"has them{f': {reason}' if reason else ''}; choose {', or '.join(choose)}"
     )
 
 

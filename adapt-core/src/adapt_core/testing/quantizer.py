@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from adapt_core.bundles import Model
 from adapt_core.config.validate import validate_options
+from adapt_core.engines.trainer.sharding import filled, skeleton
 from adapt_core.interfaces import Method, Quantizer
 from adapt_core.kinds import Kind
 from adapt_core.models.architecture import head_and_output, hints_for
@@ -29,7 +30,8 @@ class QuantizerContract(MethodPromises):
     """Holds a method on a quantized base to what its own suite asks, and the quantizer to the following.
 
     The head and the output layer stay whole. What was saved loads onto a base that is quantized anew. It merges into
-    the dequantized base, which gives the outputs of the quantized one as nearly as the quantizer says.
+    the dequantized base, which gives the outputs of the quantized one as nearly as the quantizer says. If it says
+    ``sharded``, a copy of a sharded model can be made whole again.
 
     Attributes:
         works_on: as in :class:`~adapt_core.testing.method.MethodContract`; only :data:`QUANTIZED` are tried.
@@ -44,12 +46,7 @@ class QuantizerContract(MethodPromises):
     @pytest.fixture(params=QUANTIZED)
     def tiny(self, request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         """Every tiny model in turn, quantized."""
-        registry = Registry.load()
-        entry = registry.get(Kind.QUANTIZER, self.quantizer)
-        options = validate_options(
-            registry.options(entry.spec), dict(self.quantizer_options), f"quantizer {self.quantizer}"
-        )
-        return QuantizedTiny(MODELS[request.param], registry.load_target(entry)(options))
+        return self._quantized(request.param)
 
     def test_the_method_claims_the_width(self) -> None:
         """A configuration with both is accepted, as it is for no method that does not claim it."""
@@ -74,6 +71,28 @@ class QuantizerContract(MethodPromises):
         whole = sum(each.numel() for each in plain.parameters())
         rest = sum(each.numel() for each in quantized.parameters() if each.is_floating_point())
         assert memory.parameters + rest == whole, "some weights are neither quantized nor left whole"
+
+    def test_a_copy_that_is_given_the_values_of_a_sharded_model_is_the_model(self) -> None:
+        """Of a quantizer that says so; sharding leaves plain parameters, and a copy gets their values again."""
+        spec = Registry.load().get(Kind.QUANTIZER, self.quantizer).spec
+        if "sharded" in spec.parallel:  # type: ignore[attr-defined]
+            tiny = self._quantized("encoder")
+            module = tiny.seeded().requires_grad_(False)
+            expected, memory = outputs_of(tiny, module), tiny.quantizer.memory(module)
+            tiny.quantizer.before_sharding(module)
+            assert all(type(each) is nn.Parameter for each in module.parameters())
+            copied = filled(skeleton(module), {name: each.clone() for name, each in module.named_parameters()})
+            tiny.quantizer.after_gathering(copied)
+            assert tiny.quantizer.memory(copied) == memory  # before a forward pass, which may mend layers
+            assert torch.equal(outputs_of(tiny, copied), expected)
+
+    def _quantized(self, name: str) -> Any:
+        registry = Registry.load()
+        entry = registry.get(Kind.QUANTIZER, self.quantizer)
+        options = validate_options(
+            registry.options(entry.spec), dict(self.quantizer_options), f"quantizer {self.quantizer}"
+        )
+        return QuantizedTiny(MODELS[name], registry.load_target(entry)(options))
 
     def _to_merge(
         self, adapted: nn.Module, method: Method, tiny: Any, expected: Tensor

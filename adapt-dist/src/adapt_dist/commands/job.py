@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapt_dist.place import PORT
+
+GRACE = 120
+"""Seconds between the word that a run is to end and its end: a last step, and a checkpoint of it."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class Job:
         rdzv_backend: how the machines meet: ``"static"`` or ``"c10d"``.
         start_timeout: seconds that they wait for one another.
         logs: the folder for what every process prints.
+        address: of the first machine, where it is known before the machines are.
+        port: where they meet there.
     """
 
     name: str
@@ -34,6 +40,8 @@ class Job:
     rdzv_backend: str
     start_timeout: float
     logs: str
+    address: str | None = None
+    port: int = PORT
 
     @property
     def gpus(self) -> int:
@@ -47,22 +55,26 @@ class Job:
             return ""
         return f"# Each machine is taken to have {self.gpus} GPUs; launch.num_processes gives another number.\n"
 
-    def torchrun(self, rank: str, address: str, port: str = str(PORT), processes: str | None = None) -> str:
+    def torchrun(self, rank: str, address: str, port: str | None = None, processes: str | None = None) -> str:
         """The command of one machine, for a shell.
 
         Args:
             rank: the number of the machine, or what the shell makes it of.
             address: of the first machine, likewise.
-            port: where they meet there.
+            port: where they meet there, likewise; by default the job's.
             processes: how many on this machine, where the shell knows it.
         """
+        port = port or str(self.port)
         count = processes or (str(self.processes) if self.processes else "gpu")
+        seconds = math.ceil(self.start_timeout)  # torchrun takes whole ones
         if self.rdzv_backend == "static":
             meeting = ["--node-rank", rank, "--master-addr", address, "--master-port", port]
+            patience = f"timeout={seconds}"
         else:
             meeting = ["--rdzv-backend", "c10d", "--rdzv-id", self.name, "--rdzv-endpoint", f"{address}:{port}"]
+            patience = f"join_timeout={seconds},read_timeout={seconds}"
         parts = ["torchrun", "--nnodes", str(self.nodes), "--nproc-per-node", count, *meeting]
-        parts += ["--rdzv-conf", f"timeout={self.start_timeout:g}"]
+        parts += ["--rdzv-conf", patience, "--shutdown-timeout", str(GRACE)]
         parts += ["--max-restarts", str(self.max_restarts)] if self.max_restarts else []
         parts += ["--log-dir", shlex.quote(self.logs), "--redirects", "3", "--tee", "0:3"]
         # torchrun takes a Python module, and `adapt` is one by its full name.

@@ -9,10 +9,9 @@ from typing import Any
 import yaml
 
 from adapt_core.plugins.installation import source, source_folder
-from adapt_dist.commands.job import Job
+from adapt_dist.commands.job import GRACE, Job
 
 FIRST = '"$MASTER_ADDR"'
-INDENT = " \\\n  "
 PACKAGES = ("adapt-core", "adapt-nlp", "adapt-vision", "adapt-quant", "adapt-dist")
 
 
@@ -20,7 +19,7 @@ def torchrun(job: Job) -> str:
     """One command for each machine."""
     lines = [
         "# The first machine's address, on every machine:",
-        "export MASTER_ADDR=...",
+        f"export MASTER_ADDR={shlex.quote(job.address) if job.address else '...'}",
         "",
     ]
     for number in range(job.nodes):
@@ -41,7 +40,7 @@ def slurm(job: Job) -> str:
         f"#SBATCH --nodes={job.nodes}",
         "#SBATCH --ntasks-per-node=1",
         *gpus,
-        "#SBATCH --signal=TERM@120",
+        f"#SBATCH --signal=TERM@{GRACE}",
         "",
         'export MASTER_ADDR="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"',
         'export MASTER_PORT="$((20000 + SLURM_JOB_ID % 10000))"',
@@ -65,7 +64,7 @@ def kubernetes(job: Job) -> str:
     container: dict[str, Any] = {
         "name": "adapt",
         "image": "IMAGE",
-        "command": ["sh", "-c", command],
+        "command": ["sh", "-c", f"exec {command}"],  # so that SIGTERM reaches torchrun, and not a shell around it
         "volumeMounts": [{"name": "shared", "mountPath": "/shared"}, {"name": "memory", "mountPath": "/dev/shm"}],
         "workingDir": "/shared",
     }
@@ -74,7 +73,7 @@ def kubernetes(job: Job) -> str:
     pod = {
         "subdomain": job.name,
         "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": 120,
+        "terminationGracePeriodSeconds": GRACE,
         "containers": [container],
         "volumes": [
             {"name": "shared", "persistentVolumeClaim": {"claimName": "CLAIM"}},
@@ -102,9 +101,7 @@ def kubernetes(job: Job) -> str:
 
 def skypilot(job: Job) -> str:
     """A task for ``sky launch``."""
-    processes = "1" if job.use_cpu and job.processes is None else None
-    if job.processes is None and not job.use_cpu:
-        processes = '"$SKYPILOT_NUM_GPUS_PER_NODE"'
+    processes = None if job.processes else '"$SKYPILOT_NUM_GPUS_PER_NODE"'
     first = '"$(echo "$SKYPILOT_NODE_IPS" | head -n 1)"'
     task: dict[str, Any] = {"name": job.name, "num_nodes": job.nodes}
     if job.gpus:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
-from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
+from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt, fix_4bit_weight_quant_state_from_module
 from torch import Tensor, nn
 
 from adapt_core.bundles import Memory
@@ -52,6 +52,38 @@ def ready(module: nn.Module) -> None:
             if layer.weight.dtype == torch.float32:
                 layer.weight.data = layer.weight.data.half()
             layer.register_forward_pre_hook(_keep_scales)
+
+
+def biases_trained(module: nn.Module) -> list[str]:
+    """The names of 4-bit layers whose bias is trained."""
+    return [
+        name
+        for name, layer in module.named_modules()
+        if isinstance(layer, Linear4bit) and layer.bias is not None and layer.bias.requires_grad
+    ]
+
+
+def with_plain_weights(module: nn.Module) -> None:
+    """Has 4-bit layers keep what decodes their weights, and these be plain parameters of bytes, in place.
+
+    So FSDP2 shards them: it gathers bytes as they are, whatever precision is trained in. A layer takes what it has kept
+    in each call (bitsandbytes' ``fix_4bit_weight_quant_state_from_module``). accelerate 1.15 would leave out parameters
+    of bitsandbytes' class.
+    """
+    for layer in module.modules():
+        if isinstance(layer, Linear4bit):
+            weight: Any = layer.weight
+            layer.quant_state = weight.quant_state
+            layer.weight = nn.Parameter(weight.data, requires_grad=False)
+
+
+def with_own_weights(module: nn.Module) -> None:
+    """Undoes :func:`with_plain_weights`, where the weights may be on another device now."""
+    for layer in module.modules():
+        if isinstance(layer, Linear4bit):
+            state: Any = layer.quant_state
+            state.to(layer.weight.device)
+            fix_4bit_weight_quant_state_from_module(layer)
 
 
 def _keep_scales(layer: nn.Module, _: Any) -> None:

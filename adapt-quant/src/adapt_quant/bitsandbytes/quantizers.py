@@ -18,7 +18,17 @@ from adapt_core.methods.shared.targets import shortest_endings
 from adapt_core.models.layers import is_linear
 from adapt_core.models.tolerance import TOLERANCE
 from adapt_core.utils.spelling import nearest_ending
-from adapt_quant.bitsandbytes.layers import dequantized, measure, misread, read_past, ready, unquantized
+from adapt_quant.bitsandbytes.layers import (
+    biases_trained,
+    dequantized,
+    measure,
+    misread,
+    read_past,
+    ready,
+    unquantized,
+    with_own_weights,
+    with_plain_weights,
+)
 from adapt_quant.bitsandbytes.options import EightBitOptions, FourBitOptions
 
 MARKS = (
@@ -174,6 +184,24 @@ class FourBit(BitsAndBytes):
             "A CPU multiplies slowly in float16: float32 for quantization.compute_dtype (bnb_4bit_compute_dtype) may "
             "be many times as fast.",
         )
+
+    def before_sharding(self, module: nn.Module) -> None:
+        """See :func:`adapt_quant.bitsandbytes.layers.with_plain_weights`.
+
+        Raises:
+            AdaptError: the bias of a 4-bit layer is trained.
+        """
+        if trained := biases_trained(module):
+            raise AdaptError(
+                f"The bias of {trained[0]} would be trained, and bitsandbytes changes the type of a 4-bit layer's bias "
+                "as it computes: FSDP cannot shard such a one",
+                "Leave the biases as they are (method.bias: none), or choose launch.name: ddp.",
+            )
+        with_plain_weights(module)
+
+    def after_gathering(self, module: nn.Module) -> None:
+        """See :func:`adapt_quant.bitsandbytes.layers.with_own_weights`."""
+        with_own_weights(module)
 
 
 class EightBit(BitsAndBytes):

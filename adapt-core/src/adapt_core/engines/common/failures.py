@@ -22,11 +22,15 @@ def nothing_used(method: str, what: str) -> AdaptError:
 
 
 def out_of_memory(error: Exception, key: str) -> AdaptError:
-    """The error of a step that takes more memory than the device has."""
-    return AdaptError(
-        f"The device is out of memory: {error}",
-        f"Lower training.{key}, set training.gradient_checkpointing, or use a method that trains less.",
-    )
+    """The error of a step that takes more memory than the device has.
+
+    Args:
+        error: torch's.
+        key: of ``training``, what says how many rows the step takes.
+    """
+    trains = not key.startswith("eval")
+    less = ", set training.gradient_checkpointing, or use a method that trains less" if trains else ""
+    return AdaptError(f"The device is out of memory: {error}", f"Lower training.{key}{less}.")
 
 
 def left_unused(error: RuntimeError) -> AdaptError | None:

@@ -195,7 +195,13 @@ class TrainerEngine(Engine):
             model.module._hf_peft_config_loaded = True
         trainer: AdaptTrainer = trainer_class(inputs.trainer)(
             training=Training(
-                inputs, self.options, self.folder, self.world, self.plan.method.spec.name, self.options.num_workers
+                inputs,
+                self.options,
+                self.folder,
+                self.world,
+                self.plan.method.spec.name,
+                self.options.num_workers,
+                self.plan.quantizer.make() if self.plan.quantizer else None,
             ),
             model=model.module,
             args=self._arguments(inputs),

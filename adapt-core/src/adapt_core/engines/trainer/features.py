@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset, Subset, default_collate
 
 from adapt_core.bundles import Hints
 from adapt_core.engines.common.loaders import evaluation_loader, is_stream
@@ -71,8 +71,8 @@ def keep_features(trainer: AdaptTrainer, hints: Hints, progress: Progress) -> No
         with randomness_kept():
             _try_first_batch(trainer, head, alike=wanted == "auto")
             _require_memory(trainer, head)
-            with progress.stage("Computing what goes into the head, once for every row"):
-                kept = {name: _kept(trainer, head, rows) for name, rows in _data_sets(trainer).items()}
+            with progress.counting("Computing what goes into the head, once for every row", _number(trainer)) as done:
+                kept = _kept(trainer, head, done)
     except Unsuitable as reason:
         if wanted is True:
             raise AdaptError(f"training.cache_features: {reason}", "Remove the key.") from reason
@@ -128,7 +128,7 @@ def _try_first_batch(trainer: AdaptTrainer, head: nn.Module, *, alike: bool) -> 
 
 
 def _require_memory(trainer: AdaptTrainer, head: nn.Module) -> None:
-    rows = sum(map(len, _data_sets(trainer).values()))
+    rows = _number(trainer)
     features, _ = _run(trainer, head, next(_batches(trainer, trainer.training.inputs.train)))
     needed = rows * features[0].numel() * features.element_size()
     free = free_memory()
@@ -145,8 +145,12 @@ def _model(trainer: AdaptTrainer) -> Any:
 
 def _data_sets(trainer: AdaptTrainer) -> dict[str, Any]:
     inputs = trainer.training.inputs
-    every = {"train": inputs.train, "evaluation": inputs.evaluation}
+    every = {"train": inputs.train, "evaluation": inputs.evaluation if trainer.training.options.do_eval else None}
     return {name: rows for name, rows in every.items() if rows is not None}
+
+
+def _number(trainer: AdaptTrainer) -> int:
+    return sum(map(len, _data_sets(trainer).values()))
 
 
 def _batches(trainer: AdaptTrainer, rows: Any) -> Iterator[Mapping[str, Any]]:
@@ -161,12 +165,26 @@ def _batches(trainer: AdaptTrainer, rows: Any) -> Iterator[Mapping[str, Any]]:
         yield trainer._prepare_inputs(batch)
 
 
-def _kept(trainer: AdaptTrainer, head: nn.Module, rows: Any) -> KeptFeatures:
-    features, labels = [], []
-    for batch in _batches(trainer, rows):
-        features.append(_run(trainer, head, batch)[0].cpu())
-        labels.append(batch[LABELS].cpu())
-    return KeptFeatures(torch.cat(features), torch.cat(labels))
+def _kept(trainer: AdaptTrainer, head: nn.Module, done: Callable[[int], None]) -> dict[str, KeptFeatures]:
+    """The features of every data set, by its name. ``done`` is told how many rows are through."""
+    kept, count = {}, 0
+    for name, rows in _data_sets(trainer).items():
+        order = _by_length(trainer, rows) if name == "train" else list(range(len(rows)))
+        features, labels = [], []
+        for batch in _batches(trainer, Subset(rows, order)):
+            features.append(_run(trainer, head, batch)[0].cpu())
+            labels.append(batch[LABELS].cpu())
+            count += len(labels[-1])
+            done(count)
+        back = torch.tensor(order).argsort()
+        kept[name] = KeptFeatures(torch.cat(features)[back], torch.cat(labels)[back])
+    return kept
+
+
+def _by_length(trainer: AdaptTrainer, rows: Any) -> list[int]:
+    """The rows from the shortest to the longest, so that little is padded; as they come where they have no lengths."""
+    lengths = trainer.training.inputs.lengths
+    return sorted(range(len(rows)), key=None if lengths is None else lengths.__getitem__)
 
 
 def _run(

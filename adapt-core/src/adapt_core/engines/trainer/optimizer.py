@@ -116,16 +116,26 @@ def _values(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
 
 
-def check_optimizer(arguments: TrainingArguments, options: TrainerOptions) -> None:
-    """Raises AdaptError when the optimizer cannot take a step on this machine: tried on a small parameter."""
-    if "paged" in options.optimizer and arguments.device.type == "cpu":  # bitsandbytes would leave the paging out
-        same = options.optimizer.removeprefix("paged_")
+def require_paging(optimizer: str, device: str) -> None:
+    """Raises AdaptError for a paged optimizer on a CPU: bitsandbytes would leave the paging out.
+
+    Args:
+        optimizer: its name.
+        device: the type of the device.
+    """
+    if "paged" in optimizer and device == "cpu":
+        same = optimizer.removeprefix("paged_")
         known = {each.value for each in OptimizerNames}
         raise AdaptError(
-            f"training.optimizer (OPTIMIZER): {options.optimizer} moves its state between the memory of a GPU and that "
-            "of the CPU, and there is no GPU here",
+            f"training.optimizer (OPTIMIZER): {optimizer} moves its state between the memory of a GPU and that of the "
+            "CPU, and there is no GPU here",
             f"Use {same if same in known else 'adamw_torch'}.",
         )
+
+
+def check_optimizer(arguments: TrainingArguments, options: TrainerOptions) -> None:
+    """Raises AdaptError when the optimizer cannot take a step on this machine: tried on a small parameter."""
+    require_paging(options.optimizer, arguments.device.type)
     layer = torch.nn.Linear(64, 64, bias=False, device=arguments.device)
     layer.weight.grad = torch.ones_like(layer.weight)
     try:

@@ -90,22 +90,27 @@ class ShardedTraining(Trainer):
         if checkpoint is not None and (self._main or self._own_state):  # which may change shapes
             with self._unsharded():
                 self._load_from_checkpoint(checkpoint, self._plain)
+        self._prepare_to_shard()
         if self._main:
             self._skeleton = skeleton(self._plain)
-        self._remember()
         with shared_embeddings_in_root(self._plain):
             return super()._prepare_for_training(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def shard_to_evaluate(self) -> None:
         """Shards a model that is not trained."""
-        self._remember()
+        self._prepare_to_shard()
         with shared_embeddings_in_root(self._plain):
             self.model = fsdp2_prepare_model(self.accelerator, self._plain)
         self.accelerator._models.append(self.model)
         self.settle_values()
 
-    def _remember(self) -> None:
-        """Before a model is sharded: its values, in the main process, and how many parameters it has."""
+    def _prepare_to_shard(self) -> None:
+        """Before a model is sharded: makes a quantized one ready, and remembers what is to stay as it is.
+
+        That is its values, in the main process, and how many parameters it has.
+        """
+        if self.training.quantizer is not None:
+            self.training.quantizer.before_sharding(self._plain)
         self._values = self._all_values() if self._main else {}
         self._count = len(list(self._plain.parameters()))
 
@@ -135,7 +140,12 @@ class ShardedTraining(Trainer):
     def gathered(self) -> nn.Module:
         """The whole model, in the main process; every process calls it, and the others get theirs as it is."""
         values = whole_values(self._plain, self.training.world)
-        return filled(self._skeleton, values) if self._skeleton is not None else self._plain
+        if self._skeleton is None:
+            return self._plain
+        model = filled(self._skeleton, values)
+        if self.training.quantizer is not None:
+            self.training.quantizer.after_gathering(model)
+        return model
 
     _count: int = 0
     _values: dict[str, torch.Tensor] | None = None

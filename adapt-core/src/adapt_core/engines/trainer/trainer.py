@@ -25,7 +25,7 @@ from adapt_core.engines.trainer.optimizer import grouped, optimizer_settings, sc
 from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.engines.trainer.sharded import ShardedTraining
 from adapt_core.errors import AdaptError
-from adapt_core.interfaces import Method, World
+from adapt_core.interfaces import Method, Quantizer, World
 from adapt_core.runs.folder import RunFolder
 
 
@@ -40,6 +40,7 @@ class Training:
         world: the processes.
         method_name: what the configuration calls the method.
         workers: processes that load data.
+        quantizer: of the base, if it is quantized.
         method: None until training starts.
     """
 
@@ -49,6 +50,7 @@ class Training:
     world: World
     method_name: str
     workers: int
+    quantizer: Quantizer | None = None
     method: Method | None = None
 
 

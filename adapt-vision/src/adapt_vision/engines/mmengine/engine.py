@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -35,6 +35,7 @@ from adapt_vision.engines.mmengine.optimizer import (
     wrapped_optimizer,
 )
 from adapt_vision.engines.mmengine.options import RunnerOptions
+from adapt_vision.engines.mmengine.recomputation import recomputed
 from adapt_vision.engines.mmengine.runner import FolderRunner
 from adapt_vision.engines.mmengine.state import State, load_weights
 from adapt_vision.engines.mmengine.step import Part, Replicated, Stepped, average_statistics, moved, outputs_of
@@ -67,7 +68,7 @@ class MMEngine(Engine):
             )
         if self.options.bf16 and gpu and not torch.cuda.is_bf16_supported():
             raise AdaptError("training.bf16: this GPU cannot compute in bfloat16", "Use training.fp16 (FP16) instead.")
-        check_optimizer(self.options)
+        check_optimizer(self.options, self._device)
 
     def train(self, model: Model, method: Method, inputs: RunnerInputs, checkpoint: Path | None) -> Trained:
         """Trains in place. See :meth:`adapt_core.interfaces.Engine.train`."""
@@ -75,6 +76,7 @@ class MMEngine(Engine):
             raise AdaptError("A stream of images cannot be trained on with MMEngine's Runner", "Give images in files.")
         scale = self._scale(inputs)
         module = model.module.to(self._device)
+        blocks = self._blocks(module, inputs)
         loader = self._training_loader(inputs, self.world, self.options.num_workers)
         calibrating = Clock()
         if checkpoint is None and method.has("calibrate"):
@@ -113,7 +115,8 @@ class MMEngine(Engine):
             runner = self._runner(training, stepped, loader, wrapper, inputs)
         method.before_training(module, steps)
         self.log.start(steps, steps / of_epoch, self.state.step, self.state.lines)
-        seconds = self._run(runner, request)
+        with recomputed(blocks):
+            seconds = self._run(runner, request)
         if (runner.train_loop.stops or request.signal is not None) and self.state.step < steps:
             raise stopped(request.signal or "a request to stop", self.state.step, steps, self.folder)
         wrapper.optimizer.state.clear()  # a second copy of the model is loaded soon
@@ -152,6 +155,19 @@ class MMEngine(Engine):
             )
         rows = self.options.batch_size * self.options.gradient_accumulation_steps * self.world.size
         return rows / inputs.base_batch_size
+
+    def _blocks(self, module: Any, inputs: RunnerInputs) -> Sequence[torch.nn.Module]:
+        """The parts of the model whose activations are recomputed; none where that is not asked for."""
+        if not self.options.gradient_checkpointing:
+            return ()
+        blocks = inputs.blocks(module) if inputs.blocks is not None else ()
+        if not blocks:
+            raise AdaptError(
+                "training.gradient_checkpointing (GRADIENT_CHECKPOINTING): the model has no backbone of several layers "
+                "whose activations could be recomputed",
+                "Remove the key.",
+            )
+        return blocks
 
     @property
     def _device(self) -> str:

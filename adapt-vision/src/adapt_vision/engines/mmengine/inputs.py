@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
+
+from torch import nn
 
 from adapt_core.engines.common.inputs import Inputs
 
@@ -21,6 +23,7 @@ class RunnerInputs(Inputs):
         summed: whether the loss of a batch is a sum over ``items``, and not a mean.
         shared: from the share that a process has of a batch, 0 to 1, to a context in which a loss that divides by a
             count of all processes is that of this process's share; for libraries whose losses do that.
+        blocks: from the module to its parts whose activations can be recomputed, one after another.
     """
 
     scope: str = "mmengine"
@@ -28,3 +31,4 @@ class RunnerInputs(Inputs):
     base_batch_size: int | None = None
     summed: bool = False
     shared: Callable[[float], AbstractContextManager[None]] | None = None
+    blocks: Callable[[nn.Module], Sequence[nn.Module]] | None = None

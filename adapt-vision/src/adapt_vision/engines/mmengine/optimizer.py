@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import nn
-from transformers import Trainer, get_scheduler
+from transformers import Trainer, TrainingArguments, get_scheduler
 
 from adapt_core.engines.common.optimization_options import BY_EPOCH, is_class
 from adapt_core.engines.common.schedules import schedule_by_epoch
-from adapt_core.engines.trainer.optimizer import grouped
+from adapt_core.engines.trainer.optimizer import grouped, require_paging
 from adapt_core.errors import AdaptError
 from adapt_core.plugins.references import resolve
-from adapt_vision.engines.mmengine.options import OPTIMIZERS, RunnerOptions
+from adapt_vision.engines.mmengine.options import BITSANDBYTES, OPTIMIZERS, RunnerOptions
 
 
 class AutocastOptimWrapper(OptimWrapper):  # type: ignore[misc]  # MMEngine ships no types
@@ -73,13 +73,23 @@ def wrapped_optimizer(
     return (OptimWrapper if precision is None else AutocastOptimWrapper)(optimizer=optimizer, clip_grad=clip)
 
 
-def check_optimizer(options: RunnerOptions) -> None:
-    """Raises AdaptError when the optimizer or the schedule cannot be made: tried on a small parameter."""
+def check_optimizer(options: RunnerOptions, device: str) -> None:
+    """Raises AdaptError when the optimizer cannot take a step, or the schedule be made: tried on a small parameter."""
+    require_paging(options.optimizer, torch.device(device).type)
     kind, settings = _settings(options)
+    weight = torch.nn.Parameter(torch.zeros(64, 64, device=device))
+    weight.grad = torch.ones_like(weight)
     try:
-        optimizer = kind([torch.nn.Parameter(torch.zeros(2, 2))], **settings, lr=options.lr)
+        optimizer = kind([weight], **settings, lr=options.lr)
     except (TypeError, ValueError) as error:
         raise _refused(options, error) from error
+    try:
+        optimizer.step()
+    except Exception as error:  # whatever an optimizer of any library raises means that it does not work here
+        raise AdaptError(
+            f"training.optimizer (OPTIMIZER): {options.optimizer} does not work on this machine ({device}): {error}",
+            "Choose another, such as adamw_torch.",
+        ) from error
     try:
         schedule(options, optimizer, 1, 1000)
     except (TypeError, ValueError) as error:
@@ -112,6 +122,8 @@ def _settings(options: RunnerOptions) -> tuple[Any, dict[str, Any]]:
     own = _values(options.optimizer_options)
     if is_class(options.optimizer):
         return resolve(options.optimizer), own
+    if options.optimizer in BITSANDBYTES:
+        return _of_bitsandbytes(options, own)
     name = OPTIMIZERS[options.optimizer]
     settings: dict[str, Any] = {}
     if name.startswith(("Adam", "NAdam", "RAdam")):
@@ -119,6 +131,22 @@ def _settings(options: RunnerOptions) -> tuple[Any, dict[str, Any]]:
     if options.optimizer == "adamw_torch_fused":
         settings["fused"] = True
     return getattr(torch.optim, name), settings | own
+
+
+def _of_bitsandbytes(options: RunnerOptions, own: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The same of an optimizer of bitsandbytes, whose names are transformers'."""
+    arguments = TrainingArguments(
+        optim=options.optimizer, adam_beta1=options.beta1, adam_beta2=options.beta2, adam_epsilon=options.adam_eps,
+        use_cpu=True, report_to="none",
+    )  # fmt: skip
+    try:
+        kind, settings = Trainer.get_optimizer_cls_and_kwargs(arguments)
+    except ImportError as error:
+        raise AdaptError(
+            f"training.optimizer (OPTIMIZER): {options.optimizer} is one of bitsandbytes, which is not installed",
+            "Install it (pip install bitsandbytes), or use adamw_torch.",
+        ) from error
+    return kind, {**{name: value for name, value in settings.items() if name != "lr"}, **own}
 
 
 def _refused(options: RunnerOptions, error: Exception) -> AdaptError:

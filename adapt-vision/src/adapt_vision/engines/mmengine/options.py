@@ -19,6 +19,25 @@ OPTIMIZERS: dict[str, str] = {
 }
 """Classes of ``torch.optim`` by the names of transformers, or by their own, as MMEngine knows them."""
 
+BITSANDBYTES: tuple[str, ...] = (
+    "adamw_8bit",
+    "adamw_bnb_8bit",
+    "ademamix",
+    "ademamix_8bit",
+    "lion_8bit",
+    "lion_32bit",
+    "paged_adamw_32bit",
+    "paged_adamw_8bit",
+    "paged_ademamix_32bit",
+    "paged_ademamix_8bit",
+    "paged_lion_32bit",
+    "paged_lion_8bit",
+    "rmsprop_bnb",
+    "rmsprop_bnb_8bit",
+    "rmsprop_bnb_32bit",
+)
+"""Optimizers of bitsandbytes, where it is installed, by the names of transformers."""
+
 SCHEDULERS: tuple[str, ...] = (
     "linear",
     "cosine",
@@ -40,14 +59,18 @@ class RunnerOptions(OptimizationOptions):
     optimizer: str = option(
         "adamw_torch",
         flat="OPTIMIZER",
-        examples=[*OPTIMIZERS],
-        help="Optimizer: one of torch.optim, by its own name or that of transformers, or as module:Class.",
+        examples=[*OPTIMIZERS, *BITSANDBYTES],
+        help="Optimizer: one of torch.optim, by its own name or that of transformers, one of bitsandbytes, by that of "
+        "transformers, or as module:Class.",
     )
     scheduler: str = option(
         "linear",
         flat="SCHEDULER_TYPE",
         examples=[*SCHEDULERS, *BY_EPOCH],
         help="Learning-rate schedule, by the name that transformers or MMEngine gives it, or as module:Class.",
+    )
+    gradient_checkpointing: bool = option(
+        False, flat="GRADIENT_CHECKPOINTING", help="Recompute activations in the backward pass: less memory, more time."
     )
     amp: bool = option(
         False, flat="amp", help="Mixed precision in what the device is made for: float16 on a GPU, bfloat16 on a CPU."
@@ -65,7 +88,7 @@ class RunnerOptions(OptimizationOptions):
     @field_validator("optimizer")
     @classmethod
     def _known_optimizer(cls, value: str) -> str:
-        return known(value, tuple(OPTIMIZERS), "optimizer")
+        return known(value, (*OPTIMIZERS, *BITSANDBYTES), "optimizer")
 
     @field_validator("scheduler")
     @classmethod

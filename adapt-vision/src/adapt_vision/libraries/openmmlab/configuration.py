@@ -20,7 +20,7 @@ FIXED_AUGMENTS = ("BatchFixedSizePad",)
 
 
 def load_configuration(package: str, options: OpenMMLabModel) -> Config:
-    """The configuration that the ``model`` section names, with what it changes merged.
+    """The configuration that the ``model`` section names.
 
     Args:
         package: ``mmdet`` or ``mmpose``.
@@ -28,7 +28,7 @@ def load_configuration(package: str, options: OpenMMLabModel) -> Config:
 
     Raises:
         UsageError: the library has no configuration of that name.
-        AdaptError: the file cannot be read, or the changes do not fit it.
+        AdaptError: the file cannot be read.
     """
     folder = Path(options.path) if options.path and Path(options.path).is_dir() else None
     if folder is not None and (options.name or options.config):
@@ -50,11 +50,6 @@ def load_configuration(package: str, options: OpenMMLabModel) -> Config:
         # Broad: a configuration is Python, which may raise anything.
         except Exception as error:
             raise AdaptError(f"The configuration {file} cannot be read: {_reason(error)}") from error
-    if isinstance(options.cfg_options, dict):
-        try:
-            config.merge_from_dict(options.cfg_options)
-        except (TypeError, KeyError, AttributeError, AssertionError) as error:
-            raise AdaptError(f"model.cfg_options (cfg_options) does not fit {options.source}: {error}") from error
     if "model" not in config:
         raise AdaptError(f"The configuration {options.source} describes no model")
     return config
@@ -77,14 +72,6 @@ def indexed(package: str) -> Iterator[dict[str, Any]]:
             continue
         content = yaml.load(path.read_text(encoding="utf-8"), loader)
         yield from (content.get("Models", []) if isinstance(content, dict) else content) or []
-
-
-def weights_of(package: str, name: str) -> str | None:
-    """The address of the weights that the model index has for a configuration; None where it has none."""
-    for each in indexed(package):
-        if each.get("Weights") and name in (each.get("Name"), Path(each.get("Config", "")).stem):
-            return str(each["Weights"])
-    return None
 
 
 def _named(package: str, name: str) -> Path:
@@ -111,7 +98,7 @@ def without_downloads(model: ConfigDict) -> None:
         if isinstance(init, dict) and init.get("type") == "Pretrained":
             each["init_cfg"] = None
         if each.get("pretrained") is not None and not isinstance(each["pretrained"], bool):
-            each["pretrained"] = None
+            del each["pretrained"]
 
 
 def trainable(model: ConfigDict) -> None:

@@ -21,13 +21,14 @@ from adapt_core.interfaces import Quantizer
 from adapt_core.models.architecture import hints_for
 from adapt_core.plan.run_plan import RunPlan
 from adapt_vision.engines.mmengine.inputs import RunnerInputs
+from adapt_vision.libraries.openmmlab.blocks import blocks_of
+from adapt_vision.libraries.openmmlab.changes import changed, require_effect
 from adapt_vision.libraries.openmmlab.configuration import (
     load_configuration,
     mappings,
     pipeline_of,
     resize,
     trainable,
-    weights_of,
     without_downloads,
     without_random_augments,
 )
@@ -41,13 +42,11 @@ from adapt_vision.libraries.openmmlab.files import (
 )
 from adapt_vision.libraries.openmmlab.heads import predictors, shared, size_heads, why_outside, without_memory
 from adapt_vision.libraries.openmmlab.options import OpenMMLabModel
-from adapt_vision.libraries.openmmlab.processor import Configured, enter_scope, quiet
+from adapt_vision.libraries.openmmlab.processor import Configured, enter_scope, in_floats, quiet, steps_after_reading
+from adapt_vision.libraries.openmmlab.weights import weights_file
 
 ENOUGH = 0.5
 """A checkpoint that has fewer of a model's parameters than this part is one of another model."""
-
-
-REMEDY = "Name a checkpoint in model.path (LOCAL_MODEL_PATH), or set model.pretrained (load_model) to false."
 
 
 class OpenMMLab:
@@ -95,6 +94,10 @@ class OpenMMLab:
         """Why a model of the index is none of the task's; None where it is."""
         return why_outside(model)
 
+    def read_steps(self, steps: Sequence[ConfigDict]) -> Any:
+        """What of the ``test_pipeline`` has an effect."""
+        return steps_after_reading(steps), in_floats(steps)
+
     def head(self, model: ConfigDict, number: int) -> tuple[str, ...]:
         """The names of the layers that make up the head."""
         return predictors(self.build, self.size, model, number)
@@ -106,17 +109,37 @@ class OpenMMLab:
         """The configuration that the ``model`` section names."""
         enter_scope(self.package)
         config = load_configuration(self.package, self.options)
+        self._require_own(config)
+        config.test_pipeline = pipeline_of(config)  # MMPose's have it under another name
+        if not isinstance(self.options.cfg_options, dict):
+            return config
+        made = changed(config, self.options.cfg_options)
+        self._require_own(made)
+        require_effect(self.options.cfg_options, config, lambda each: self._made(each, [""]), self._read)
+        return made
+
+    def _require_own(self, config: Config) -> None:
         if reason := self.why_not(config.model):
             raise AdaptError(
                 f"{self.options.source} is a {config.model.type}, which {reason}: it is none of the task's models",
                 "Name another configuration.",
             )
-        return config
+
+    def _read(self, made: Config) -> Any:
+        """What of a configuration is read: the model, and steps between reading an image and its tensors."""
+        model = copy.deepcopy(made.model)
+        for each in mappings(model):
+            if "init_cfg" in each and each["init_cfg"] is None:  # what a file of weights has become
+                del each["init_cfg"]
+        return model, self.read_steps(made.test_pipeline)
 
     def _config(self, names: Sequence[str]) -> Config:
         """The configuration with heads for these classes, and nothing that this run does not read."""
-        model = copy.deepcopy(self._source.model)
-        steps = copy.deepcopy(pipeline_of(self._source))
+        return self._made(self._source, names)
+
+    def _made(self, source: Config, names: Sequence[str]) -> Config:
+        model = copy.deepcopy(source.model)
+        steps = copy.deepcopy(list(source.test_pipeline))
         made = Config({"model": model, "default_scope": self.package})
         for change in (without_downloads, trainable, without_random_augments):
             change(made.model)
@@ -219,26 +242,7 @@ class OpenMMLab:
         return read_checkpoint(self._weights_file())
 
     def _weights_file(self) -> Path:
-        if self.options.path is not None:
-            path = Path(self.options.path)
-            return path / WEIGHTS if path.is_dir() else path
-        address = weights_of(self.package, Path(self.options.config or self.options.name or "").stem)
-        if address is None:
-            raise AdaptError(
-                f"The model index of {self.package} has no weights for {self.options.source}",
-                REMEDY,
-            )
-        file = Path(torch.hub.get_dir()) / "checkpoints" / address.rpartition("/")[2]
-        if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                torch.hub.download_url_to_file(address, str(file), progress=False)
-            except OSError as error:
-                raise AdaptError(
-                    f"The weights of {self.options.source} cannot be fetched from {address}: {error}",
-                    REMEDY,
-                ) from error
-        return file
+        return weights_file(self.package, self.options)
 
     def _load(self, module: nn.Module, state: Mapping[str, Tensor], file: Path) -> list[str]:
         """Loads what fits; returns the names of the parameters that found nothing of their shape.
@@ -283,6 +287,7 @@ class OpenMMLab:
             base_batch_size=(self._source.get("auto_scale_lr") or {}).get("base_batch_size"),
             summed=any(map(is_sum, mappings(self._source.model))),
             shared=shared_counts,
+            blocks=blocks_of,
         )
 
     def arguments(self, module: Any, batch: Mapping[str, Any]) -> dict[str, Any]:

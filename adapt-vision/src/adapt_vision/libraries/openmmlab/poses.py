@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -15,17 +14,24 @@ from PIL import Image
 from torch import Tensor, nn
 
 from adapt_core.bundles import Model
-from adapt_core.errors import AdaptError, UsageError
+from adapt_core.errors import UsageError
 from adapt_core.plan.run_plan import RunPlan
 from adapt_vision.libraries.openmmlab.card import pose_code
 from adapt_vision.libraries.openmmlab.configuration import mappings
 from adapt_vision.libraries.openmmlab.files import KEYPOINTS
 from adapt_vision.libraries.openmmlab.library import OpenMMLab, flattened, plain
+from adapt_vision.libraries.openmmlab.pose_steps import CUTTING, corners, steps_of
 from adapt_vision.libraries.openmmlab.processor import Configured, bare
 from adapt_vision.pose_detection.inputs import Sample
 
 BY_KEYPOINTS = ("out_channels", "num_joints", "num_keypoints")
 """What heads call the number of keypoints."""
+
+OUTSIDE = {
+    "MSPNHead": "learns from heatmaps of several widths at once, for which head.decoder has one codec",
+    "InternetHead": "finds the keypoints of two hands in three dimensions",
+}
+"""Heads of top-down models that are none of the task's."""
 
 CORNERS = np.array([[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]], dtype=np.float32)
 """Places whose images say what an affine transform is."""
@@ -72,9 +78,14 @@ class Poses(OpenMMLab):
     def why_not(self, model: ConfigDict) -> str | None:
         if model.get("type") != "TopdownPoseEstimator":
             return "finds poses in another way than in the boxes of objects"
-        if not isinstance(model.get("head", {}).get("decoder"), dict):
+        head = model.get("head", {})
+        if not isinstance(head.get("decoder"), dict):
             return "has no codec of its own in head.decoder, which makes keypoints into targets"
-        return None
+        return OUTSIDE.get(str(head.get("type")))
+
+    def read_steps(self, steps: Sequence[ConfigDict]) -> Any:
+        """The steps that cut a crop out: how it is read and packed is Adapt's own."""
+        return [each for each in steps if bare(each["type"]) in CUTTING]
 
     def size(self, model: ConfigDict, number: int) -> None:
         """Has a configuration make a head for so many keypoints, in place."""
@@ -86,6 +97,8 @@ class Poses(OpenMMLab):
                 for key in BY_KEYPOINTS:
                     if each.get(key) == before:
                         each[key] = number
+                if number != before and isinstance(each.get("mask"), list):
+                    each["mask"] = None  # RTMW's loss weighs some of its own keypoints, by number
         model["test_cfg"] = {**(model.get("test_cfg") or {}), "flip_test": False}
 
     def dataset(self, names: Sequence[str], steps: Sequence[ConfigDict]) -> dict[str, Any]:
@@ -125,8 +138,8 @@ class Poses(OpenMMLab):
             The crop, uint8 of shape (3, height, width), and the matrix of shape (2, 3) that takes a place in the image
             to one in the crop.
         """
-        steps = _steps(processor)
-        results = steps.centre({"bbox": _corners([box])}) | {
+        steps = steps_of(processor)
+        results = steps.centre({"bbox": corners([box])}) | {
             "img": np.asarray(image),
             "bbox_rotation": np.array([rotation], dtype=np.float32),
             "keypoints": CORNERS.copy(),
@@ -149,7 +162,7 @@ class Poses(OpenMMLab):
         """
         pixels = _pixels([each.pixels for each in samples])
         last = torch.tensor([pixels.shape[3] - 1, pixels.shape[2] - 1])
-        steps = _steps(processor)
+        steps = steps_of(processor)
         targets = [
             steps.labelled((each.points * last)[None].numpy(), each.annotated[None].float().numpy()) for each in samples
         ]
@@ -176,7 +189,7 @@ class Poses(OpenMMLab):
         pixels = _pixels(crops).to(next(model.module.parameters()).device)
         found = self._keypoints(model.processor, model.module, pixels, boxes)
         own = plain(model.module)
-        samples = [_steps(model.processor).asked(box) for box in boxes]
+        samples = [steps_of(model.processor).asked(box) for box in boxes]
         data = own.data_preprocessor({"inputs": list(pixels), "data_samples": samples}, False)
         outputs = model.module(**data, mode="tensor")
         rows = [flattened(_row(outputs, row)) for row in range(len(pixels))]
@@ -193,7 +206,7 @@ class Poses(OpenMMLab):
     def _keypoints(
         self, processor: Configured, module: Any, pixels: Tensor, boxes: Sequence[Sequence[float]]
     ) -> list[np.ndarray]:
-        samples = [_steps(processor).asked(box) for box in boxes]
+        samples = [steps_of(processor).asked(box) for box in boxes]
         own = plain(module)
         data = own.data_preprocessor({"inputs": list(pixels), "data_samples": samples}, False)
         found = []
@@ -209,90 +222,9 @@ class Poses(OpenMMLab):
         return pose_code(self.plan, self._weights_file, folder)
 
 
-class Steps:
-    """The steps of a top-down configuration.
-
-    Args:
-        processor: of the model.
-    """
-
-    def __init__(self, processor: Configured) -> None:
-        self.processor = processor
-        kinds = {bare(each["type"]): each for each in processor.config.test_pipeline}
-        for name in ("GetBBoxCenterScale", "TopdownAffine"):
-            if name not in kinds:
-                raise AdaptError(
-                    f"The test_pipeline of the configuration has no step {name}, which cuts out boxes",
-                    "Name the configuration of a top-down model.",
-                )
-        self._kinds = kinds
-
-    @cached_property
-    def centre(self) -> Any:
-        """From ``bbox`` to its centre and scale."""
-        return self._built(self._kinds["GetBBoxCenterScale"])
-
-    @cached_property
-    def affine(self) -> Any:
-        """Cuts the crop out."""
-        return self._built(self._kinds["TopdownAffine"])
-
-    @cached_property
-    def _target(self) -> Any:
-        return self._built({"type": "GenerateTarget", "encoder": dict(self.processor.config.model.head.decoder)})
-
-    @cached_property
-    def _packing(self) -> Any:
-        return self._built({"type": "PackPoseInputs", "meta_keys": ("input_size", "input_center", "input_scale")})
-
-    def _built(self, step: Mapping[str, Any]) -> Any:
-        from mmpose.registry import TRANSFORMS
-
-        return TRANSFORMS.build(dict(step))
-
-    def labelled(self, points: np.ndarray, seen: np.ndarray) -> Any:
-        """A sample of MMPose with the targets of keypoints, in pixels of the crop, of shape (1, keypoints, 2)."""
-        size = np.array(self._kinds["TopdownAffine"]["input_size"])
-        results = {"transformed_keypoints": points.astype(np.float32), "keypoints_visible": seen, "input_size": size}
-        made = self._packing({**self._target({**results, "keypoints": points}), "img": np.zeros((1, 1, 3), np.uint8)})
-        return made["data_samples"]
-
-    def asked(self, box: Sequence[float]) -> Any:
-        """A sample of MMPose with a box, whose keypoints are asked for."""
-        from mmengine.structures import InstanceData
-        from mmpose.structures import PoseDataSample
-
-        made = self.centre({"bbox": _corners([box])})
-        width, height = self._kinds["TopdownAffine"]["input_size"]
-        scale = self.affine._fix_aspect_ratio(made["bbox_scale"], aspect_ratio=width / height)
-        instances = InstanceData(
-            bboxes=made["bbox"], bbox_centers=made["bbox_center"], bbox_scales=scale, bbox_scores=np.ones(1, np.float32)
-        )
-        information = {
-            "input_size": (width, height), "input_center": made["bbox_center"][0], "input_scale": scale[0],
-        }  # fmt: skip
-        return PoseDataSample(gt_instances=instances, metainfo=information)
-
-
 def _pixels(crops: Sequence[Tensor]) -> Tensor:
     """Crops as the library's own reading gives them: uint8 of shape (rows, 3, height, width)."""
     return torch.stack(list(crops)).flip(1)
-
-
-def _steps(processor: Configured) -> Steps:
-    """The steps of a processor, built once."""
-    found: Steps | None = getattr(processor, "_pose_steps", None)
-    if found is None:
-        found = Steps(processor)
-        processor._pose_steps = found  # type: ignore[attr-defined]
-    return found
-
-
-def _corners(boxes: Sequence[Sequence[float]]) -> np.ndarray:
-    """Left, top, right and bottom, float32, of shape (boxes, 4)."""
-    made = np.array(boxes, dtype=np.float32).reshape(-1, 4)
-    made[:, 2:] += made[:, :2]
-    return made
 
 
 def _row(outputs: Any, row: int) -> Any:

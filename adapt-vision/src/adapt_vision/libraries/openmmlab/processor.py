@@ -50,8 +50,7 @@ class Configured:
         """The steps between reading and packing, built."""
         from mmcv.transforms import Compose
 
-        steps = [each for each in self.config.test_pipeline if bare(each["type"]) not in READING]
-        return list(Compose(steps[:-1]).transforms)
+        return list(Compose(steps_after_reading(self.config.test_pipeline)[:-1]).transforms)
 
     @cached_property
     def packing(self) -> Any:
@@ -65,12 +64,22 @@ class Configured:
 
     def prepared(self, results: dict[str, Any]) -> dict[str, Any]:
         """What the steps make of an image and its objects: ``inputs`` and ``data_samples``."""
-        if any(each.get("to_float32") for each in self.config.test_pipeline):  # of the step that reads the image
+        if in_floats(self.config.test_pipeline):
             results["img"] = results["img"].astype(np.float32)
         for each in self.steps:
             results = each(results)
         made: dict[str, Any] = self.packing(results)
         return made
+
+
+def steps_after_reading(steps: Sequence[Any]) -> list[Any]:
+    """The steps that do not read files."""
+    return [each for each in steps if bare(each["type"]) not in READING]
+
+
+def in_floats(steps: Sequence[Any]) -> bool:
+    """Whether the step that reads the image makes its numbers float32."""
+    return any(each.get("to_float32") for each in steps)
 
 
 def bare(name: str) -> str:

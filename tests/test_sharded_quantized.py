@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 import torch
 from launched_methods import MethodRun, train_all
+from launched_parts import ROOT
 from launched_quantized import claim, run_resume_and_train
 from safetensors.torch import load_file
 from test_launched_methods import CASES, METHODS, made
 from test_launched_methods import assert_the_same as assert_the_same_method
-from test_launchers import LORA, ROOT, STEADY, assert_the_same, assert_the_same_end, cut, launched
+from test_launchers import LORA, STEADY, assert_the_same, assert_the_same_end, cut, launched
 
 import adapt_core
 from adapt_core.api import plan_of

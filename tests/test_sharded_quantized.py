@@ -36,8 +36,8 @@ WAYS: dict[str, tuple[str, dict[str, Any], dict[str, Any], float]] = {
     # Products are in float16, and round otherwise for another number of rows.
     "defaults": ("lora", {}, STEADY, 1e-3),
     "fp4": ("lora", {"compute_dtype": "float32", "quant_type": "fp4"}, {"gradient_checkpointing": True}, 1e-5),
-    # FSDP has losses in bfloat16, of which one has 8 bits. Codes cast to it would be others.
-    "bf16": ("lora", {**EXACT, "compute_dtype": "bfloat16"}, {"bf16": True}, 1e-2),
+    # Products are in bfloat16, and so are norms under FSDP. Codes cast to it would be others.
+    "bf16": ("lora", {**EXACT, "compute_dtype": "bfloat16"}, {"bf16": True}, 4e-3),
     # These start by batches that the base has seen, or quantize it anew.
     "eva": ("lora, eva", EXACT, {}, 1e-5),
     "loftq": ("lora, loftq", EXACT, {}, 1e-5),

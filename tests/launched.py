@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+from torch.distributed.tensor import DTensor
+from transformers import TrainerCallback
 
 from adapt_core.interfaces import World
 from adapt_core.pipeline import saving
@@ -24,3 +28,12 @@ def run_all(plans: Sequence[RunPlan], world: World) -> list[dict[str, Any]]:
             setattr(world, name, value)  # as a start for this plan alone would have it
         found.append(run_pipeline(plan, world))
     return found
+
+
+class Held(TrainerCallback):
+    """Writes into the run's folder how many numbers of the model's parameters this process has."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        own = [each.to_local() if isinstance(each, DTensor) else each for each in model.parameters()]
+        path = Path(args.output_dir).parent / f"held-by-{args.process_index}.json"
+        path.write_text(str(sum(each.numel() for each in own)))

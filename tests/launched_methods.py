@@ -46,6 +46,7 @@ class MethodRun:
         model: the tiny model's name.
         folder: where the log, the checkpoint and ``model`` go.
         rate: the learning rate.
+        spare: whether the model has a layer besides that nothing uses.
         resume: go on from the checkpoint in the folder.
         world: attributes of the world, as a start for this run alone would have them.
         quantization: options of bnb_4bit, on whose base the method is; None for a base that is not quantized.
@@ -57,6 +58,7 @@ class MethodRun:
     model: str
     folder: Path
     rate: float = 1e-3
+    spare: bool = False
     resume: bool = False
     world: Mapping[str, Any] = field(default_factory=dict)
     quantization: Mapping[str, Any] | None = None
@@ -108,6 +110,8 @@ def train(run: MethodRun, world: World) -> None:
             for each in module.parameters():
                 each.zero_()
     torch.manual_seed(0)
+    if run.spare:
+        module.spare = torch.nn.Linear(2, 2)
     hints = replace(hints_for(module), fresh=tiny.fresh)
     adapted = applied(method, module, hints)
     require_trained(adapted)
@@ -126,6 +130,8 @@ def train(run: MethodRun, world: World) -> None:
         inputs = replace(inputs, callbacks=[Shares(run.folder / f"shares-{world.rank}.json")])
     engine.train(model, method, inputs, folder.checkpoints.at(HALF) if run.resume else None)
     model = engine.gathered(model)
+    if isinstance(wrapped := engine._trainer.model_wrapped, torch.nn.parallel.DistributedDataParallel):
+        (run.folder / "looks.txt").write_text(str(wrapped.find_unused_parameters))
     if world.is_main and entry.spec.saves == "adapter":
         method.save(model.module, run.folder / "model")
     elif world.is_main:

@@ -41,6 +41,9 @@ STARTS = {"pissa": 8, "pissa_niter_4": 8, "olora": 8, "orthogonal": 8, "eva": 4,
 ROUGHLY = {"pvera": 5e-2}
 """It adds noise in training, which each process draws by itself."""
 
+SPARE = "lora, with a layer to spare"
+"""A case in which the update of a layer is trained that no step uses."""
+
 WHOLE: dict[str, Any] = {"sharding": None, "unused_parameters": None}
 """A world in which no launcher has said anything else."""
 
@@ -66,6 +69,8 @@ def _fill() -> None:
     for start, rank in STARTS.items():
         CASES[f"lora, {start}"] = ("lora", {"init_lora_weights": start, "r": rank, "dropout": 0.0}, "causal_lm")
         CELLS.append(("fsdp", f"lora, {start}"))
+    CASES[SPARE] = ("lora", {"target_modules": "all-linear", "dropout": 0.0}, "causal_lm")
+    CELLS.append(("ddp", SPARE))
 
 
 _fill()
@@ -90,7 +95,7 @@ class Runs:
 
     def run(self, launcher: str, case: str) -> MethodRun:
         method, options, model = CASES[case]
-        return MethodRun(method, options, model, self.folder / launcher / case)
+        return MethodRun(method, options, model, self.folder / launcher / case, spare=case == SPARE)
 
 
 def made(launcher: str) -> Any:
@@ -131,6 +136,12 @@ def test_losses_and_what_is_saved_are_those_of_one_process(launcher: str, case: 
     assert_the_same(runs.folder / "one" / case, runs.folder / launcher / case, ROUGHLY.get(case, 1e-5))
 
 
+def test_ddp_looks_for_parameters_that_a_step_does_not_use_only_where_there_are_some(runs: Runs) -> None:
+    replicated = [case for launcher, case in CELLS if launcher == "ddp"]
+    looks = {case for case in replicated if (runs.folder / "ddp" / case / "looks.txt").read_text() == "True"}
+    assert looks == {SPARE}
+
+
 @pytest.mark.parametrize("case", ["dora", "ssf", "lora, pissa", "lora, eva", "lora, loftq"])
 def test_one_process_goes_on_from_the_checkpoint_of_a_sharded_method(case: str, runs: Runs, tmp_path: Path) -> None:
     folder = tmp_path / "run"
@@ -156,4 +167,4 @@ def test_a_method_that_is_not_sharded_is_refused_with_what_to_take_instead(name:
 
 
 def test_every_method_that_is_tested_has_a_cell_of_each_launcher_that_it_declares() -> None:
-    assert {name for launcher, name in CELLS if launcher == "ddp"} == set(METHODS)
+    assert {CASES[case][0] for launcher, case in CELLS if launcher == "ddp"} == set(METHODS)

@@ -66,7 +66,8 @@ class FsdpOptions(LaunchOptions):
         flat="fsdp_auto_wrap_policy",
         examples=[*WRAPS],
         help="What is gathered at a time: TRANSFORMER_BASED_WRAP, each of the model's repeated layers; "
-        "SIZE_BASED_WRAP, whatever has min_num_params parameters; NO_WRAP, the model as a whole.",
+        "SIZE_BASED_WRAP, each layer of a class that has more than min_num_params parameters throughout; NO_WRAP, the "
+        "model as a whole.",
     )
     transformer_layer_cls_to_wrap: list[str] = option(
         [],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from adapt_core.engines.trainer.sharding import (
     dealt,
     filled,
     layers_to_shard,
+    require_sharded,
     reshard,
     shared_embeddings_in_root,
     skeleton,
@@ -64,11 +66,16 @@ class ShardedTraining(Trainer):
     # ---- from a whole model to a sharded one, and back ------------------------------------------------------------
 
     def shard(self, hints: Hints) -> None:
-        """Before anything is prepared: says which layers are sharded one by one."""
+        """Before anything is prepared: says which layers are sharded one by one, and what is in 16 bits."""
         sharding = self.training.world.sharding
         assert sharding is not None
-        if sharding["wrap"] == "layers":
-            plugin = self.accelerator.state.fsdp_plugin
+        if not self.accelerator.is_fsdp2:
+            require_sharded(self._plain)  # accelerate will not do it
+        plugin = self.accelerator.state.fsdp_plugin
+        if (policy := plugin.mixed_precision_policy) is not None:
+            # accelerate would round the loss to 16 bits, and the sums of gradients, which DDP takes in float32.
+            plugin.mixed_precision_policy = replace(policy, reduce_dtype=torch.float32, output_dtype=None)
+        if sharding["wrap"] != "none":
             plugin.transformer_cls_names_to_wrap = layers_to_shard(self._plain, hints, sharding)
 
     @property
@@ -110,6 +117,7 @@ class ShardedTraining(Trainer):
     def settle_values(self) -> None:
         """Hands the main process's weights on, once: they are those of the checkpoint, where there is one."""
         if self.sharded and self._values is not None:
+            require_sharded(self._plain)
             count = len(list(self._plain.parameters()))
             if count != self._count:
                 raise AdaptError(

@@ -17,7 +17,8 @@ from adapt_core.bundles import Hints
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World
 
-WRAPS = {"layers": "TRANSFORMER_BASED_WRAP", "size": "SIZE_BASED_WRAP", "none": "NO_WRAP"}
+WRAPS = {"layers": "TRANSFORMER_BASED_WRAP", "size": "TRANSFORMER_BASED_WRAP", "none": "NO_WRAP"}
+"""accelerate's own SIZE_BASED_WRAP would shard lists of layers, which torch refuses."""
 
 ENDS = ("get_input_embeddings", "get_output_embeddings")
 """How models of transformers are asked for the layers at their two ends."""
@@ -39,7 +40,6 @@ def fsdp_arguments(sharding: Mapping[str, Any]) -> dict[str, Any]:
             "reshard_after_forward": sharding["reshard"],
             "cpu_offload": sharding["offload"],
             "auto_wrap_policy": WRAPS[sharding["wrap"]],
-            "min_num_params": sharding["min_parameters"],
             "state_dict_type": "FULL_STATE_DICT",
             "cpu_ram_efficient_loading": False,
         },
@@ -60,7 +60,7 @@ def as_on_gpus() -> Iterator[None]:
 
 
 def layers_to_shard(module: nn.Module, hints: Hints, sharding: Mapping[str, Any]) -> list[str]:
-    """The classes of the layers that are sharded one by one.
+    """The classes of the layers that are sharded one by one; there may be none that have the size asked for.
 
     Args:
         module: the model.
@@ -71,6 +71,8 @@ def layers_to_shard(module: nn.Module, hints: Hints, sharding: Mapping[str, Any]
         AdaptError: a class that is named is not in the model or holds its embeddings, or nothing tells which its
             repeated layers are.
     """
+    if sharding["wrap"] == "size":
+        return _parts_above(module, sharding["min_parameters"])
     apart = _around_embeddings(module)
     there = {type(each).__name__ for each in module.modules()}
     if named := list(sharding["layers"]):
@@ -97,14 +99,26 @@ def layers_to_shard(module: nn.Module, hints: Hints, sharding: Mapping[str, Any]
     return found
 
 
+def _parts_above(module: nn.Module, size: int) -> list[str]:
+    """The classes whose parts all have more parameters than that, and none that belongs to the embeddings."""
+    apart = {id(each) for name in ENDS if (end := _end(module, name)) is not None for each in end.parameters()}
+    smallest: dict[str, int] = {}
+    for each in module.modules():
+        own = list(each.parameters())
+        by_itself = type(each).forward is not nn.Module.forward and apart.isdisjoint(map(id, own))
+        count = sum(parameter.numel() for parameter in own) if by_itself else 0
+        name = type(each).__name__
+        smallest[name] = min(count, smallest.get(name, count))
+    return sorted(name for name, count in smallest.items() if count > size)
+
+
 def _around_embeddings(module: nn.Module) -> set[str]:
     """The classes of modules that hold the model's embeddings, or the layer after which these are named.
 
     accelerate shards the embeddings by themselves, and fails where a module around them is sharded, too.
     """
     found = set()
-    getters = (getattr(module, name, lambda: None) for name in ENDS)
-    embeddings = [each for getter in getters if (each := getter()) is not None]
+    embeddings = [each for name in ENDS if (each := _end(module, name)) is not None]
     for each in module.modules():
         if any(each is not inner and inner in embeddings for inner in each.modules()):
             found.add(type(each).__name__)
@@ -116,20 +130,29 @@ def shared_embeddings_in_root(module: nn.Module) -> Iterator[None]:
     """Has accelerate leave embeddings that more than two layers share with what is gathered for the whole of a step.
 
     accelerate 1.15 takes the embeddings of the input and of the output out of the model and shards them together. What
-    an encoder and a decoder have of them besides (BART, T5) would stay behind as a weight of its own.
+    an encoder and a decoder have of them besides (BART, T5) would stay behind as a weight of its own. Nor does it ask
+    for those that a model has not.
     """
-    ends = [getattr(module, name, lambda: None)() for name in ENDS]
-    shared = [each for each in module.modules() if _weight(each) is not None and _weight(each) is _weight(ends[0])]
-    if not set(shared) - set(ends):
-        yield
-        return
-    for name in ENDS:
+    ends = {name: _end(module, name) for name in ENDS}
+    weight = _weight(ends[ENDS[0]])
+    shared = {each for each in module.modules() if weight is not None and _weight(each) is weight}
+    left = [name for name, end in ends.items() if end is None or shared - set(ends.values())]
+    for name in left:
         setattr(module, name, lambda: None)
     try:
         yield
     finally:
-        for name in ENDS:
+        for name in left:
             delattr(module, name)
+
+
+def _end(module: nn.Module, name: str) -> nn.Module | None:
+    """The layer at one end of a model; None where there is none, which some models of transformers say by an error."""
+    try:
+        found: nn.Module | None = getattr(module, name, lambda: None)()
+    except NotImplementedError:
+        return None
+    return found
 
 
 def _weight(layer: nn.Module | None) -> Any:
@@ -202,7 +225,8 @@ def whole_values(module: nn.Module, world: World, *, trained_only: bool = False)
 def whole(value: Any) -> Any:
     """A sharded tensor put together, on the CPU, in every process; anything else as it is."""
     if isinstance(value, DTensor):
-        return value.full_tensor().cpu()
+        # A copy: where shards are padded to one length it is a part of more memory, which safetensors refuses to save.
+        return value.full_tensor().to("cpu", copy=True)
     return value.detach().cpu() if isinstance(value, Tensor) else value
 
 
@@ -239,6 +263,22 @@ def deal_values(module: nn.Module, values: Mapping[str, Tensor], world: World) -
                 each.to_local().copy_(value.to_local())
             else:
                 each.copy_(value)
+
+
+def require_sharded(module: nn.Module) -> None:
+    """Makes sure that a model is sharded: accelerate leaves it whole, without a word, where it sees no reason to.
+
+    Raises:
+        AdaptError: a process has the whole of a parameter.
+    """
+    each = dict(module.named_parameters())
+    whole = [name for name, value in each.items() if not isinstance(value, DTensor)]
+    if whole:
+        raise AdaptError(
+            f"{type(module).__name__} was to be sharded over the processes, and {len(whole)} of its {len(each)} "
+            f"parameters are whole in each, {whole[0]} among them",
+            "Choose launch.name: ddp. Please report this with the versions of accelerate and torch.",
+        )
 
 
 def synchronised_generation(module: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 import torch
 from peft import PromptTuningConfig, get_peft_model
 from torch import Tensor, nn
-from transformers import T5Config, T5ForTokenClassification
+from transformers import BertForSequenceClassification, T5Config, T5ForTokenClassification
 
 import adapt_core
 from adapt_core import AdaptError
-from adapt_core.engines.common.failures import failed_in_method, out_of_memory
+from adapt_core.engines.common.failures import failed_in_method
+from adapt_core.terminal.progress import TerminalProgress
 
 pytestmark = pytest.mark.usefixtures("no_reload")
 QUICK = {"max_steps": 2}
@@ -103,8 +105,32 @@ def test_prompts_that_a_model_cannot_take_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "helps"), [("batch_size (BATCH_SIZE)", True), ("eval_batch_size (EVAL_BATCH_SIZE)", False)]
+    ("in_training", "hint"),
+    [
+        (
+            True,
+            "Lower training.batch_size (BATCH_SIZE), set training.gradient_checkpointing, or use a method that trains "
+            "less.",
+        ),
+        (False, "Lower training.eval_batch_size (EVAL_BATCH_SIZE)."),
+    ],
 )
-def test_what_helps_training_alone_is_not_told_where_memory_runs_out_in_an_evaluation(key: str, helps: bool) -> None:
-    hint = out_of_memory(torch.OutOfMemoryError("1 GiB"), key).hint
-    assert hint.startswith(f"Lower training.{key}") and ("gradient_checkpointing" in hint) == helps
+def test_memory_that_runs_out_is_told_by_the_step_that_took_it(
+    in_training: bool, hint: str, toy_config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evaluation is one between the steps of training; the display is put away while the error is on its way."""
+    forward = BertForSequenceClassification.forward
+
+    def failing(self: Any, *args: Any, **named: Any) -> Any:
+        if self.training == in_training:
+            raise torch.OutOfMemoryError("1 GiB")
+        return forward(self, *args, **named)
+
+    monkeypatch.setattr(BertForSequenceClassification, "forward", failing)
+    progress = TerminalProgress(io.StringIO())
+    monkeypatch.setattr("adapt_core.pipeline.run.progress_for", lambda **_: progress)
+    training = {**QUICK, "interval": "steps", "interval_steps": 1}
+    with pytest.raises(AdaptError, match="The device is out of memory: 1 GiB") as caught:
+        adapt_core.run(toy_config(training=training))
+    assert caught.value.hint == hint
+    assert not progress._display.tasks

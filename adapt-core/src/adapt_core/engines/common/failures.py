@@ -21,14 +21,14 @@ def nothing_used(method: str, what: str) -> AdaptError:
     )
 
 
-def out_of_memory(error: Exception, key: str) -> AdaptError:
+def out_of_memory(error: Exception, key: str, *, trains: bool = True) -> AdaptError:
     """The error of a step that takes more memory than the device has.
 
     Args:
         error: torch's.
         key: of ``training``, what says how many rows the step takes.
+        trains: whether it is a step of training, or of an evaluation.
     """
-    trains = not key.startswith("eval")
     less = ", set training.gradient_checkpointing, or use a method that trains less" if trains else ""
     return AdaptError(f"The device is out of memory: {error}", f"Lower training.{key}{less}.")
 

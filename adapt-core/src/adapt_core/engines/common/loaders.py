@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -19,7 +18,6 @@ from adapt_core.engines.common.rows import (
 )
 from adapt_core.errors import AdaptError
 from adapt_core.interfaces import World
-from adapt_core.terminal.progress import current
 from adapt_core.terminal.signals import shield_worker
 
 
@@ -73,14 +71,6 @@ def evaluation_loader(rows: Any, collate: Any, *, batch: int, world: World, work
     order = EvaluationBatches(len(rows), batch, world)
     own = torch.Generator()  # a loader draws a number when it starts: evaluating must not change what training draws
     return _loader(CountedRows(rows), collate, workers, batch_sampler=order, generator=own)
-
-
-def watched(loader: EpochLoader) -> Iterator[Any]:
-    """The batches of an evaluation's loader; whoever watches sees how many are through."""
-    with current().counting("Batches evaluated", len(loader)) as done:
-        for number, batch in enumerate(loader, start=1):
-            yield batch
-            done(number)
 
 
 def _loader(rows: Any, collate: Any, workers: int, **keywords: Any) -> EpochLoader:

@@ -104,10 +104,7 @@ class TrainerEngine(Engine):
         """Metrics of the model as it is; not computed again if training ended with them."""
         trainer = self._prepared(model, inputs)
         if trainer.last_evaluation is None or trainer.last_evaluation[0] != trainer.state.global_step:
-            try:
-                trainer.evaluate()
-            except torch.OutOfMemoryError as error:
-                raise out_of_memory(error, "eval_batch_size (EVAL_BATCH_SIZE)") from error
+            trainer.evaluate()
         trainer.unwrap()
         assert trainer.last_evaluation is not None
         return trainer.last_evaluation[1]

@@ -15,8 +15,8 @@ from transformers import PreTrainedModel, Trainer
 
 from adapt_core.bundles import Evaluated
 from adapt_core.engines.common.clock import Clock
-from adapt_core.engines.common.failures import failed_in_method, nothing_used
-from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader, watched
+from adapt_core.engines.common.failures import failed_in_method, nothing_used, out_of_memory
+from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader
 from adapt_core.engines.common.measuring import Step, measure, rows_in
 from adapt_core.engines.common.rows import NOT_COUNTED
 from adapt_core.engines.common.unused import leaves_unused
@@ -293,15 +293,19 @@ class AdaptTrainer(ShardedTraining, Trainer):
         """Measures the model as it is; the metrics' names begin with ``eval_``."""
         with self.evaluating:
             self._prepare_for_evaluation()
-            inputs = self.training.inputs
-            evaluated = measure(
-                self.model,
-                self._evaluation_batches(),
-                inputs.evaluation_step or self._evaluation_step(),
-                self.items,
-                inputs.meter() if inputs.meter is not None else None,
-                self.training.world,
-            )
+            inputs, loader = self.training.inputs, self.get_eval_dataloader()
+            try:
+                evaluated = measure(
+                    self.model,
+                    self._evaluation_batches(loader),
+                    inputs.evaluation_step or self._evaluation_step(),
+                    self.items,
+                    inputs.meter() if inputs.meter is not None else None,
+                    self.training.world,
+                    len(loader),
+                )
+            except torch.OutOfMemoryError as error:
+                raise out_of_memory(error, "eval_batch_size (EVAL_BATCH_SIZE)", trains=False) from error
         self.last_evaluation = (self.state.global_step, evaluated)
         metrics = {f"eval_{name}": value for name, value in evaluated.metrics.items()}
         self.log(dict(metrics))
@@ -311,10 +315,10 @@ class AdaptTrainer(ShardedTraining, Trainer):
     def _evaluation_step(self) -> Step:
         return lambda model, batch: self.compute_loss(model, batch, return_outputs=True)[1]
 
-    def _evaluation_batches(self) -> Iterator[Any]:
+    def _evaluation_batches(self, loader: Any) -> Iterator[Any]:
         if (evaluates := getattr(self.optimizer, "eval", None)) is not None:  # it holds other weights to evaluate
             evaluates()
-        for batch in watched(self.get_eval_dataloader()):
+        for batch in loader:
             yield self._prepare_inputs(batch)
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
 

@@ -15,7 +15,7 @@ from mmengine.device import get_device
 from adapt_core.bundles import Evaluated, Model, Trained
 from adapt_core.engines.common.clock import Clock
 from adapt_core.engines.common.failures import left_unused, out_of_memory, stopped
-from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader, watched
+from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader
 from adapt_core.engines.common.log import RunLog
 from adapt_core.engines.common.measuring import measure, rows_in
 from adapt_core.engines.common.randomness import randomness_kept
@@ -134,10 +134,7 @@ class MMEngine(Engine):
     def evaluate(self, model: Model, inputs: RunnerInputs) -> Evaluated:
         """Metrics of the model as it is; not computed again if training ended with them."""
         if self.last_evaluation is None or self.last_evaluation[0] != self.state.step:
-            try:
-                self._measure(model.module.to(self._device), inputs, shown=self.options.do_train)
-            except torch.OutOfMemoryError as error:
-                raise out_of_memory(error, "eval_batch_size (EVAL_BATCH_SIZE)") from error
+            self._measure(model.module.to(self._device), inputs, shown=self.options.do_train)
         assert self.last_evaluation is not None
         return self.last_evaluation[1]
 
@@ -276,31 +273,35 @@ class MMEngine(Engine):
 
     def _measure(self, module: Any, inputs: RunnerInputs, *, shown: bool = True) -> None:
         """Measures the model as it is, in float32, as MMEngine does; random numbers do not notice."""
+        loader = self._evaluation_loader(inputs)
+        device = next(module.parameters()).device
         with self.evaluating, randomness_kept():
-            evaluated = measure(
-                module,
-                self._evaluation_batches(module, inputs),
-                inputs.evaluation_step or partial(outputs_of, inputs),
-                inputs.items or rows_in,
-                inputs.meter() if inputs.meter is not None else None,
-                self.world,
-            )
+            try:
+                evaluated = measure(
+                    module,
+                    (moved(batch, device) for batch in loader),
+                    inputs.evaluation_step or partial(outputs_of, inputs),
+                    inputs.items or rows_in,
+                    inputs.meter() if inputs.meter is not None else None,
+                    self.world,
+                    len(loader),
+                )
+            except torch.OutOfMemoryError as error:
+                raise out_of_memory(error, "eval_batch_size (EVAL_BATCH_SIZE)", trains=False) from error
         self.last_evaluation = (self.state.step, evaluated)
         line: dict[str, Any] = {"step": self.state.step}
         line |= {f"eval_{name}": value for name, value in sorted(evaluated.metrics.items())}
         if not any(each["step"] == self.state.step and line.keys() <= each.keys() for each in self.state.lines):
             self._write(line, shown=shown)
 
-    def _evaluation_batches(self, module: Any, inputs: RunnerInputs) -> Iterator[Mapping[str, Any]]:
-        loader = evaluation_loader(
+    def _evaluation_loader(self, inputs: RunnerInputs) -> EpochLoader:
+        return evaluation_loader(
             inputs.evaluation,
             inputs.collate,
             batch=self.options.eval_batch_size or 2 * self.options.batch_size,
             world=self.world,
             workers=self.options.num_workers,
         )
-        device = next(module.parameters()).device
-        return (moved(batch, device) for batch in watched(loader))
 
 
 class _Batches:

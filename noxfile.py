@@ -94,7 +94,7 @@ def mmlab(session: nox.Session) -> None:
     """
     kept = Path(os.environ.get("ADAPT_WHEELS", ROOT / ".nox" / ".wheels")).resolve()
     packages = ("core", "vision", "dist")  # the last for the launchers
-    session.install(*pinned(*folders(*packages), *test_groups(*packages)), "pip")
+    session.install(*pinned(*folders(*packages), *test_groups(*packages), "bitsandbytes"), "pip")  # for its optimizers
     constraints = Path(session.create_tmp()) / "constraints.txt"
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     constraints.write_text("\n".join(line for line in lines if not line.startswith("setuptools")))

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import torch.distributed as dist
 from transformers import TrainerCallback
 
 from adapt_core.pipeline import saving
@@ -30,6 +31,8 @@ class Fault(TrainerCallback):
         if args.process_index == 0:
             path = Path(args.output_dir).parent / f"begun-{attempt}.txt"
             path.write_text(f"{state.global_step}")
+        if dist.is_initialized():
+            dist.barrier()  # what is written above must be there before a process dies, whose end ends all
         if "FAULTS" in os.environ:
             saving._differences = lambda *_: {"model": 0.0}
         faults = [each.split(":") for each in os.environ.get("FAULTS", "").split(",") if each]

@@ -110,8 +110,10 @@ def made(launcher: str) -> Any:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # as each process has
-    yield Runs(tmp_path_factory.mktemp("methods"))
-    torch.set_num_threads(before)
+    try:
+        yield Runs(tmp_path_factory.mktemp("methods"))
+    finally:
+        torch.set_num_threads(before)
 
 
 def losses(folder: Path) -> list[float]:

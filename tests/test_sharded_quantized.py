@@ -94,10 +94,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     alone = method_runs(folder / "methods of one")
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # as each process has
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saving, "_differences", NO_RELOAD)
-        adapt_core.run({**config, "output_dir": str(folder / "one")})
-    assert train_all(list(alone.values()), World()) == [None] * len(alone)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(saving, "_differences", NO_RELOAD)
+            adapt_core.run({**config, "output_dir": str(folder / "one")})
+        assert train_all(list(alone.values()), World()) == [None] * len(alone)
+    finally:
+        torch.set_num_threads(before)
     fsdp = {"name": "fsdp", "state_dict_type": "FULL_STATE_DICT"}
     first = claim(plan_of(launched(config, folder / "two", fsdp)))
     again = plan_of(launched(config, folder / "again", fsdp), ["training.resume=true"])
@@ -106,7 +109,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     jobs = (first, again, [replace(run, world=settings) for run in several.values()])
     failures = first.launcher.make().launch(run_resume_and_train, jobs)
     yield Runs(folder, dict(zip(several, failures, strict=True)))
-    torch.set_num_threads(before)
 
 
 def result(run: Path) -> dict[str, Any]:

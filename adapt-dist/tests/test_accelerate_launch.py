@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import pytest
+import torch
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils.launch import prepare_multi_gpu_env
 
@@ -83,6 +84,16 @@ def test_something_else_is_refused_with_what_to_write(
     with pytest.raises(UsageError) as raised:
         settle_accelerate(options)
     assert message in raised.value.message and hint in raised.value.hint
+
+
+def test_the_cpu_is_not_left_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")  # of prepare_simple_launcher_cmd_env
+    settle_accelerate(DdpOptions())  # there is no GPU
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(UsageError, match=r"asks for the CPU, and launch\.use_cpu is false"):
+        settle_accelerate(DdpOptions())
+    settle_accelerate(DdpOptions(use_cpu=True))
 
 
 def test_deepspeed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,7 +199,7 @@ def test_unreadable_images_are_left_out_as_the_message_says(
     assert [line.split(":")[0] for (line,) in told.rows] == [
         "training",
         "evaluation",
-        "1 images cannot be read and are left out",
+        "1 image cannot be read and is left out",
     ]
     assert "7 images" in told.rows[0][0] and "decoded once and kept in memory" in told.rows[0][0]
     info = {**data.info, "evaluation": None}

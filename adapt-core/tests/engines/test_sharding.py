@@ -50,3 +50,18 @@ def test_parts_of_a_size_are_classes_of_which_none_is_smaller_and_never_around_t
 def test_a_model_that_stays_whole_is_an_error() -> None:
     with pytest.raises(AdaptError, match=r"2 of its 2 parameters are whole in each, weight among them"):
         require_sharded(nn.Linear(2, 2))
+
+
+def test_a_layer_that_attention_reads_past_is_no_part_of_a_size() -> None:
+    """torch's attention computes with the weights of its output layer and never calls it: nothing would gather them."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2)
+            self.linear = nn.Linear(8, 64)
+
+        def forward(self, states: Any) -> Any:
+            return self.linear(self.attention(states, states, states)[0])
+
+    assert chosen(Block(), "size", minimum=50) == ["Block", "Linear", "MultiheadAttention"]

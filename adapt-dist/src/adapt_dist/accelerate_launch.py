@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+import torch
 from pydantic import ValidationError
 
 from adapt_core.errors import UsageError
@@ -40,6 +41,11 @@ def settle_accelerate(options: LaunchOptions) -> None:
         )
     if given.get("ACCELERATE_DEBUG_MODE") == "true" and not options.debug:
         raise UsageError("accelerate launch asks for debugging, and launch.debug is false", "Write launch.debug: true.")
+    cpu = given.get("ACCELERATE_USE_CPU", "false").lower() == "true"
+    if cpu and not options.use_cpu and torch.cuda.is_available():
+        raise UsageError(
+            "accelerate launch asks for the CPU, and launch.use_cpu is false", "Write launch.use_cpu: true."
+        )
     if given.get("ACCELERATE_USE_FSDP") == "true":
         if not isinstance(options, FsdpOptions):
             raise UsageError(

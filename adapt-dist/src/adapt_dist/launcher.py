@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from adapt_core.errors import AdaptError, UsageError
+from adapt_core.errors import UsageError
 from adapt_core.interfaces import Launcher, World
 from adapt_core.plan.run_plan import RunPlan
 from adapt_dist.agent import start
@@ -67,7 +67,7 @@ class TorchLauncher(Launcher):
             return None
         try:
             world = join(place, self.options, self.options.num_processes, self.settings())
-        except AdaptError as error:
+        except Exception as error:  # whatever it was: raised again
             leave_for_torchrun(error)
             raise
         if world.is_main:

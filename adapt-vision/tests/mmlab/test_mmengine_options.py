@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,8 @@ from adapt_vision.engines.spec import MMENGINE
 
 pytest.importorskip("mmdet", reason="the OpenMMLab libraries are not installed: python -m adapt_vision.mmlab")
 pytest.importorskip("mmpose", reason="the OpenMMLab libraries are not installed: python -m adapt_vision.mmlab")
+
+import bitsandbytes
 
 from adapt_vision.engines.mmengine.optimizer import wrapped_optimizer
 from adapt_vision.libraries.openmmlab.blocks import blocks_of
@@ -81,15 +84,21 @@ def test_a_model_without_a_backbone_refuses_gradient_checkpointing(tmp_path: Pat
     [
         ("paged_adamw_32bit", "there is no GPU here", "Use adamw_torch"),
         ("paged_adamw_8bit", "there is no GPU here", "Use adamw_8bit"),
-        ("adamw_8bit", "bitsandbytes, which is not installed", "pip install bitsandbytes"),
     ],
 )
-def test_an_optimizer_of_bitsandbytes_says_what_it_lacks(
+def test_a_paged_optimizer_of_bitsandbytes_says_what_it_lacks(
     tmp_path: Path, optimizer: str, told: str, remedy: str
 ) -> None:
     with pytest.raises(AdaptError, match=told) as caught:
         _engine(tmp_path, optimizer=optimizer).check()
     assert "OPTIMIZER" in caught.value.message and remedy in caught.value.hint
+
+
+def test_without_bitsandbytes_its_optimizers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(AdaptError, match="adamw_8bit is one of bitsandbytes, which is not installed") as caught:
+        _engine(tmp_path, optimizer="adamw_8bit").check()
+    assert "pip install bitsandbytes" in caught.value.hint
 
 
 RATE, DECAY, BETAS, EPSILON = 0.1, 0.3, (0.8, 0.7), 1e-3
@@ -106,6 +115,8 @@ EXPECTED: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "RAdam": partial(torch.optim.RAdam, **ADAM),
     "ASGD": torch.optim.ASGD,
     "Rprop": torch.optim.Rprop,
+    "adamw_8bit": partial(bitsandbytes.optim.AdamW8bit, **ADAM),
+    "lion_32bit": partial(bitsandbytes.optim.Lion32bit, betas=BETAS),
 }
 
 
@@ -134,7 +145,7 @@ def _trained(optimizer: str) -> nn.Linear:
 
 
 @pytest.mark.parametrize("optimizer", EXPECTED)
-def test_an_optimizer_steps_as_that_of_torch_with_these_options(optimizer: str) -> None:
+def test_an_optimizer_steps_as_its_library_s_own_with_these_options(optimizer: str) -> None:
     """Biases go without weight decay."""
     layer, expected = _trained(optimizer), _layer()
     decay = {} if optimizer == "Rprop" else {"weight_decay": DECAY}

@@ -109,3 +109,17 @@ def test_the_sigma_of_the_codec_is_that_of_the_targets(sigma: float) -> None:
     heatmap = sample.gt_fields.heatmaps[0]
     assert float(heatmap[30, 20]) == 1.0
     assert float(heatmap[30, 22]) == pytest.approx(np.exp(-4 / (2 * sigma**2)), rel=1e-5)
+
+
+def test_the_batch_that_a_rate_was_tuned_for_may_be_changed() -> None:
+    """It scales the rate where ``training.auto_scale_lr`` is set; the change is one that is read."""
+    library = detectors(YOLOX, {"auto_scale_lr.base_batch_size": 32})
+    assert library._source.auto_scale_lr.base_batch_size == 32
+    with pytest.raises(AdaptError, match=r"auto_scale_lr\.enable has no effect"):
+        detectors(YOLOX, {"auto_scale_lr.enable": True})._config(["a"])
+
+
+def test_steps_under_a_library_s_own_name_are_refused_with_the_common_one() -> None:
+    with pytest.raises(AdaptError, match="has no effect here") as caught:
+        poses({"val_dataloader.dataset.pipeline.1.padding": 1.5})._config(["a", "b"])
+    assert "test_pipeline" in caught.value.hint

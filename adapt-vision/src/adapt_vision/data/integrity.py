@@ -94,4 +94,6 @@ def _look(data: bytes) -> ImageFile | str:
 
 def left_out(unreadable: Sequence[str]) -> str:
     """What a person should know of images that were left out."""
-    return f"{len(unreadable)} images cannot be read and are left out: {listed(list(unreadable))}"
+    count = len(unreadable)
+    which = "1 image cannot be read and is" if count == 1 else f"{count} images cannot be read and are"
+    return f"{which} left out: {listed(list(unreadable))}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from transformers import TrainingArguments
 
 from adapt_core.engines.common.optimization_options import BY_EPOCH, is_class
+from adapt_core.engines.common.precision import require_asked_precision
 from adapt_core.engines.trainer.options import TrainerOptions
 from adapt_core.engines.trainer.sharding import fsdp_arguments
 from adapt_core.errors import AdaptError
@@ -98,12 +98,7 @@ def training_arguments(
 
 def check_machine(options: TrainerOptions) -> None:
     """Raises AdaptError for a precision, package or tracker that this machine lacks, or that is asked for elsewhere."""
-    asked = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    if asked != "no" and not getattr(options, asked, False):
-        raise AdaptError(
-            f"accelerate launch asks for {asked} (ACCELERATE_MIXED_PRECISION), and training.{asked} is not set",
-            f"Set training.{asked}, or start with --mixed_precision no.",
-        )
+    require_asked_precision(options)
     if options.fp16 and not torch.cuda.is_available():
         raise AdaptError(
             "training.fp16 (FP16): this machine has no GPU, and float16 training needs one",

@@ -102,10 +102,14 @@ def layers_to_shard(module: nn.Module, hints: Hints, sharding: Mapping[str, Any]
 def _parts_above(module: nn.Module, size: int) -> list[str]:
     """The classes whose parts all have more parameters than that, and none that belongs to the embeddings."""
     apart = {id(each) for name in ENDS if (end := _end(module, name)) is not None for each in end.parameters()}
+    # torch's attention reads the weights of its parts, and never calls them.
+    attentions = [each for each in module.modules() if isinstance(each, nn.MultiheadAttention)]
+    unused = {part for each in attentions for part in each.children()}
     smallest: dict[str, int] = {}
     for each in module.modules():
         own = list(each.parameters())
-        by_itself = type(each).forward is not nn.Module.forward and apart.isdisjoint(map(id, own))
+        called = type(each).forward is not nn.Module.forward and each not in unused
+        by_itself = called and apart.isdisjoint(map(id, own))
         count = sum(parameter.numel() for parameter in own) if by_itself else 0
         name = type(each).__name__
         smallest[name] = min(count, smallest.get(name, count))

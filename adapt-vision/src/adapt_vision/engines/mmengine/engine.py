@@ -18,6 +18,7 @@ from adapt_core.engines.common.failures import left_unused, out_of_memory, stopp
 from adapt_core.engines.common.loaders import EpochLoader, evaluation_loader, is_stream, training_loader
 from adapt_core.engines.common.log import RunLog
 from adapt_core.engines.common.measuring import measure, rows_in
+from adapt_core.engines.common.precision import require_asked_precision
 from adapt_core.engines.common.randomness import randomness_kept
 from adapt_core.engines.common.unused import leaves_unused
 from adapt_core.errors import AdaptError
@@ -60,6 +61,7 @@ class MMEngine(Engine):
 
     def check(self) -> None:
         """Tries the precision, the optimizer and the schedule on this machine."""
+        require_asked_precision(self.options)
         gpu = self._device.startswith("cuda")
         if self.options.fp16 and not gpu:
             raise AdaptError(

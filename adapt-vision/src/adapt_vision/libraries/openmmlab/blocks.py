@@ -13,7 +13,7 @@ def blocks_of(module: nn.Module) -> list[nn.Module]:
     for name, each in module.named_modules():
         if name.rpartition(".")[2] == "backbone":
             found += _marked(each) or list(_stages(each))
-    return found
+    return list(dict.fromkeys(found))  # one may stand at several places
 
 
 def _marked(backbone: nn.Module) -> list[nn.Module]:

@@ -126,12 +126,12 @@ class OpenMMLab:
             )
 
     def _read(self, made: Config) -> Any:
-        """What of a configuration is read: the model, and steps between reading an image and its tensors."""
+        """What of a configuration is read: the model, steps between reading an image and its tensors, and a number."""
         model = copy.deepcopy(made.model)
         for each in mappings(model):
             if "init_cfg" in each and each["init_cfg"] is None:  # what a file of weights has become
                 del each["init_cfg"]
-        return model, self.read_steps(made.test_pipeline)
+        return model, self.read_steps(made.test_pipeline), _base_batch_size(made)
 
     def _config(self, names: Sequence[str]) -> Config:
         """The configuration with heads for these classes, and nothing that this run does not read."""
@@ -141,6 +141,8 @@ class OpenMMLab:
         model = copy.deepcopy(source.model)
         steps = copy.deepcopy(list(source.test_pipeline))
         made = Config({"model": model, "default_scope": self.package})
+        if number := _base_batch_size(source):
+            made.auto_scale_lr = {"base_batch_size": number}
         for change in (without_downloads, trainable, without_random_augments):
             change(made.model)
         self.size(made.model, len(names))
@@ -284,7 +286,7 @@ class OpenMMLab:
             **given,
             scope=self.package,
             arguments=self.arguments,
-            base_batch_size=(self._source.get("auto_scale_lr") or {}).get("base_batch_size"),
+            base_batch_size=_base_batch_size(self._source),
             summed=any(map(is_sum, mappings(self._source.model))),
             shared=shared_counts,
             blocks=blocks_of,
@@ -298,6 +300,12 @@ class OpenMMLab:
     def items(self, batch: Mapping[str, Any]) -> int:
         """What the losses are means of: images."""
         return len(batch[self.images])
+
+
+def _base_batch_size(config: Config) -> int | None:
+    """The rows of a step that its learning rate was tuned for."""
+    number: int | None = (config.get("auto_scale_lr") or {}).get("base_batch_size")
+    return number
 
 
 def plain(module: Any) -> Any:

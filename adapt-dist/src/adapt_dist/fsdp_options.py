@@ -124,12 +124,6 @@ class FsdpOptions(LaunchOptions):
     tpu_use_cluster: bool = option(False, flat="tpu_use_cluster", help="False: there are no TPUs.")
     tpu_use_sudo: bool = option(False, flat="tpu_use_sudo", help="False: there are no TPUs.")
 
-    @field_validator("downcast_bf16", mode="before")
-    @classmethod
-    def _downcast_no(cls, value: Any) -> Any:
-        """YAML reads a bare ``no`` as false."""
-        return "no" if value is False else value
-
     @field_validator("transformer_layer_cls_to_wrap", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:

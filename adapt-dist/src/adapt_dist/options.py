@@ -79,7 +79,7 @@ class LaunchOptions(Options):
             raise ValueError(f"{file}: {'; '.join(said)}") from error
         return found | values
 
-    @field_validator("mixed_precision", mode="before")
+    @field_validator("mixed_precision", "downcast_bf16", mode="before", check_fields=False)
     @classmethod
     def _no_is_a_word(cls, value: Any) -> Any:
         """YAML reads a bare ``no`` as false."""

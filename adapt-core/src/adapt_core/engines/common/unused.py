@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from adapt_core.engines.common.buffers import buffers_kept
 from adapt_core.engines.common.randomness import randomness_kept
 from adapt_core.interfaces import World
 
@@ -35,16 +36,12 @@ def leaves_unused(world: World, module: nn.Module, loss_of_first: Callable[[], t
 def _in_training(module: nn.Module) -> Iterator[None]:
     """The training mode, for as long as the block lasts; what it changes in buffers is undone."""
     mode = module.training
-    before = [(each, each.clone()) for each in module.buffers()]
     module.train()
     try:
-        yield
+        with buffers_kept(module):
+            yield
     finally:
         module.train(mode)
-        with torch.no_grad():
-            for buffer, value in before:
-                if not torch.equal(buffer, value):
-                    buffer.copy_(value)
 
 
 def _leaves(loss: torch.Tensor) -> set[int]:

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from adapt_core.engines.common.buffers import buffers_kept
+
 
 @contextmanager
 def recomputed(blocks: Sequence[nn.Module]) -> Iterator[None]:
@@ -36,17 +38,5 @@ def _recomputing(block: nn.Module, forward: Callable[..., Any], *args: Any, **kw
 
 
 def _contexts(block: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """What the first pass through a block runs in, and the second."""
-    return nullcontext(), _kept(block)
-
-
-@contextmanager
-def _kept(block: nn.Module) -> Iterator[None]:
-    """Leaves a block's buffers, such as running statistics, as they are: the first pass has moved them."""
-    before = [(each, each.clone()) for each in block.buffers()]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, value in before:
-                buffer.copy_(value)
+    """What the first pass through a block runs in, and the second: the first has moved running statistics already."""
+    return nullcontext(), buffers_kept(block)
